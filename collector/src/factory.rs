@@ -1,0 +1,158 @@
+//! How a component is made from its section of the YAML.
+//!
+//! A factory turns a section into a checked configuration ([`Plan`]), reporting every mistake with its key path; a plan
+//! then makes running parts, once a pipeline (processors) or once a signal (receivers, exporters, connectors).
+//! Making never starts anything: sockets and tasks begin in [`Lifecycle::start`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use component::telemetry::Registry;
+use component::{Clock, Id, MetricsConsumer, Signal, TracesConsumer};
+
+use crate::config::{Problems, Section};
+
+/// A future of start or stop.
+pub type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>>;
+
+/// Why a component does not start. The text names the cause, the caller adds the component's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+/// Something with tasks or sockets. Both methods are called at most once, start first.
+pub trait Lifecycle: Send + Sync {
+    /// Opens sockets and spawns tasks.
+    fn start(&self) -> Step<'_>;
+    /// Takes no more input, hands on what was accepted, and ends its tasks.
+    fn shutdown(&self) -> Step<'_>;
+}
+
+/// What every part gets when it is made.
+#[derive(Clone)]
+pub struct Context {
+    /// The id as written in the YAML.
+    pub id: Id,
+    /// The pipeline, for processors: `traces/input`.
+    pub pipeline: Option<Arc<str>>,
+    /// Own metrics.
+    pub registry: Registry,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// `service.telemetry.resource` with the defaults filled in, in order.
+    pub resource: Arc<[(String, String)]>,
+    /// False where `--no-jit` was given: conditions run in the interpreter.
+    pub jit: bool,
+}
+
+/// A running part that takes traces or metrics, or only has a life (receivers, extensions).
+pub struct Part<C> {
+    /// Where its input goes; for receivers and extensions `()`.
+    pub input: C,
+    /// Its life. Parts without tasks give `None`.
+    pub lifecycle: Option<Arc<dyn Lifecycle>>,
+}
+
+/// What a receiver feeds: one consumer for each signal that a pipeline asks of it (already a fan-out where several do).
+#[derive(Clone, Default)]
+pub struct Outputs {
+    /// Consumer of traces, if a traces pipeline lists the receiver.
+    pub traces: Option<TracesConsumer>,
+    /// Consumer of metrics, likewise.
+    pub metrics: Option<MetricsConsumer>,
+}
+
+/// A checked receiver configuration. One instance serves all signals.
+pub trait ReceiverPlan: Send + Sync {
+    /// Signals it can give.
+    fn signals(&self) -> &'static [Signal];
+    /// Makes the one instance.
+    fn make(&self, context: &Context, outputs: Outputs) -> Result<Arc<dyn Lifecycle>, StartError>;
+}
+
+/// A checked processor configuration. One instance a pipeline.
+pub trait ProcessorPlan: Send + Sync {
+    /// Signals it can process.
+    fn signals(&self) -> &'static [Signal];
+    /// Makes an instance for a traces pipeline.
+    fn make_traces(&self, context: &Context, next: TracesConsumer) -> Result<Part<TracesConsumer>, StartError> {
+        let _ = (context, next);
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+    /// Makes an instance for a metrics pipeline.
+    fn make_metrics(&self, context: &Context, next: MetricsConsumer) -> Result<Part<MetricsConsumer>, StartError> {
+        let _ = (context, next);
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+}
+
+/// A checked exporter configuration. One instance a signal.
+pub trait ExporterPlan: Send + Sync {
+    /// Signals it can take.
+    fn signals(&self) -> &'static [Signal];
+    /// Makes the traces instance.
+    fn make_traces(&self, context: &Context) -> Result<Part<TracesConsumer>, StartError> {
+        let _ = context;
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+    /// Makes the metrics instance.
+    fn make_metrics(&self, context: &Context) -> Result<Part<MetricsConsumer>, StartError> {
+        let _ = context;
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+}
+
+/// A checked connector configuration. One instance a (from, to) pair of signals.
+pub trait ConnectorPlan: Send + Sync {
+    /// The pairs it can connect.
+    fn pairs(&self) -> &'static [(Signal, Signal)];
+    /// Traces in, traces out.
+    fn make_traces_to_traces(
+        &self,
+        context: &Context,
+        next: TracesConsumer,
+    ) -> Result<Part<TracesConsumer>, StartError> {
+        let _ = (context, next);
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+    /// Traces in, metrics out.
+    fn make_traces_to_metrics(
+        &self,
+        context: &Context,
+        next: MetricsConsumer,
+    ) -> Result<Part<TracesConsumer>, StartError> {
+        let _ = (context, next);
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+    /// Metrics in, metrics out.
+    fn make_metrics_to_metrics(
+        &self,
+        context: &Context,
+        next: MetricsConsumer,
+    ) -> Result<Part<MetricsConsumer>, StartError> {
+        let _ = (context, next);
+        Err(StartError("telemetry type is not supported".to_owned()))
+    }
+}
+
+/// A checked extension configuration.
+pub trait ExtensionPlan: Send + Sync {
+    /// Makes the instance.
+    fn make(&self, context: &Context) -> Result<Arc<dyn Lifecycle>, StartError>;
+}
+
+/// Parses one section: every mistake goes to `problems`, and `None` comes back if there was one.
+pub type Parse<P> = fn(section: &Section, problems: &mut Problems) -> Option<Box<P>>;
+
+/// What `ottlcol components` and the README table say about a component, and how its section is read.
+pub struct Factory<P: ?Sized + 'static> {
+    /// The type as users write it in new files.
+    pub kind: &'static str,
+    /// A second name that is accepted too, if there is one.
+    pub alias: Option<&'static str>,
+    /// `stable`, `beta`, `alpha`, by signal, as far as this program is concerned.
+    pub stability: &'static str,
+    /// Reads its section.
+    pub parse: Parse<P>,
+}

@@ -1,0 +1,8 @@
+//! The collector: configuration, pipelines, components, own telemetry, command line.
+//!
+//! Only this package knows tokio, YAML and sockets. Components are named as users write them in YAML.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod factory;
