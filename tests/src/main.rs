@@ -1,2 +1,91 @@
-//! placeholder
-fn main() {}
+//! The end-to-end run with real parts: an OpenTelemetry SDK as client, Prometheus as scraper, an OTLP backend.
+//!
+//! It installs what it needs by the ordinary package clients, then goes on in a network namespace of its own, where
+//! every port is free. Each case prints a line; the last line is `N passed, N failed`.
+
+mod real;
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use e2e::{Failure, Outcome};
+
+/// A case: its name and what it does.
+type Case = (&'static str, fn(&real::Parts) -> Outcome);
+
+const CASES: &[Case] = &[
+    ("Python SDK over gRPC and HTTP, RED in Prometheus, kept traces at the backend", real::main_job::run),
+    ("the articles' configurations are valid as written", real::seeds::run),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--inside") => run_cases(arguments.get(1).map(String::as_str)),
+        Some("--help") => {
+            say("usage: e2e [PART OF A CASE'S NAME]");
+            ExitCode::SUCCESS
+        }
+        wanted => {
+            let prepared = real::Parts::install().and_then(|_| e2e::collector::binary().map(|_| ()));
+            if let Err(Failure(why)) = prepared {
+                say(&format!("cannot install what the run needs: {why}"));
+                return ExitCode::FAILURE;
+            }
+            enter_namespace(wanted)
+        }
+    }
+}
+
+/// Replaces this process by itself inside a new network namespace with only loopback.
+fn enter_namespace(wanted: Option<&str>) -> ExitCode {
+    let this = match std::env::current_exe() {
+        Ok(this) => this,
+        Err(error) => {
+            say(&format!("no path of this program: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let script = "ip link set lo up && exec \"$0\" --inside \"$@\"";
+    let error = Command::new("unshare").args(["--net", "--", "sh", "-c", script]).arg(this).args(wanted).exec();
+    say(&format!("cannot enter a network namespace (unshare --net, as root): {error}"));
+    ExitCode::FAILURE
+}
+
+fn run_cases(wanted: Option<&str>) -> ExitCode {
+    let parts = match real::Parts::installed() {
+        Ok(parts) => parts,
+        Err(Failure(why)) => {
+            say(&why);
+            return ExitCode::FAILURE;
+        }
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for (name, run) in CASES.iter().filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted))) {
+        say(&format!("-- {name}"));
+        match run(&parts) {
+            Ok(()) => {
+                passed += 1;
+                say("   ok");
+            }
+            Err(Failure(why)) => {
+                failed += 1;
+                say(&format!("   FAILED: {why}"));
+            }
+        }
+    }
+    // Log lines of children that are still on their way would hide the closing line.
+    std::thread::sleep(Duration::from_millis(50));
+    say(&format!("{passed} passed, {failed} failed"));
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One line on standard output; a closed pipe ends the run elsewhere.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,139 @@
+//! The collector as a process.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{Failure, Outcome, wait};
+
+/// A running `ottlcol`; killed when dropped.
+pub struct Collector {
+    child: Child,
+    directory: PathBuf,
+}
+
+impl Collector {
+    /// Writes `config` into a directory of its own, starts the collector and waits until it says that it is ready.
+    pub fn start(config: &str) -> Outcome<Self> {
+        Self::start_with(config, &[])
+    }
+
+    /// Likewise with environment variables.
+    pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
+        let mut collector = Self::spawn(config, environment)?;
+        let ready = wait::until("the collector is ready", 30, || {
+            if let Ok(Some(status)) = collector.child.try_wait() {
+                return Some(Err(Failure(format!("ended early with {status}"))));
+            }
+            collector.log().contains("Everything is ready").then_some(Ok(()))
+        });
+        match ready.and_then(|inner| inner) {
+            Ok(()) => Ok(collector),
+            Err(Failure(why)) => Err(Failure(format!("{why}; its log:\n{}", collector.log()))),
+        }
+    }
+
+    fn spawn(config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
+        let directory = fresh_directory("collector")?;
+        let file = directory.join("config.yaml");
+        fs::write(&file, config)?;
+        let log = fs::File::create(directory.join("log"))?;
+        let child = Command::new(binary()?)
+            .arg("--config")
+            .arg(&file)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(log.try_clone()?))
+            .stderr(Stdio::from(log))
+            .spawn()?;
+        Ok(Self { child, directory })
+    }
+
+    /// Everything printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(mut self) -> Outcome<(ExitStatus, String)> {
+        let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        crate::check(sent.success(), || "kill -TERM failed".to_owned())?;
+        let status = wait::until("the collector stops after SIGTERM", 30, || self.child.try_wait().ok().flatten())?;
+        Ok((status, self.log()))
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the collector to its end, for commands such as `validate`: exit code and everything printed.
+pub fn run(arguments: &[&str]) -> Outcome<(i32, String)> {
+    let output = Command::new(binary()?).args(arguments).stdin(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.code().unwrap_or(-1), text))
+}
+
+/// Writes a configuration to a file of its own.
+pub fn config_file(config: &str) -> Outcome<PathBuf> {
+    let file = fresh_directory("config")?.join("config.yaml");
+    fs::write(&file, config)?;
+    Ok(file)
+}
+
+/// The binary beside this one in the target directory; built first, so that it is never an old one.
+pub fn binary() -> Outcome<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match BINARY.get_or_init(build) {
+        Ok(path) => Ok(path),
+        Err(why) => Err(Failure(why.clone())),
+    }
+}
+
+fn build() -> Result<PathBuf, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut directory = this.parent().ok_or("no directory of this program")?;
+    if directory.ends_with("deps") {
+        directory = directory.parent().ok_or("no target directory")?;
+    }
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "collector", "--bin", "ottlcol", "--target-dir"]);
+    cargo.arg(directory.parent().ok_or("no target directory")?).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if directory.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().map_err(|error| format!("cargo build: {error}"))?;
+    if !built.status.success() {
+        return Err(format!("cargo build: {}", String::from_utf8_lossy(&built.stderr)));
+    }
+    Ok(directory.join("ottlcol"))
+}
+
+/// A port of 127.0.0.1 that is free now.
+pub fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// An empty directory below the target directory, so that `cargo clean` takes it along.
+pub fn fresh_directory(name: &str) -> Outcome<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/e2e/{}-{number}-{name}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    Ok(directory)
+}

@@ -1,0 +1,74 @@
+//! Real parts and the cases that use them.
+
+pub(crate) mod main_job;
+pub(crate) mod seeds;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use e2e::{Failure, Outcome};
+
+/// Where the installed parts are.
+pub(crate) struct Parts {
+    /// Python with the OpenTelemetry SDK.
+    pub(crate) python: PathBuf,
+    /// The Prometheus server.
+    pub(crate) prometheus: PathBuf,
+}
+
+impl Parts {
+    /// Installs what is missing: the SDK into a virtual environment below `target`, Prometheus as a Debian package.
+    pub(crate) fn install() -> Outcome<Self> {
+        let python = virtual_environment().join("bin/python");
+        let requirements = tests().join("real/requirements.txt");
+        let stamp = virtual_environment().join("requirements.txt");
+        if std::fs::read(&stamp).ok() != Some(std::fs::read(&requirements)?) {
+            crate::say("installing the OpenTelemetry Python SDK");
+            command("python3", &["-m", "venv", &virtual_environment().to_string_lossy()])?;
+            let file = requirements.to_string_lossy();
+            command(&python.to_string_lossy(), &["-m", "pip", "install", "--quiet", "--requirement", &file])?;
+            std::fs::copy(&requirements, &stamp)?;
+        }
+        if on_path("prometheus").is_none() {
+            crate::say("installing Prometheus");
+            command("apt-get", &["update", "--quiet", "--quiet"])?;
+            command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends", "prometheus"])?;
+        }
+        Self::installed()
+    }
+
+    /// The parts, if all are there.
+    pub(crate) fn installed() -> Outcome<Self> {
+        let python = virtual_environment().join("bin/python");
+        let prometheus = on_path("prometheus").ok_or(Failure::new("prometheus is not installed"))?;
+        e2e::check(python.exists(), || format!("{} is missing", python.display()))?;
+        Ok(Self { python, prometheus })
+    }
+}
+
+/// This package's folder.
+pub(crate) fn tests() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn virtual_environment() -> PathBuf {
+    tests().join("../target/e2e/venv")
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+/// Runs a command to its end; its output shows only where it fails.
+fn command(program: &str, arguments: &[&str]) -> Outcome {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure(format!("{program}: {error}")))?;
+    e2e::check(output.status.success(), || {
+        format!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr))
+    })
+}

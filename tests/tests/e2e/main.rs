@@ -1,0 +1,6 @@
+//! The built binary from outside: one test binary, each case with ports and a directory of its own.
+
+mod bad_input;
+mod configuration;
+mod main_job;
+mod structure;
