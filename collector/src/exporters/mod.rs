@@ -1,0 +1,3 @@
+//! Exporters, one module a component, named as in YAML.
+
+pub mod prometheus;
