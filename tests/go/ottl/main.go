@@ -1,0 +1,289 @@
+// The Go implementation of OTTL as a peer: it answers what upstream says about a condition and a request.
+//
+//	peer eval    one JSON object a line in, one a line out, in order
+//	peer bench   ns per evaluation of the conditions read from standard input, one a line, on the bench span
+//
+// A question is {"context","mode","text","proto","event"}: context is span, spanevent, resource or scope; mode is
+// "legacy" (no context names) or "prefixed" (names are demanded, and added where they are missing); proto is an
+// ExportTraceServiceRequest in base64 with one resource, scope and span. The answer is {"outcome","error"} with outcome
+// true, false, eval_error, parse_error or panic.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlresource"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlscope"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspan"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspanevent"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/ottlfuncs"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+type question struct {
+	Context string `json:"context"`
+	Mode    string `json:"mode"`
+	Text    string `json:"text"`
+	Proto   string `json:"proto"`
+	Event   int    `json:"event"`
+}
+
+type answer struct {
+	Outcome string `json:"outcome"`
+	Error   string `json:"error,omitempty"`
+}
+
+// input is what a compiled condition is asked about.
+type input struct {
+	resource ptrace.ResourceSpans
+	scope    ptrace.ScopeSpans
+	span     ptrace.Span
+	event    int
+}
+
+type predicate func(input) (bool, error)
+
+type peer struct {
+	parse map[string]func(text string) (predicate, error)
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+func newPeer(settings component.TelemetrySettings) *peer {
+	p := &peer{parse: map[string]func(string) (predicate, error){}}
+
+	spanFunctions := ottlfuncs.StandardConverters[*ottlspan.TransformContext]()
+	root := ottlfuncs.NewIsRootSpanFactory()
+	spanFunctions[root.Name()] = root
+	spanPredicate := func(condition *ottl.Condition[*ottlspan.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottlspan.NewTransformContext(in.resource, in.scope, in.span)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	add(p, "span", settings, spanPredicate,
+		must(ottlspan.NewParser(spanFunctions, settings)),
+		must(ottlspan.NewParser(spanFunctions, settings, ottlspan.EnablePathContextNames())))
+
+	eventFunctions := ottlfuncs.StandardConverters[*ottlspanevent.TransformContext]()
+	eventPredicate := func(condition *ottl.Condition[*ottlspanevent.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottlspanevent.NewTransformContext(in.resource, in.scope, in.span, in.span.Events().At(in.event))
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	add(p, "spanevent", settings, eventPredicate,
+		must(ottlspanevent.NewParser(eventFunctions, settings)),
+		must(ottlspanevent.NewParser(eventFunctions, settings, ottlspanevent.EnablePathContextNames())))
+
+	resourceFunctions := ottlfuncs.StandardConverters[*ottlresource.TransformContext]()
+	resourcePredicate := func(condition *ottl.Condition[*ottlresource.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottlresource.NewTransformContext(in.resource.Resource(), in.resource)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	add(p, "resource", settings, resourcePredicate,
+		must(ottlresource.NewParser(resourceFunctions, settings)),
+		must(ottlresource.NewParser(resourceFunctions, settings, ottlresource.EnablePathContextNames())))
+
+	scopeFunctions := ottlfuncs.StandardConverters[*ottlscope.TransformContext]()
+	scopePredicate := func(condition *ottl.Condition[*ottlscope.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottlscope.NewTransformContext(in.scope.Scope(), in.resource.Resource(), in.scope, in.resource)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	add(p, "scope", settings, scopePredicate,
+		must(ottlscope.NewParser(scopeFunctions, settings)),
+		must(ottlscope.NewParser(scopeFunctions, settings, ottlscope.EnablePathContextNames())))
+	return p
+}
+
+func add[K any](
+	p *peer,
+	name string,
+	settings component.TelemetrySettings,
+	bind func(*ottl.Condition[K]) predicate,
+	legacy, prefixed ottl.Parser[K],
+) {
+	p.parse[name+"/legacy"] = func(text string) (predicate, error) {
+		condition, err := legacy.ParseCondition(text)
+		if err != nil {
+			return nil, err
+		}
+		return bind(condition), nil
+	}
+	convert := func(_ *ottl.ParserCollection[predicate], _ ottl.ConditionsGetter, parsed []*ottl.Condition[K]) (predicate, error) {
+		return bind(parsed[0]), nil
+	}
+	collection := must(ottl.NewParserCollection[predicate](settings,
+		ottl.WithParserCollectionContext[K, predicate](name, &prefixed, ottl.WithConditionConverter[K, predicate](convert))))
+	p.parse[name+"/prefixed"] = func(text string) (predicate, error) {
+		return collection.ParseConditionsWithContext(name, ottl.NewConditionsGetter([]string{text}), true)
+	}
+}
+
+func (p *peer) answer(q question) (a answer) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a = answer{"panic", fmt.Sprint(cause)}
+		}
+	}()
+	parse, ok := p.parse[q.Context+"/"+q.Mode]
+	if !ok {
+		return answer{"bad_question", "unknown context or mode"}
+	}
+	ask, err := parse(q.Text)
+	if err != nil {
+		return answer{"parse_error", err.Error()}
+	}
+	in, err := decode(q.Proto, q.Event)
+	if err != nil {
+		return answer{"bad_question", err.Error()}
+	}
+	holds, err := ask(in)
+	if err != nil {
+		return answer{"eval_error", err.Error()}
+	}
+	return answer{fmt.Sprint(holds), ""}
+}
+
+func decode(proto string, event int) (input, error) {
+	bytes, err := base64.StdEncoding.DecodeString(proto)
+	if err != nil {
+		return input{}, err
+	}
+	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(bytes)
+	if err != nil {
+		return input{}, err
+	}
+	resource := traces.ResourceSpans().At(0)
+	scope := resource.ScopeSpans().At(0)
+	return input{resource, scope, scope.Spans().At(0), event}, nil
+}
+
+func eval(p *peer) {
+	in := bufio.NewReaderSize(os.Stdin, 1<<20)
+	out := bufio.NewWriter(os.Stdout)
+	lines := json.NewDecoder(in)
+	encode := json.NewEncoder(out)
+	for lines.More() {
+		var q question
+		if err := lines.Decode(&q); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := encode.Encode(p.answer(q)); err != nil {
+			os.Exit(1)
+		}
+		// An answer goes out as soon as nothing more waits, so that questions can come one at a time too.
+		if in.Buffered() == 0 {
+			out.Flush()
+		}
+	}
+	out.Flush()
+}
+
+// benchSpan is the span of the Rust benchmark: 12 attributes, 5 resource attributes.
+func benchSpan() input {
+	traces := ptrace.NewTraces()
+	resource := traces.ResourceSpans().AppendEmpty()
+	for key, value := range map[string]string{
+		"service.name": "checkout", "service.version": "1.4.2", "deployment.environment": "production",
+		"k8s.pod.name": "checkout-7d9c5b6f4-x2x9p", "host.name": "node-17",
+	} {
+		resource.Resource().Attributes().PutStr(key, value)
+	}
+	scope := resource.ScopeSpans().AppendEmpty()
+	scope.Scope().SetName("otel-http")
+	span := scope.Spans().AppendEmpty()
+	span.SetTraceID([16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	span.SetSpanID([8]byte{1, 2, 3, 4, 5, 6, 7, 8})
+	span.SetName("GET /api/v1/cart")
+	span.SetKind(ptrace.SpanKindServer)
+	span.SetStartTimestamp(1700000000000000000)
+	span.SetEndTimestamp(1700000000750000000)
+	span.Status().SetCode(ptrace.StatusCodeError)
+	attributes := span.Attributes()
+	attributes.PutStr("http.request.method", "GET")
+	attributes.PutStr("http.scheme", "https")
+	attributes.PutStr("http.route", "/api/v1/cart")
+	attributes.PutStr("http.target", "/api/v1/cart?user=42")
+	attributes.PutInt("http.response.status_code", 503)
+	attributes.PutStr("server.address", "shop.example.com")
+	attributes.PutInt("server.port", 443)
+	attributes.PutStr("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)")
+	attributes.PutStr("client.address", "10.1.2.3")
+	attributes.PutStr("customer.tier", "gold")
+	attributes.PutInt("http.response.body.size", 5120)
+	attributes.PutBool("cache.hit", false)
+	return input{resource, scope, span, 0}
+}
+
+// bench reads lists of conditions, one list a line (a JSON array), and prints a line for each.
+func bench(p *peer) {
+	in := benchSpan()
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		var texts []string
+		if err := json.Unmarshal(lines.Bytes(), &texts); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		var asks []predicate
+		for _, text := range texts {
+			asks = append(asks, must(p.parse["span/prefixed"](text)))
+		}
+		runtime.GC()
+		best := time.Duration(1 << 62)
+		for range 5 {
+			n := 1 + 200_000/len(asks)
+			start := time.Now()
+			for range n {
+				for _, ask := range asks {
+					if holds, _ := ask(in); holds && len(asks) > 1 {
+						break
+					}
+				}
+			}
+			best = min(best, time.Since(start)/time.Duration(n))
+		}
+		fmt.Printf("%d\t%s\n", best.Nanoseconds(), strings.Join(texts, " | ")[:min(80, len(strings.Join(texts, " | ")))])
+	}
+}
+
+func main() {
+	time.Local = time.UTC
+	p := newPeer(componenttest.NewNopTelemetrySettings())
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "eval":
+		eval(p)
+	case len(os.Args) == 2 && os.Args[1] == "bench":
+		bench(p)
+	default:
+		fmt.Fprintln(os.Stderr, "usage: peer eval|bench")
+		os.Exit(2)
+	}
+}
