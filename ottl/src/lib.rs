@@ -1,1 +1,26 @@
-#![doc = "placeholder"]
+//! OTTL conditions and value expressions over OTLP bytes: checked once, evaluated many times.
+//!
+//! Text becomes a syntax tree in `grammar`; here names are resolved and types checked (`check`), constants folded
+//! (`fold`), the paths of all conditions of a component laid out as slots (`layout`), filled in one pass over wire bytes
+//! (`extract`), and the conditions answered by an interpreter (`interp`) or by machine code. What callers hold is
+//! [`Program`].
+//!
+//! Invariants: this crate never reads a clock, a file, an environment variable or the network, and never logs; converters
+//! that need the time or randomness take it from the [`Host`] that the caller gives. Nothing outside can tell which engine
+//! ran. Strings are never copied out of the wire bytes on the way to a comparison.
+
+mod context;
+pub mod error;
+pub mod func;
+pub mod ir;
+mod layout;
+mod limits;
+mod program;
+pub mod value;
+mod wire;
+
+pub use context::{Context, PathMode};
+pub use error::{Error, EvalError};
+pub use layout::{Level, MapSource, SlotId, SlotPath};
+pub use limits::Limits;
+pub use program::{Clock, Engine, ErrorMode, Host, Options, Random};
