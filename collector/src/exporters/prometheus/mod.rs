@@ -2,7 +2,5 @@
 
 pub mod model;
 pub mod name;
-mod number;
 pub mod text;
 pub mod translate;
-mod value_text;

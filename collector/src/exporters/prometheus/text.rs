@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use pdata::number::{push_float, push_open_metrics_float};
+
 use super::model::{Exemplar, Family, Histogram, Kind, Sample, Value};
-use super::number::{push_float, push_open_metrics_float};
 
 /// Which text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@ use pdata::metrics::{
 
 use super::model::{Bucket, Exemplar, Family, Histogram, Kind, Labels, Native, Sample, Value, sort};
 use super::name::{NameError, Strategy};
-use super::value_text::value_text;
 
 /// Native histograms have schemas up to 8; finer OTLP scales are merged down.
 const MAX_SCHEMA: i32 = 8;
@@ -118,11 +117,11 @@ impl Translator {
         };
         let mut push = |key: &str, value: &metrics::Value| match self.names.label(key) {
             Ok(name) if reserved == Some(name.as_str()) => {
-                pairs.push((format!("exported_{name}"), value_text(value)));
+                pairs.push((format!("exported_{name}"), value.to_text()));
                 Ok(())
             }
             Ok(name) => {
-                pairs.push((name, value_text(value)));
+                pairs.push((name, value.to_text()));
                 Ok(())
             }
             Err(error) => Err(PointError::Label { key: key.to_owned(), error }),
@@ -182,7 +181,7 @@ impl Translator {
             match self.names.label(key) {
                 // An attribute called job is overwritten, not joined, as upstream does here.
                 Ok(name) if self.target == Target::JobInstance && matches!(name.as_str(), "job" | "instance") => {}
-                Ok(name) => pairs.push((name, value_text(value))),
+                Ok(name) => pairs.push((name, value.to_text())),
                 Err(error) => return Some(Err(PointError::Label { key: key.clone(), error })),
             }
         }
@@ -459,7 +458,7 @@ impl JobInstance {
     /// That of a resource.
     #[must_use]
     pub fn of(resource: &Attributes) -> Self {
-        let text = |wanted: &str| resource.iter().find(|(key, _)| key == wanted).map(|(_, value)| value_text(value));
+        let text = |wanted: &str| resource.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.to_text());
         let job = text("service.name").map(|name| match text("service.namespace") {
             Some(namespace) => format!("{namespace}/{name}"),
             None => name,

@@ -5,26 +5,27 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pdata::metrics::Value;
+use crate::metrics::Value;
+use crate::number::push_json_float;
 
-use super::number::push_json_float;
-
-/// The text of a value.
-#[must_use]
-pub(super) fn value_text(value: &Value) -> String {
-    match value {
-        Value::Empty => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Double(value) => {
-            let mut out = String::new();
-            push_json_float(&mut out, *value);
-            out
-        }
-        Value::Bytes(bytes) => STANDARD.encode(bytes),
-        Value::Bool(_) | Value::Int(_) | Value::Array(_) | Value::Map(_) => {
-            let mut out = String::new();
-            // Go's encoder gives up on NaN and infinities and leaves nothing.
-            if push_json(&mut out, value) { out } else { String::new() }
+impl Value {
+    /// The text of the value, `Value.AsString` in Go.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Empty => String::new(),
+            Self::String(text) => text.clone(),
+            Self::Double(value) => {
+                let mut out = String::new();
+                push_json_float(&mut out, *value);
+                out
+            }
+            Self::Bytes(bytes) => STANDARD.encode(bytes),
+            Self::Bool(_) | Self::Int(_) | Self::Array(_) | Self::Map(_) => {
+                let mut out = String::new();
+                // Go's encoder gives up on NaN and infinities and leaves nothing.
+                if push_json(&mut out, self) { out } else { String::new() }
+            }
         }
     }
 }
@@ -120,7 +121,7 @@ mod tests {
             (Value::Array(vec![Value::Double(f64::NAN)]), ""),
             (Value::Map(Vec::new()), "{}"),
         ] {
-            assert_eq!(value_text(&value), want);
+            assert_eq!(value.to_text(), want);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Numbers as Go's `strconv` prints them, because bucket bounds are label text and so part of a series' identity.
+//! Numbers as Go prints them. Bucket bounds and attribute values become label text, and so part of a series' identity:
+//! their spelling must not differ.
 
 use std::fmt::Write as _;
 
@@ -40,7 +41,7 @@ fn scientific(out: &mut String, digits: &str, exponent: i32, least_exponent_digi
 
 /// As `FormatFloat(value, 'g', -1, 64)` with the special words of the text format: `+Inf`, `-Inf`, `NaN`; 1e6 and
 /// more have an exponent. Minus zero prints `0`, as in the Go writer.
-pub(super) fn push_float(out: &mut String, value: f64) {
+pub fn push_float(out: &mut String, value: f64) {
     if value == 0.0 {
         out.push('0');
     } else if value.is_nan() {
@@ -61,7 +62,7 @@ pub(super) fn push_float(out: &mut String, value: f64) {
 }
 
 /// As [`push_float`], but never without `.` or `e`: OpenMetrics tells floats from integers by that.
-pub(super) fn push_open_metrics_float(out: &mut String, value: f64) {
+pub fn push_open_metrics_float(out: &mut String, value: f64) {
     let start = out.len();
     push_float(out, value);
     if value.is_finite() && !out[start..].contains(['.', 'e']) {
@@ -70,7 +71,7 @@ pub(super) fn push_open_metrics_float(out: &mut String, value: f64) {
 }
 
 /// As JSON prints numbers in Go (`Value.AsString` of pdata): exponent only below 1e-6 and from 1e21 on.
-pub(super) fn push_json_float(out: &mut String, value: f64) {
+pub fn push_json_float(out: &mut String, value: f64) {
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
