@@ -1,0 +1,560 @@
+//! From the grammar's pairs to the tree, with the checks that the grammar cannot make.
+//!
+//! The grammar reads `(condition)` and `(arithmetic)` by one rule and lets a comparison lack its operator. So an
+//! expression is [`Loose`] until its surroundings say whether a condition or a value is needed. All mistakes are
+//! collected; what stands in for a broken part is never seen, for a text with mistakes gives no tree.
+//!
+//! Recursion here is bounded by `scan`.
+
+use pest::iterators::{Pair, Pairs};
+
+use crate::{
+    ast::{
+        Arg, BoolExpr, Call, CompareOp, Comparison, Key, KeyKind, Lambda, LambdaBody, MathOp, Path, Segment, Sign,
+        Statement, Value, ValueKind,
+    },
+    error::{Code, Error},
+    literal,
+    parse::Rule,
+    span::{Span, Spanned},
+};
+
+/// Builds one tree and collects what is wrong with it.
+#[derive(Default)]
+pub(crate) struct Builder {
+    errors: Vec<Error>,
+}
+
+/// An expression whose surroundings are not known yet.
+enum Loose {
+    /// Only a condition: it has a comparison, `and`, `or`, `not`, or parentheses around `true` or `false`.
+    Condition(BoolExpr, Span),
+    /// A value. `true`, `false` and converter calls may still serve as conditions.
+    Value(Value),
+    /// Its mistake is already reported.
+    Broken(Span),
+}
+
+impl Loose {
+    fn span(&self) -> Span {
+        match self {
+            Self::Condition(_, span) | Self::Broken(span) => *span,
+            Self::Value(value) => value.span,
+        }
+    }
+}
+
+impl Builder {
+    /// The tree, if nothing was wrong with it.
+    pub(crate) fn finish<T>(mut self, tree: Option<T>) -> Result<T, Vec<Error>> {
+        match tree {
+            Some(tree) if self.errors.is_empty() => Ok(tree),
+            _ => {
+                self.errors.sort_by_key(|error| error.span.start);
+                Err(self.errors)
+            }
+        }
+    }
+
+    pub(crate) fn condition_text(&mut self, pair: Pair<'_, Rule>) -> BoolExpr {
+        let loose = pair.into_inner().next().map(|pair| self.bool_expr(pair));
+        self.condition(or_broken(loose))
+    }
+
+    pub(crate) fn value_text(&mut self, pair: Pair<'_, Rule>) -> Value {
+        let loose = pair.into_inner().next().map(|pair| self.value(pair));
+        self.plain_value(or_broken(loose))
+    }
+
+    pub(crate) fn statement_text(&mut self, pair: Pair<'_, Rule>) -> Statement {
+        let mut editor = Call {
+            name: Spanned::new(String::new(), Span::default()),
+            args: vec![],
+            keys: vec![],
+            span: Span::default(),
+        };
+        let mut condition = None;
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::call => editor = self.editor(part),
+                Rule::bool_expr => {
+                    let loose = self.bool_expr(part);
+                    condition = Some(self.condition(loose));
+                }
+                _ => {}
+            }
+        }
+        Statement { editor, condition }
+    }
+
+    fn editor(&mut self, pair: Pair<'_, Rule>) -> Call {
+        let call = self.call(pair);
+        if is_converter(&call) {
+            let message = format!("a statement begins with an editor, and `{}` is a converter", call.name.node);
+            self.error(Code::ConverterAsStatement, call.name.span, message, "editors begin with a lower-case letter");
+        } else if let (Some(first), Some(last)) = (call.keys.first(), call.keys.last()) {
+            let span = first.span.to(last.span);
+            self.error(
+                Code::EditorKeys,
+                span,
+                "an editor gives nothing that a key could select from",
+                "remove the key",
+            );
+        }
+        call
+    }
+
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.errors.push(Error::new(code, span, message).hint(hint));
+    }
+
+    // ---- what is needed here -------------------------------------------------------------------------------------
+
+    /// The expression as a condition.
+    fn condition(&mut self, loose: Loose) -> BoolExpr {
+        let value = match loose {
+            Loose::Condition(condition, _) => return condition,
+            Loose::Broken(span) => return BoolExpr::Literal(Spanned::new(false, span)),
+            Loose::Value(value) => value,
+        };
+        let span = value.span;
+        match value.kind {
+            ValueKind::Bool(literal) => return BoolExpr::Literal(Spanned::new(literal, span)),
+            ValueKind::Call(call) if is_converter(&call) => return BoolExpr::Call(call),
+            ValueKind::Call(call) => self.editor_as_value(&call),
+            kind => {
+                let message = format!("{} is not a condition", describe(&kind));
+                let hint = match kind {
+                    ValueKind::Path(_) => format!(
+                        "write `{value} == true`, or `{value} != nil` to ask whether it is there",
+                        value = Value { kind, span }
+                    ),
+                    ValueKind::Enum(symbol) if matches!(symbol.as_str(), "TRUE" | "FALSE") => {
+                        format!("keywords are lower case: `{}`", symbol.to_ascii_lowercase())
+                    }
+                    _ => "a condition compares two values, or calls a converter that gives a bool".to_owned(),
+                };
+                self.error(Code::NotACondition, span, message, hint);
+            }
+        }
+        BoolExpr::Literal(Spanned::new(false, span))
+    }
+
+    /// The expression as a value anywhere but directly as an argument: lambdas are refused.
+    fn plain_value(&mut self, loose: Loose) -> Value {
+        let value = self.any_value(loose);
+        if let ValueKind::Lambda(_) = value.kind {
+            let hint = "a lambda is written where a function takes one";
+            self.error(Code::LambdaPlace, value.span, "a lambda can only be an argument", hint);
+        }
+        value
+    }
+
+    /// The expression as a value.
+    fn any_value(&mut self, loose: Loose) -> Value {
+        let span = loose.span();
+        match loose {
+            Loose::Value(value) => {
+                if let ValueKind::Call(call) = &value.kind
+                    && !is_converter(call)
+                {
+                    self.editor_as_value(call);
+                }
+                return value;
+            }
+            Loose::Condition(..) => {
+                let message = "a condition is not a value";
+                self.error(Code::ConditionAsValue, span, message, "join conditions with `and`, `or` and `not` instead");
+            }
+            Loose::Broken(_) => {}
+        }
+        Value { kind: ValueKind::Nil, span }
+    }
+
+    fn editor_as_value(&mut self, call: &Call) {
+        let name = &call.name.node;
+        let mut converter = String::with_capacity(name.len());
+        for part in name.split('_') {
+            let mut rest = part.chars();
+            converter.extend(rest.next().map(|first| first.to_ascii_uppercase()));
+            converter.push_str(rest.as_str());
+        }
+        let message = format!("`{name}` is an editor and gives no value");
+        self.error(
+            Code::EditorAsValue,
+            call.name.span,
+            message,
+            format!("converters begin with an upper-case letter: `{converter}`"),
+        );
+    }
+
+    // ---- conditions ----------------------------------------------------------------------------------------------
+
+    fn bool_expr(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        self.joined(pair, Rule::term, Self::term, BoolExpr::Or)
+    }
+
+    fn term(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        self.joined(pair, Rule::bool_val, Self::bool_val, BoolExpr::And)
+    }
+
+    /// One operand as it is; several as conditions under one node.
+    fn joined<'s>(
+        &mut self,
+        pair: Pair<'s, Rule>,
+        operand: Rule,
+        read: fn(&mut Self, Pair<'s, Rule>) -> Loose,
+        join: fn(Vec<BoolExpr>) -> BoolExpr,
+    ) -> Loose {
+        let mut pairs = pair.into_inner().filter(|pair| pair.as_rule() == operand);
+        let first = or_broken(pairs.next().map(|pair| read(self, pair)));
+        let mut span = first.span();
+        let Some(second) = pairs.next() else { return first };
+        let mut operands = vec![self.condition(first)];
+        for pair in std::iter::once(second).chain(pairs) {
+            let loose = read(self, pair);
+            span = span.to(loose.span());
+            operands.push(self.condition(loose));
+        }
+        Loose::Condition(join(operands), span)
+    }
+
+    fn bool_val(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut not = None;
+        let mut operand = Loose::Broken(span_of(&pair));
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::not => not = Some(span_of(&part)),
+                _ => operand = self.comparison(part),
+            }
+        }
+        let Some(not) = not else { return operand };
+        let span = not.to(operand.span());
+        Loose::Condition(BoolExpr::Not(Spanned::new((), not), Box::new(self.condition(operand))), span)
+    }
+
+    fn comparison(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut parts = pair.into_inner();
+        let left = or_broken(parts.next().map(|pair| self.value(pair)));
+        let (Some(op), Some(right)) = (parts.next(), parts.next()) else { return left };
+        let left = self.plain_value(left);
+        let right = self.value(right);
+        let right = self.plain_value(right);
+        let span = left.span.to(right.span);
+        let op = Spanned::new(compare_op(op.as_str()), span_of(&op));
+        Loose::Condition(BoolExpr::Compare(Box::new(Comparison { left, op, right })), span)
+    }
+
+    // ---- values --------------------------------------------------------------------------------------------------
+
+    fn value(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let span = span_of(&pair);
+        let text = pair.as_str();
+        let kind = match pair.as_rule() {
+            Rule::math => return self.math(pair),
+            Rule::lambda => return self.lambda(pair),
+            Rule::nil => ValueKind::Nil,
+            Rule::boolean => ValueKind::Bool(text == "true"),
+            Rule::bytes => match literal::bytes(text, span) {
+                Ok(bytes) => ValueKind::Bytes(bytes),
+                Err(error) => return self.broken(vec![error], span),
+            },
+            Rule::string => match literal::string(text, pair.as_span().start()) {
+                Ok(text) => ValueKind::String(text),
+                Err(errors) => return self.broken(errors, span),
+            },
+            Rule::enum_symbol => ValueKind::Enum(text.to_owned()),
+            Rule::list => {
+                let items = pair.into_inner().filter(|part| !is_punctuation(part));
+                let items = items.map(|item| {
+                    let item = self.value(item);
+                    self.plain_value(item)
+                });
+                ValueKind::List(items.collect())
+            }
+            Rule::map => {
+                let entries = pair.into_inner().filter(|part| part.as_rule() == Rule::entry);
+                ValueKind::Map(entries.filter_map(|entry| self.entry(entry)).collect())
+            }
+            // `value` in the grammar has no other alternative.
+            _ => return Loose::Broken(span),
+        };
+        Loose::Value(Value { kind, span })
+    }
+
+    fn broken(&mut self, errors: Vec<Error>, span: Span) -> Loose {
+        self.errors.extend(errors);
+        Loose::Broken(span)
+    }
+
+    fn entry(&mut self, pair: Pair<'_, Rule>) -> Option<(Spanned<String>, Value)> {
+        let mut parts = pair.into_inner().filter(|part| !is_punctuation(part));
+        let key = self.string(&parts.next()?);
+        let value = self.value(parts.next()?);
+        Some((key, self.plain_value(value)))
+    }
+
+    fn string(&mut self, pair: &Pair<'_, Rule>) -> Spanned<String> {
+        let text = literal::string(pair.as_str(), pair.as_span().start()).unwrap_or_else(|errors| {
+            self.errors.extend(errors);
+            String::new()
+        });
+        Spanned::new(text, span_of(pair))
+    }
+
+    fn lambda(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut span = span_of(&pair);
+        let mut params = Vec::new();
+        let mut body = Loose::Broken(span);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::param => params.push(Spanned::new(part.as_str().to_owned(), span_of(&part))),
+                Rule::bool_expr => body = self.bool_expr(part),
+                _ => {}
+            }
+        }
+        span.end = body.span().end;
+        let body = match body {
+            Loose::Condition(condition, _) => LambdaBody::Condition(condition),
+            loose => LambdaBody::Value(self.any_value(loose)),
+        };
+        if let LambdaBody::Value(Value { kind: ValueKind::Lambda(_), span: inner }) = &body {
+            let hint = "one lambda may take several parameters: `(a, b) => ..`";
+            self.error(Code::LambdaInLambda, *inner, "a lambda's body cannot be a lambda", hint);
+        }
+        Loose::Value(Value { kind: ValueKind::Lambda(Box::new(Lambda { params, body })), span })
+    }
+
+    // ---- arithmetic ----------------------------------------------------------------------------------------------
+
+    fn math(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        self.chain(pair.into_inner(), Self::add_term)
+    }
+
+    fn add_term(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        self.chain(pair.into_inner(), Self::math_val)
+    }
+
+    /// `operand (operator operand)*`, leaning to the left. One operand alone stays as it is.
+    fn chain<'s>(&mut self, mut pairs: Pairs<'s, Rule>, read: fn(&mut Self, Pair<'s, Rule>) -> Loose) -> Loose {
+        let mut left = or_broken(pairs.next().map(|pair| read(self, pair)));
+        while let (Some(op), Some(right)) = (pairs.next(), pairs.next()) {
+            let left_value = self.plain_value(left);
+            let right = read(self, right);
+            let right = self.plain_value(right);
+            let span = left_value.span.to(right.span);
+            let op = Spanned::new(math_op(op.as_str()), span_of(&op));
+            left = Loose::Value(Value { kind: ValueKind::Binary(Box::new(left_value), op, Box::new(right)), span });
+        }
+        left
+    }
+
+    fn math_val(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut sign = None;
+        let mut operand = Loose::Broken(span_of(&pair));
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::sign => sign = Some(Spanned::new(sign_of(part.as_str()), span_of(&part))),
+                _ => operand = self.operand(part),
+            }
+        }
+        let Some(sign) = sign else { return operand };
+        let operand = self.plain_value(operand);
+        let span = sign.span.to(operand.span);
+        Loose::Value(Value { kind: ValueKind::Unary(sign, Box::new(operand)), span })
+    }
+
+    fn operand(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let span = span_of(&pair);
+        let number = match pair.as_rule() {
+            Rule::group => return self.group(pair),
+            Rule::call => {
+                let call = self.call(pair);
+                return Loose::Value(Value { span: call.span, kind: ValueKind::Call(call) });
+            }
+            Rule::path => {
+                let path = self.path(&pair);
+                return Loose::Value(Value { span: path.span, kind: ValueKind::Path(path) });
+            }
+            Rule::int => literal::int(pair.as_str(), span).map(ValueKind::Int),
+            // The grammar has no other operand.
+            _ => literal::float(pair.as_str(), span).map(ValueKind::Float),
+        };
+        match number {
+            Ok(kind) => Loose::Value(Value { kind, span }),
+            Err(error) => self.broken(vec![error], span),
+        }
+    }
+
+    /// Parentheses: they hold a condition, or arithmetic, which includes a lone number, path or call.
+    fn group(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let span = span_of(&pair);
+        let inner = pair.into_inner().find(|part| part.as_rule() == Rule::bool_expr);
+        match or_broken(inner.map(|pair| self.bool_expr(pair))) {
+            Loose::Condition(condition, _) => Loose::Condition(condition, span),
+            Loose::Broken(_) => Loose::Broken(span),
+            Loose::Value(Value { kind: ValueKind::Bool(literal), span: inner }) => {
+                Loose::Condition(BoolExpr::Literal(Spanned::new(literal, inner)), span)
+            }
+            Loose::Value(Value { kind, span: inner }) => match kind {
+                ValueKind::Int(_)
+                | ValueKind::Float(_)
+                | ValueKind::Path(_)
+                | ValueKind::Call(_)
+                | ValueKind::Binary(..)
+                | ValueKind::Unary(..) => Loose::Value(Value { kind, span }),
+                _ => {
+                    let message = format!("parentheses hold a condition or arithmetic, not {}", describe(&kind));
+                    self.error(Code::GroupedLiteral, inner, message, "remove the parentheses");
+                    Loose::Broken(span)
+                }
+            },
+        }
+    }
+
+    // ---- calls and paths -----------------------------------------------------------------------------------------
+
+    fn call(&mut self, pair: Pair<'_, Rule>) -> Call {
+        let mut span = span_of(&pair);
+        let mut name = Spanned::new(String::new(), span);
+        let (mut args, mut keys) = (Vec::new(), Vec::new());
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::uname_of_call | Rule::lname_of_call => name = glued(&part),
+                Rule::arg => args.extend(self.arg(part)),
+                Rule::close_paren => span.end = span_of(&part).end,
+                Rule::key => {
+                    let key = self.key(part);
+                    span.end = key.span.end;
+                    keys.push(key);
+                }
+                _ => {}
+            }
+        }
+        Call { name, args, keys, span }
+    }
+
+    fn arg(&mut self, pair: Pair<'_, Rule>) -> Option<Arg> {
+        let mut name = None;
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::arg_name => name = Some(glued(&part)),
+                Rule::equal => {}
+                Rule::function_ref => {
+                    let Spanned { node, span } = glued(&part);
+                    return Some(Arg { name, value: Value { kind: ValueKind::FunctionRef(node), span } });
+                }
+                _ => {
+                    let value = self.value(part);
+                    return Some(Arg { name, value: self.any_value(value) });
+                }
+            }
+        }
+        None
+    }
+
+    fn path(&mut self, pair: &Pair<'_, Rule>) -> Path {
+        let segments: Vec<Segment> = pair.clone().into_inner().map(|field| self.field(field)).collect();
+        let mut span = span_of(pair);
+        if let Some(last) = segments.last() {
+            span.end = last.keys.last().map_or(last.name.span.end, |key| key.span.end);
+        }
+        Path { segments, span }
+    }
+
+    fn field(&mut self, pair: Pair<'_, Rule>) -> Segment {
+        let mut name = Spanned::new(String::new(), span_of(&pair));
+        let mut keys = Vec::new();
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::key => keys.push(self.key(part)),
+                _ => name = Spanned::new(part.as_str().to_owned(), span_of(&part)),
+            }
+        }
+        Segment { name, keys }
+    }
+
+    fn key(&mut self, pair: Pair<'_, Rule>) -> Key {
+        let span = span_of(&pair);
+        let Some(inner) = pair.into_inner().next() else { return Key { kind: KeyKind::Int(0), span } };
+        let kind = match inner.as_rule() {
+            Rule::string => KeyKind::String(self.string(&inner).node),
+            Rule::int => KeyKind::Int(literal::int(inner.as_str(), span_of(&inner)).unwrap_or_else(|error| {
+                self.errors.push(error);
+                0
+            })),
+            _ => {
+                let value = self.math(inner);
+                KeyKind::Expr(Box::new(self.plain_value(value)))
+            }
+        };
+        Key { kind, span }
+    }
+}
+
+fn or_broken(loose: Option<Loose>) -> Loose {
+    loose.unwrap_or(Loose::Broken(Span::default()))
+}
+
+/// A rule's position. Rules that end in something optional may include white space behind them; those are not asked.
+fn span_of(pair: &Pair<'_, Rule>) -> Span {
+    let span = pair.as_span();
+    Span::new(span.start(), span.end())
+}
+
+fn is_punctuation(pair: &Pair<'_, Rule>) -> bool {
+    matches!(pair.as_rule(), Rule::comma | Rule::colon | Rule::close_paren | Rule::close_bracket | Rule::close_brace)
+}
+
+fn is_converter(call: &Call) -> bool {
+    call.name.node.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
+/// A name without the white space between its tokens.
+fn glued(pair: &Pair<'_, Rule>) -> Spanned<String> {
+    let name = pair.as_str().chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    Spanned::new(name, span_of(pair))
+}
+
+fn compare_op(text: &str) -> CompareOp {
+    match text {
+        "==" => CompareOp::Eq,
+        "!=" => CompareOp::Ne,
+        "<" => CompareOp::Lt,
+        "<=" => CompareOp::Le,
+        ">" => CompareOp::Gt,
+        _ => CompareOp::Ge,
+    }
+}
+
+fn math_op(text: &str) -> MathOp {
+    match text {
+        "+" => MathOp::Add,
+        "-" => MathOp::Sub,
+        "*" => MathOp::Mul,
+        _ => MathOp::Div,
+    }
+}
+
+fn sign_of(text: &str) -> Sign {
+    if text == "-" { Sign::Minus } else { Sign::Plus }
+}
+
+/// With its article, for messages.
+fn describe(kind: &ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Nil => "nil",
+        ValueKind::Bool(_) => "a bool",
+        ValueKind::Int(_) | ValueKind::Float(_) => "a number",
+        ValueKind::String(_) => "a string",
+        ValueKind::Bytes(_) => "a bytes literal",
+        ValueKind::Enum(_) => "an enum symbol",
+        ValueKind::FunctionRef(_) => "a function name",
+        ValueKind::List(_) => "a list",
+        ValueKind::Map(_) => "a map",
+        ValueKind::Path(_) => "a path",
+        ValueKind::Call(_) => "a call",
+        ValueKind::Binary(..) | ValueKind::Unary(..) => "arithmetic",
+        ValueKind::Lambda(_) => "a lambda",
+    }
+}
