@@ -12,6 +12,7 @@
 mod context;
 pub mod error;
 pub mod func;
+pub mod go;
 pub mod ir;
 mod layout;
 mod limits;

@@ -111,11 +111,10 @@ impl<'w> Map<'w> {
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Value<'w>> {
         match self {
-            Self::Wire(wire) => {
-                wire.entries()
-                    .map(|entry| key_value(wire.message, entry))
-                    .find_map(|(found, value)| if found == key { Some(value) } else { None })
-            }
+            Self::Wire(wire) => wire
+                .entries()
+                .map(|entry| key_value(wire.message, entry))
+                .find_map(|(found, value)| if found == key { Some(value) } else { None }),
             Self::Owned { entries, .. } => {
                 entries.iter().find(|(found, _)| found.as_ref() == key).map(|(_, value)| value.clone())
             }

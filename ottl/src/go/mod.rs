@@ -1,0 +1,11 @@
+//! Building blocks that behave as Go's standard library does, on plain Rust types.
+//!
+//! A Go string is bytes that are usually UTF-8, so texts are `&[u8]` wherever Go does not check.
+//! Nothing here knows OTTL beyond [`crate::value::Time`], and nothing reads a clock, a file or the environment.
+
+pub mod duration;
+pub mod json;
+pub mod regexp;
+pub mod strconv;
+pub mod text;
+pub mod time;

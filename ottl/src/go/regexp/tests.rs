@@ -1,0 +1,109 @@
+use super::{Regexp, Shape};
+
+fn check(pattern: &str, text: &str, matches: bool) {
+    let compiled = Regexp::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    assert_eq!(compiled.is_match(text.as_bytes()), matches, "{pattern:?} on {text:?}");
+}
+
+#[test]
+fn perl_classes_are_ascii() {
+    check(r"^\w+$", "w\u{f6}rld", false);
+    check(r"\d", "\u{663}", false);
+    check(r"\s", "\x0b", false);
+    check(r"\bw\u{f6}rld\b".replace(r"\u{f6}", "\u{f6}").as_str(), "a w\u{f6}rld", true);
+    check(r"(?i)\w", "\u{212a}", true);
+}
+
+#[test]
+fn set_operators_are_literal() {
+    check("[a&&b]", "&", true);
+    check("[!--b]", "-", true);
+    check("[[a]", "[", true);
+    check("[a~~b]", "~", true);
+    check("[]a]", "]", true);
+}
+
+#[test]
+fn what_go_refuses_is_refused() {
+    for pattern in [
+        r"\C",
+        r"\Z",
+        "(?x)a",
+        "(?u)a",
+        "(?R)a",
+        "(?=a)",
+        "(?!a)",
+        "(?<=a)",
+        "(?<!a)",
+        "a{1001}",
+        "(a{100}){100}",
+        "a**",
+        "a++",
+        "*",
+        "{1}",
+        "[",
+        "a)",
+        "(a",
+        r"\1",
+        r"[\Q]\E]",
+        "(?P=n)",
+        "[[:foo:]]",
+        r"\uFFFF",
+        r"\k<n>",
+        "(?>a)",
+        "(?P<n>a)(?P<n>b)",
+        r"[b-a]",
+        r"\x{110000}",
+        "(?i-)a",
+        r"\",
+        r"\p{Nope}",
+        r"[\b]",
+        r"\E",
+    ] {
+        assert!(Regexp::new(pattern).is_err(), "{pattern} is accepted");
+    }
+}
+
+#[test]
+fn braces_that_are_no_repetition_are_literal() {
+    check("a{,2}", "a{,2}", true);
+    check("{", "x{", true);
+    check("a{1", "a{1", true);
+    check("^*", "\u{65e5}", true);
+}
+
+#[test]
+fn a_bad_byte_is_one_replacement_character() {
+    let two = Regexp::new("^..$").unwrap();
+    assert!(two.is_match(b"\xe2\x82"));
+    let replacement = Regexp::new("\u{fffd}").unwrap();
+    assert!(replacement.is_match(b"a\xff"));
+    let captured = Regexp::new("(.)b").unwrap().captures(b"a\xff\xfeb").unwrap();
+    assert_eq!(captured, vec![Some((2, 4)), Some((2, 3))]);
+}
+
+#[test]
+fn ascii_word_boundaries_hold_between_characters_only() {
+    check(r"\B", "a\u{e9}a", false);
+}
+
+#[test]
+fn shapes() {
+    let shape = |pattern: &str| Regexp::new(pattern).unwrap().shape().clone();
+    assert_eq!(shape("^GET /api/.*"), Shape::Prefix(b"GET /api/".to_vec()));
+    assert_eq!(shape(r"foo\.bar"), Shape::Contains(b"foo.bar".to_vec()));
+    assert_eq!(shape("^abc$"), Shape::Exact(b"abc".to_vec()));
+    assert_eq!(shape(".*/users$"), Shape::Suffix(b"/users".to_vec()));
+    assert_eq!(shape(".*"), Shape::Always);
+    assert_eq!(shape("^$"), Shape::Exact(Vec::new()));
+    for pattern in ["^abc.*$", "(?i)abc", "a|b", "(ab)*c", "ab(c)?", "a+", "(?m)^a", "ab+"] {
+        assert_eq!(shape(pattern), Shape::Regex, "{pattern}");
+    }
+}
+
+#[test]
+fn names_may_start_with_a_digit() {
+    let compiled = Regexp::new("(?P<1a>x)(y)(?<b>z)").unwrap();
+    let names: Vec<_> = compiled.names().iter().map(Option::as_deref).collect();
+    assert_eq!(names, [None, Some("1a"), None, Some("b")]);
+}
