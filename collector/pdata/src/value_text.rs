@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use crate::metrics::Value;
 use crate::number::push_json_float;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 impl Value {
     /// The text of the value, `Value.AsString` in Go.
