@@ -6,8 +6,10 @@
 //!
 //! To add a converter: write `func/<name>.rs` with `pub(super) static FUNCTION: Function`, add it to [`ALL`].
 
+pub(crate) mod convert;
 mod is_root_span;
 mod len;
+pub(crate) mod text_form;
 
 use std::{any::Any, borrow::Cow};
 
