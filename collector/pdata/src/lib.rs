@@ -4,14 +4,17 @@
 //! This crate never allocates per field, never decodes what was not asked for, and never depends on generated protobuf
 //! types. Metrics are few and off the hot path: they are plain structs.
 
+mod builder;
 mod encode;
 mod index;
 pub mod metrics;
 pub mod number;
+pub mod span;
 mod traces;
 mod value_text;
 pub mod wire;
 
+pub use builder::TracesBuilder;
 pub use metrics::Metrics;
 pub use traces::{Range, ResourceRow, ResourceView, ScopeRow, ScopeView, SpanRow, SpanView, TraceId, Traces};
 pub use wire::{WireError, WireErrorKind};
