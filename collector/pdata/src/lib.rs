@@ -7,6 +7,7 @@
 mod builder;
 mod encode;
 mod index;
+pub mod json;
 pub mod metrics;
 pub mod number;
 pub mod span;
