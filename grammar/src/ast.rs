@@ -42,6 +42,24 @@ pub enum BoolExpr {
     Call(Call),
 }
 
+impl BoolExpr {
+    /// From its first to its last part. Parentheses around the whole are no part of the tree, so not of this either.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Or(operands) | Self::And(operands) => match operands.as_slice() {
+                [] => Span::default(),
+                [first, .., last] => first.span().to(last.span()),
+                [only] => only.span(),
+            },
+            Self::Not(keyword, operand) => keyword.span.to(operand.span()),
+            Self::Compare(comparison) => comparison.left.span.to(comparison.right.span),
+            Self::Literal(literal) => literal.span,
+            Self::Call(call) => call.span,
+        }
+    }
+}
+
 /// `left op right`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {

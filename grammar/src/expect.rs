@@ -4,7 +4,7 @@ use pest::error::{ErrorVariant, InputLocation};
 
 use crate::{
     error::{Code, Error},
-    hint::{Around, CALL, OPERATOR, VALUE},
+    hint::{ARITHMETIC, Around, CONDITION, OPERAND, OPERATOR, STRING, VALUE},
     parse::{Limits, Rule},
     span::Span,
 };
@@ -41,59 +41,47 @@ pub(crate) fn explain(text: &str, limits: &Limits, failure: &pest::error::Error<
 
 /// What the rules are called, each once, the general ones in place of their parts.
 fn expectations(rules: &[Rule]) -> Vec<&'static str> {
-    let mut found: Vec<&'static str> = Vec::new();
-    let has = |rule| rules.contains(&rule);
-    let condition = [Rule::bool_expr, Rule::term, Rule::bool_val].into_iter().any(has);
+    let any = |wanted: &[Rule]| wanted.iter().any(|rule| rules.contains(rule));
+    let condition = any(&[Rule::condition, Rule::bool_expr, Rule::term, Rule::bool_val]);
     // Only values begin with `nil`, so its failure stands for them all; a key takes fewer.
-    let value = !condition && (has(Rule::nil) || has(Rule::comparison));
-    let operand = [Rule::math, Rule::add_term, Rule::math_val, Rule::float, Rule::group].into_iter().any(has);
-    let add = |found: &mut Vec<&'static str>, what| {
-        if !found.contains(&what) {
-            found.push(what);
-        }
-    };
+    let value = any(&[Rule::nil, Rule::comparison, Rule::value_expression, Rule::arg]);
+    let math = any(&[Rule::math, Rule::add_term, Rule::math_val, Rule::float, Rule::group]);
+    let call = any(&[Rule::statement, Rule::call, Rule::uname_of_call, Rule::lname_of_call]);
+    let mut found = Vec::new();
     if condition {
-        add(&mut found, "a condition");
+        found.push(CONDITION);
     } else if value {
-        add(&mut found, VALUE);
+        found.push(VALUE);
     } else {
-        if has(Rule::string) || has(Rule::entry) {
-            add(&mut found, "a string");
+        let string = any(&[Rule::string, Rule::entry]);
+        found.extend(string.then_some(STRING));
+        if math && string {
+            found.extend(["an int", ARITHMETIC]);
+        } else if math {
+            found.push(OPERAND);
+        } else {
+            found.extend(call.then_some("an editor call"));
+            found.extend(any(&[Rule::field, Rule::lowercase]).then_some("a name"));
+            found.extend(any(&[Rule::param]).then_some("a parameter"));
         }
-        if operand {
-            add(&mut found, "a number, a path or a call");
-        }
     }
-    for rule in rules {
-        let what = match rule {
-            Rule::compare_op => OPERATOR,
-            Rule::and => "`and`",
-            Rule::or => "`or`",
-            Rule::comma => "`,`",
-            Rule::colon => "`:`",
-            Rule::close_paren => "`)`",
-            Rule::close_bracket => "`]`",
-            Rule::close_brace => "`}`",
-            Rule::arrow => "`=>`",
-            Rule::where_word => "`where`",
-            Rule::param if !value && !condition => "a parameter",
-            Rule::call | Rule::uname_of_call | Rule::lname_of_call if !value && !condition && !operand => CALL,
-            Rule::field | Rule::lowercase if !value && !condition && !operand => "a name",
-            _ => continue,
-        };
-        add(&mut found, what);
-    }
-    if has(Rule::EOI) {
-        add(&mut found, "the end");
-    }
+    let tokens = [
+        (Rule::compare_op, OPERATOR),
+        (Rule::and, "`and`"),
+        (Rule::or, "`or`"),
+        (Rule::comma, "`,`"),
+        (Rule::colon, "`:`"),
+        (Rule::arrow, "`=>`"),
+        (Rule::where_word, "`where`"),
+        (Rule::close_paren, "`)`"),
+        (Rule::close_bracket, "`]`"),
+        (Rule::close_brace, "`}`"),
+        (Rule::EOI, "the end"),
+    ];
+    found.extend(tokens.into_iter().filter(|(rule, _)| rules.contains(rule)).map(|(_, what)| what));
     // More keys and more arithmetic are possible nearly everywhere; they are told where nothing else would do.
-    if found.is_empty() {
-        if has(Rule::add_sub) || has(Rule::mult_div) {
-            add(&mut found, OPERATOR);
-        }
-        if has(Rule::key) {
-            add(&mut found, "`[`");
-        }
+    if found.is_empty() && any(&[Rule::add_sub, Rule::mult_div]) {
+        found.push(OPERATOR);
     }
     found
 }

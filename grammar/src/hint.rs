@@ -4,24 +4,37 @@
 
 use crate::{
     error::{Code, Error},
+    render::printable,
     scan::{self, Kind, Lexeme},
     span::Span,
 };
 
 /// The error for a character that no token begins with.
 pub(crate) fn stray(text: &str, lexeme: &Lexeme<'_>) -> Error {
-    let error = Error::new(Code::StrayCharacter, lexeme.span(), format!("unexpected character `{}`", lexeme.text));
-    let behind = &text[lexeme.end()..];
+    let before = &text[..lexeme.start];
+    let first = lexeme.text.chars().next().unwrap_or_default();
+    if let '\'' | '`' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' = first {
+        let error = Error::new(Code::StrayCharacter, lexeme.span(), "strings do not take this quote");
+        let mut inner = lexeme.text.chars();
+        return match (inner.next(), inner.next_back(), inner.as_str()) {
+            (Some(_), Some(_), inner) if !inner.contains(['"', '\\']) => {
+                error.hint(format!("write `\"{}\"`", printable(inner)))
+            }
+            _ => error.hint("strings take double quotes"),
+        };
+    }
+    let what = match first {
+        c if c.is_control() || c.is_whitespace() => format!("U+{:04X}", u32::from(c)),
+        _ => format!("`{}`", printable(lexeme.text)),
+    };
+    let error = Error::new(Code::StrayCharacter, lexeme.span(), format!("unexpected character {what}"));
     match lexeme.text {
         "&&" | "&" => error.hint("write `and`"),
         "||" | "|" => error.hint("write `or`"),
-        "!" if behind.starts_with('~') => error.hint("write `not IsMatch(value, \"pattern\")`"),
+        "!" if before.ends_with('=') => error.hint("write `!=`"),
         "!" => error.hint("write `not`"),
-        "~" => error.hint("write `IsMatch(value, \"pattern\")`"),
-        "'" | "`" => error.hint("strings take double quotes"),
-        "\u{201c}" | "\u{201d}" | "\u{201e}" | "\u{2018}" | "\u{2019}" => {
-            error.hint("this is a typographic quote; strings take the plain double quote")
-        }
+        "!~" => error.hint("write `not IsMatch(value, \"pattern\")`"),
+        "=~" | "~" => error.hint("write `IsMatch(value, \"pattern\")`"),
         "%" => error.hint("there is no remainder operator"),
         "#" => error.hint("there are no comments"),
         ";" => error.hint("a text is one expression; it has no end mark"),
@@ -39,6 +52,9 @@ pub(crate) fn stray(text: &str, lexeme: &Lexeme<'_>) -> Error {
 pub(crate) fn open_string(lexeme: &Lexeme<'_>) -> Error {
     let at = Span::new(lexeme.start, lexeme.start + 1);
     let error = Error::new(Code::OpenString, at, "this quote has no partner");
+    if lexeme.text.contains("\\\n") {
+        return error.hint("a backslash is written `\\\\`, also before a line break");
+    }
     if lexeme.text.ends_with("\\\"") {
         return error.hint("`\\\"` is a quote inside a string; a backslash is written `\\\\`");
     }
@@ -77,9 +93,9 @@ impl<'s> Around<'s> {
             None => "the end".to_owned(),
             Some(lexeme) if lexeme.text.chars().count() > 40 => {
                 let start: String = lexeme.text.chars().take(37).collect();
-                format!("`{start}...`")
+                format!("`{}...`", printable(&start))
             }
-            Some(lexeme) => format!("`{}`", lexeme.text),
+            Some(lexeme) => format!("`{}`", printable(lexeme.text)),
         }
     }
 
@@ -102,64 +118,148 @@ impl<'s> Around<'s> {
 
     /// A guess at the slip, given what the grammar would have taken.
     pub(crate) fn hint(&self, expected: &[&'static str]) -> Option<String> {
-        let here = self.here.map_or("", |lexeme| lexeme.text);
+        // Where nothing but a closing bracket can follow, it is missing, whatever stands there instead.
+        if let [only] = expected
+            && ["`)`", "`]`", "`}`"].contains(only)
+        {
+            let key = (self.before(1), *only) == ("[", "`]`");
+            return match self.here() {
+                "," if key => Some("each key has its own brackets: `[..][..]`".to_owned()),
+                "+" | "-" | "*" | "/" if key => {
+                    Some("arithmetic that begins with an int takes parentheses: `[(..)]`".to_owned())
+                }
+                _ => self.close_it(),
+            };
+        }
+        self.operator_slip(expected)
+            .or_else(|| self.word_slip(expected))
+            .or_else(|| self.literal_slip(expected))
+            .or_else(|| self.bracket_slip(expected))
+    }
+
+    fn here(&self) -> &'s str {
+        self.here.map_or("", |lexeme| lexeme.text)
+    }
+
+    /// What stands before, if there is no white space between.
+    fn touching(&self) -> &'s str {
+        match (self.before.last(), self.here) {
+            (Some(last), Some(here)) if last.end() == here.start => last.text,
+            // The place is inside a lexeme, which is then cut.
+            (_, Some(here)) if here.start > 0 && !self.text[..here.start].ends_with(BLANKS) => {
+                let before = &self.text[..here.start];
+                before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').next().unwrap_or("")
+            }
+            _ => "",
+        }
+    }
+
+    fn operator_slip(&self, expected: &[&'static str]) -> Option<String> {
         let next = self.after.first().map_or("", |lexeme| lexeme.text);
-        let (last, last_but_one) = (self.before(0), self.before(1));
-        let adjacent = |at: usize| {
-            let end = self.before.iter().rev().nth(at).map(Lexeme::end);
-            end.is_some() && end == self.here.map(|lexeme| lexeme.start)
-        };
-        let hint = match (last, here) {
-            (_, "=") if next == "!" => "write `!=`".to_owned(),
-            ("==", "=") => "write `==`".to_owned(),
-            ("!=", "=") => "write `!=`".to_owned(),
-            ("=" | "<", ">") if last == "<" => "write `!=`".to_owned(),
-            (_, "=") if next == "<" => "write `<=`".to_owned(),
-            (_, "=>") if expected.contains(&OPERATOR) => "write `>=`; `=>` begins a lambda's body".to_owned(),
-            (_, "=") => "to compare, write `==`".to_owned(),
-            ("/", "/") => "there are no comments".to_owned(),
-            (_, word @ ("AND" | "And" | "OR" | "Or" | "NOT" | "Not")) => lower_case(word),
-            (word @ ("AND" | "And" | "OR" | "Or" | "NOT" | "Not"), _) => lower_case(word),
-            (_, "in" | "IN") if next == "[" => "write `ContainsValue([..], value)`".to_owned(),
-            (_, "in" | "IN") => "write `ContainsValue(list, value)`".to_owned(),
-            (_, "matches" | "like" | "LIKE") => "write `IsMatch(value, \"pattern\")`".to_owned(),
-            (_, "contains") => "write `ContainsValue(list, value)` or `IsMatch(value, \"pattern\")`".to_owned(),
-            (_, "where") => "`where` belongs to statements; join conditions with `and`".to_owned(),
-            ("not", "not") => "write `not (not ..)`".to_owned(),
-            ("and" | "or", "and" | "or") => format!("one of `{last}` and `{here}` is too much"),
-            ("-" | "+", "-" | "+") => format!("an operand takes one sign; write `{last}({here}..)`"),
-            ("*", "*") => "there is no power operator".to_owned(),
-            (",", ")" | "]") => "remove the trailing comma".to_owned(),
-            ("[", "]") => "a key is a string, an int, or arithmetic".to_owned(),
-            (_, text) if text.starts_with('"') && matches!(last, "+") && last_but_one.starts_with('"') => CONCAT.into(),
-            (_, text) if text.starts_with('"') && matches!(last, "+") => CONCAT.into(),
-            (text, "+") if text.starts_with('"') => CONCAT.into(),
-            (number, text) if adjacent(0) && is_number(number) && text.starts_with(['e', 'E']) => {
-                format!("a float has a dot: `{number}.0{text}`")
+        let comparison = matches!(self.here(), "==" | "!=" | "<" | "<=" | ">" | ">=");
+        let boolean = comparison || matches!(self.here(), "and" | "or" | "not");
+        let hint = match (self.before(0), self.here()) {
+            ("==", "=") => "write `==`",
+            ("!=", "=") => "write `!=`",
+            ("<", ">") => "write `!=`",
+            (_, "=") if next == "<" => "write `<=`",
+            (_, "=>") if expected.contains(&OPERATOR) => "write `>=`; `=>` begins a lambda's body",
+            (_, "=") if expected.contains(&OPERATOR) => "to compare, write `==`",
+            ("/", "/") => "there are no comments",
+            (_, "/") if next == "/" => "there are no comments",
+            ("*", "*") => "there is no power operator",
+            (sign @ ("-" | "+"), again @ ("-" | "+")) => {
+                return Some(format!("an operand takes one sign; write `{sign}({again}..)`"));
             }
-            ("0", text) if adjacent(0) && text.starts_with('X') => "bytes begin with a lower-case `0x`".to_owned(),
-            ("0", "x") if adjacent(0) => "bytes have at least one pair of digits: `0x00`".to_owned(),
-            (number, text) if adjacent(0) && is_number(number) && text.starts_with('_') => {
-                "digits are not grouped".to_owned()
+            _ if boolean && self.before.is_empty() && expected.contains(&CONDITION) => return None,
+            _ if comparison && expected.contains(&"`and`") => "comparisons do not chain; join two with `and`",
+            _ if boolean && expected.contains(&"`where`") => "a condition follows `where`",
+            _ if boolean && !expected.contains(&"`and`") && expected.iter().any(|what| ENDS.contains(what)) => {
+                "only a value can stand here, and a condition is none"
             }
-            ("[", "nil" | "true" | "false") => "a key is a string, an int, or arithmetic".to_owned(),
-            (_, "==" | "!=" | "<" | "<=" | ">" | ">=")
-                if !expected.contains(&OPERATOR) && !expected.contains(&VALUE) =>
-            {
-                "comparisons do not chain; join two with `and`".to_owned()
+            (_, "not") if expected.contains(&VALUE) && self.before(0) == "not" => "write `not (not ..)`",
+            (_, "not") if expected.contains(&VALUE) => "`not` stands before a whole comparison",
+            (last @ ("and" | "or"), here @ ("and" | "or")) => {
+                return Some(format!("one of `{last}` and `{here}` is too much"));
             }
-            ("(", "") | (_, "") if self.open_bracket().is_some() => self.close_it()?,
-            (_, "[") if matches!(last, "]" | "}") => "list and map literals take no keys".to_owned(),
-            (name, _) if is_converter_name(name) && expected.contains(&CALL) => format!("call it: `{name}(..)`"),
-            (_, name) if is_converter_name(name) && next != "(" => format!("a function is called: `{name}(..)`"),
-            (_, ")" | "]" | "}") => match self.open_bracket() {
-                None => format!("this `{here}` closes nothing"),
-                Some(open) if closing(open.text) != here => self.close_it()?,
-                Some(_) => return None,
-            },
+            (last, "+") if last.starts_with('"') => CONCAT,
+            ("+", here) if here.starts_with('"') => CONCAT,
+            (_, "+" | "-" | "*" | "/") if expected.contains(&"`and`") => {
+                "arithmetic takes numbers, paths and calls; other literals are no operands"
+            }
             _ => return None,
         };
-        Some(hint)
+        Some(hint.to_owned())
+    }
+
+    fn word_slip(&self, expected: &[&'static str]) -> Option<String> {
+        let next = self.after.first().map_or("", |lexeme| lexeme.text);
+        for word in [self.here(), self.before(0)] {
+            if matches!(word, "AND" | "And" | "OR" | "Or" | "NOT" | "Not") {
+                return Some(format!("keywords are lower case: `{}`", word.to_ascii_lowercase()));
+            }
+        }
+        let hint = match self.here() {
+            "in" | "IN" if next == "[" => "write `ContainsValue([..], value)`",
+            "in" | "IN" | "contains" if expected.contains(&OPERATOR) => "write `ContainsValue(list, value)`",
+            "matches" | "like" | "LIKE" if expected.contains(&OPERATOR) => "write `IsMatch(value, \"pattern\")`",
+            "is" | "IS" if expected.contains(&OPERATOR) => "write `== nil` or `!= nil`",
+            "where" => "`where` belongs to statements; join conditions with `and`",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn literal_slip(&self, expected: &[&'static str]) -> Option<String> {
+        let (touching, here) = (self.touching(), self.here());
+        let next = self.after.first().map_or("", |lexeme| lexeme.text);
+        if touching.starts_with(|c: char| c.is_ascii_digit()) {
+            return match here.chars().next()? {
+                'e' | 'E' => Some(format!("a float has a dot: `{touching}.0{here}`")),
+                'X' if touching == "0" => Some("bytes begin with a lower-case `0x`".to_owned()),
+                'x' if touching == "0" => Some("bytes have at least one pair of digits: `0x00`".to_owned()),
+                '_' | ',' => Some("digits are not grouped".to_owned()),
+                _ => None,
+            };
+        }
+        if touching.starts_with(|c: char| c.is_ascii_lowercase()) && here.starts_with(|c: char| c.is_ascii_uppercase())
+        {
+            return Some("names of paths are lower case".to_owned());
+        }
+        if is_converter_name(here) && next != "(" {
+            let wanted = [CONDITION, VALUE].iter().any(|what| expected.contains(what));
+            return wanted
+                .then(|| format!("paths and enum symbols have no mixed case; a function is called: `{here}(..)`"));
+        }
+        if here.starts_with('_') && self.here.is_some_and(|lexeme| lexeme.kind == Kind::Word) {
+            return Some("names begin with a letter".to_owned());
+        }
+        if here.starts_with(|c: char| c.is_ascii_lowercase())
+            && expected.contains(&STRING)
+            && !expected.contains(&ARITHMETIC)
+        {
+            return Some(format!("a map's keys are strings: `\"{here}\"`"));
+        }
+        None
+    }
+
+    fn bracket_slip(&self, expected: &[&'static str]) -> Option<String> {
+        match (self.before(0), self.here()) {
+            (",", ")" | "]") => Some("remove the trailing comma".to_owned()),
+            ("(", ")") if expected.contains(&"`=>`") => Some("the parentheses are empty".to_owned()),
+            ("[", "]") if expected.contains(&ARITHMETIC) => Some("the key is missing".to_owned()),
+            ("]" | "}", "[") => Some("list and map literals take no keys".to_owned()),
+            (last, "[") if last.starts_with(|c: char| c.is_ascii_uppercase()) => {
+                Some("enum symbols take no keys".to_owned())
+            }
+            (_, "") => self.close_it(),
+            (_, here @ (")" | "]" | "}")) => match self.open_bracket() {
+                None => Some(format!("this `{here}` closes nothing")),
+                Some(open) if closing(open.text) != here => self.close_it(),
+                Some(_) => None,
+            },
+            _ => None,
+        }
     }
 
     /// Tells about the innermost open bracket.
@@ -171,18 +271,25 @@ impl<'s> Around<'s> {
     }
 }
 
-/// How an expectation of a comparison operator is written.
-pub(crate) const OPERATOR: &str = "an operator";
+/// How an expectation of a condition is written.
+pub(crate) const CONDITION: &str = "a condition";
 /// How an expectation of any value is written.
 pub(crate) const VALUE: &str = "a value";
-/// How an expectation of a function call is written.
-pub(crate) const CALL: &str = "a call";
+/// How an expectation of an operand of arithmetic is written.
+pub(crate) const OPERAND: &str = "an operand";
+/// How an expectation of arithmetic is written where a key may be that.
+pub(crate) const ARITHMETIC: &str = "arithmetic";
+/// How an expectation of a comparison operator is written.
+pub(crate) const OPERATOR: &str = "an operator";
+/// How an expectation of a string literal is written.
+pub(crate) const STRING: &str = "a string";
+
+/// What can only follow where a value was read for itself.
+const ENDS: [&str; 5] = ["the end", "`,`", "`)`", "`]`", "`}`"];
+
+const BLANKS: [char; 5] = [' ', '\t', '\n', '\x0c', '\r'];
 
 const CONCAT: &str = "strings are joined by `Concat([..], \"\")`";
-
-fn lower_case(word: &str) -> String {
-    format!("keywords are lower case: `{}`", word.to_ascii_lowercase())
-}
 
 fn closing(open: &str) -> &'static str {
     match open {
@@ -190,10 +297,6 @@ fn closing(open: &str) -> &'static str {
         "[" => "]",
         _ => "}",
     }
-}
-
-fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Upper-case first, with lower case somewhere: not an enum symbol.

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
+pub mod dump;
 pub mod error;
 mod expect;
 mod hint;

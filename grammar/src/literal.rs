@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Code, Error},
+    render::printable,
     span::Span,
 };
 
@@ -68,6 +69,7 @@ fn escape(text: &str) -> (usize, Option<char>) {
 }
 
 fn bad_escape(sequence: &str, span: Span) -> Error {
+    let sequence = &printable(sequence);
     let error = Error::new(Code::BadEscape, span, format!("strings have no escape `{sequence}`"));
     match sequence[1..].chars().next() {
         Some('x') => error.hint("`\\x` takes two hexadecimal digits"),

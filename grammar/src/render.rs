@@ -48,8 +48,8 @@ pub enum Style {
 impl Style {
     fn paint(self, colour: &str, text: &str) -> String {
         match self {
-            Self::Plain => text.to_owned(),
-            Self::Coloured => format!("\x1b[{colour}m{text}\x1b[0m"),
+            Self::Coloured if !text.is_empty() => format!("\x1b[{colour}m{text}\x1b[0m"),
+            _ => text.to_owned(),
         }
     }
 }
@@ -153,11 +153,12 @@ fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// Control characters would move the carets, or the reader's cursor.
-fn printable(text: &str) -> String {
+/// Without the characters that would move the carets, or the reader's cursor, or turn the line around.
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
-            '\t' => ' ',
+            '\t' | '\n' | '\r' => ' ',
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
             c if c.width().is_none() => '\u{fffd}',
             c => c,
         })

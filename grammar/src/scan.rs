@@ -74,19 +74,39 @@ fn first(text: &str) -> Option<(Kind, usize)> {
             None => (Kind::OpenString, text.len()),
         },
         'a'..='z' | 'A'..='Z' | '_' => (Kind::Word, run(|byte| byte.is_ascii_alphanumeric() || byte == b'_')),
+        '0' if is_bytes(text) => (Kind::Number, run(|byte| byte.is_ascii_hexdigit() || byte == b'x')),
         '0'..='9' => (Kind::Number, run(|byte| byte.is_ascii_digit() || byte == b'.')),
         '(' | '[' | '{' => (Kind::Open, 1),
         ')' | ']' | '}' => (Kind::Close, 1),
+        // Operators of other languages are meant as one.
+        '=' | '!' if text.starts_with("=~") || text.starts_with("!~") => (Kind::Stray, 2),
         '=' | '!' | '<' | '>' if ["==", "!=", "<=", ">=", "=>"].iter().any(|two| text.starts_with(two)) => {
             (Kind::Symbol, 2)
         }
         '=' | '<' | '>' | '+' | '-' | '*' | '/' | ',' | '.' | ':' => (Kind::Symbol, 1),
-        // `&&` and `||` are meant as one.
         '&' => (Kind::Stray, run(|byte| byte == b'&').min(2)),
         '|' => (Kind::Stray, run(|byte| byte == b'|').min(2)),
+        // A whole text in wrong quotes is one mistake.
+        open @ ('\'' | '`' | '\u{201c}' | '\u{2018}') => (Kind::Stray, wrong_quotes(text, open)),
         other => (Kind::Stray, other.len_utf8()),
     };
     Some(found)
+}
+
+fn is_bytes(text: &str) -> bool {
+    text.strip_prefix("0x").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()))
+}
+
+/// The length of a text in quotes that strings do not have; of the quote alone if the line has no second one.
+fn wrong_quotes(text: &str, open: char) -> usize {
+    let close = match open {
+        '\u{201c}' => '\u{201d}',
+        '\u{2018}' => '\u{2019}',
+        same => same,
+    };
+    let line = text.lines().next().unwrap_or_default();
+    let skip = open.len_utf8();
+    line[skip..].find(close).map_or(skip, |at| skip + at + close.len_utf8())
 }
 
 /// The length of the string literal `text` begins with, or nothing if it does not end, or has a backslash before a
