@@ -7,3 +7,4 @@
 pub mod config;
 pub mod exporters;
 pub mod factory;
+pub mod processors;

@@ -77,10 +77,15 @@ struct Buckets {
 impl Histogram {
     /// Records one value.
     pub fn record(&self, value: f64) {
+        self.record_n(value, 1);
+    }
+
+    /// Records the same value `n` times.
+    pub fn record_n(&self, value: f64, n: u64) {
         let mut buckets = lock(&self.0);
         let at = buckets.bounds.partition_point(|bound| *bound < value);
-        buckets.counts[at] += 1;
-        buckets.sum += value;
+        buckets.counts[at] += n;
+        buckets.sum += value * n as f64;
     }
 }
 

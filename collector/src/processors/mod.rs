@@ -1,0 +1,3 @@
+//! Processors, one module each, named as in YAML.
+
+pub mod tail_sampling;

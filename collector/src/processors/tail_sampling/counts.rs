@@ -1,0 +1,107 @@
+//! What a shard counts between two looks at its numbers: plain integers, added to the registry a batch or tick at once.
+
+use std::time::Duration;
+
+use super::policy::Vote;
+
+/// Why a trace was decided before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Early {
+    /// `num_traces` traces were waiting.
+    NumTraces = 0,
+    /// `max_buffer_bytes` were taken.
+    MaxBufferBytes = 1,
+}
+
+/// The outcome for a whole trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Final {
+    /// Kept.
+    Sampled = 0,
+    /// Not kept.
+    NotSampled = 1,
+    /// Not kept because a drop policy says so.
+    Dropped = 2,
+}
+
+/// Ages in whole seconds, each with how often it was seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ages(Vec<(u32, u64)>);
+
+impl Ages {
+    pub(super) fn add(&mut self, seconds: u32) {
+        // Traces leave in the order in which they came, so the age is nearly always the last one seen.
+        match self.0.iter_mut().rev().find(|(age, _)| *age == seconds) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((seconds, 1)),
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<(u32, u64)> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// What one policy did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PolicyCounts {
+    /// Votes by [`Final`].
+    pub(super) votes: [u64; 3],
+    /// Traces that it is responsible for keeping.
+    pub(super) kept: u64,
+    pub(super) executions: u64,
+    pub(super) nanos: u64,
+}
+
+/// Everything since the last [`Counts::take`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) new_traces: u64,
+    pub(super) too_large: u64,
+    /// Late spans answered from a decision cache: not sampled, sampled.
+    pub(super) early_releases: [u64; 2],
+    pub(super) evaluation_errors: u64,
+    /// Traces by [`Final`].
+    pub(super) traces: [u64; 3],
+    /// Traces by [`Early`].
+    pub(super) early: [u64; 2],
+    pub(super) removal_ages: Ages,
+    pub(super) late_ages: Ages,
+    pub(super) policies: Vec<PolicyCounts>,
+}
+
+impl Counts {
+    pub(super) fn new(policies: usize) -> Self {
+        Self { policies: vec![PolicyCounts::default(); policies], ..Self::default() }
+    }
+
+    /// A policy has voted.
+    pub(super) fn vote(&mut self, policy: usize, vote: Vote) {
+        let outcome = match vote {
+            Vote::Sampled => Final::Sampled,
+            Vote::NotSampled => Final::NotSampled,
+            Vote::Dropped => Final::Dropped,
+            Vote::Error => {
+                self.evaluation_errors += 1;
+                return;
+            }
+        };
+        if let Some(counts) = self.policies.get_mut(policy) {
+            counts.votes[outcome as usize] += 1;
+        }
+    }
+
+    /// A policy was asked `executions` times and took `time`.
+    pub(super) fn ran(&mut self, policy: usize, executions: u64, time: Duration) {
+        if let Some(counts) = self.policies.get_mut(policy) {
+            counts.executions += executions;
+            counts.nanos += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// Hands the numbers over and starts again at zero.
+    pub(super) fn take(&mut self) -> Self {
+        let fresh = Self::new(self.policies.len());
+        std::mem::replace(self, fresh)
+    }
+}

@@ -1,0 +1,211 @@
+//! Decisions that are remembered for spans that come late.
+//!
+//! [`Decided`] remembers the last `num_traces` decisions, oldest out first, as the trace table of contrib does.
+//! [`Lru`] is the optional decision cache, where a late span makes the decision young again.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+use pdata::TraceId;
+
+use super::id_hash::IdHash;
+
+/// A remembered decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) id: TraceId,
+    /// Unix seconds.
+    pub(super) first_seen: u32,
+    /// Unix seconds.
+    pub(super) decided: u32,
+    /// The last ResourceSpans that brought spans.
+    pub(super) late_part: u32,
+    pub(super) sampled: bool,
+}
+
+/// First in, first out.
+pub(super) struct Decided {
+    hash: IdHash,
+    capacity: usize,
+    /// Sequence numbers.
+    index: HashTable<u32>,
+    base: u32,
+    queue: VecDeque<Decision>,
+}
+
+impl Decided {
+    pub(super) fn new(capacity: usize, hash: IdHash) -> Self {
+        Self { hash, capacity: capacity.max(1), index: HashTable::new(), base: 0, queue: VecDeque::new() }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let index = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
+        (index + self.queue.capacity() * size_of::<Decision>()) as u64
+    }
+
+    fn position(&self, sequence: u32) -> usize {
+        sequence.wrapping_sub(self.base) as usize
+    }
+
+    pub(super) fn get_mut(&mut self, id: &TraceId) -> Option<&mut Decision> {
+        let (base, queue) = (self.base, &self.queue);
+        let same = |sequence: &u32| queue[sequence.wrapping_sub(base) as usize].id == *id;
+        let at = self.position(*self.index.find(self.hash.hash(id), same)?);
+        self.queue.get_mut(at)
+    }
+
+    /// Remembers a decision and returns the one that had to go for it.
+    pub(super) fn insert(&mut self, decision: Decision) -> Option<Decision> {
+        let mut gone = None;
+        if self.queue.len() >= self.capacity {
+            gone = self.queue.pop_front();
+            let sequence = self.base;
+            self.base = self.base.wrapping_add(1);
+            if let Some(oldest) = &gone
+                && let Ok(found) = self.index.find_entry(self.hash.hash(&oldest.id), |other| *other == sequence)
+            {
+                found.remove();
+            }
+        }
+        let sequence = self.base.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
+        self.queue.push_back(decision);
+        let (hash, base, queue) = (self.hash, self.base, &self.queue);
+        let rehash = |sequence: &u32| hash.hash(&queue[sequence.wrapping_sub(base) as usize].id);
+        self.index.insert_unique(hash.hash(&decision.id), sequence, rehash);
+        gone
+    }
+}
+
+const NONE: u32 = u32::MAX;
+
+struct Node {
+    id: TraceId,
+    older: u32,
+    newer: u32,
+}
+
+/// Least recently used out first. Whole ids are compared; contrib compares their low 8 bytes only.
+pub(super) struct Lru {
+    hash: IdHash,
+    capacity: usize,
+    index: HashTable<u32>,
+    nodes: Vec<Node>,
+    oldest: u32,
+    newest: u32,
+}
+
+impl Lru {
+    /// A cache of `capacity` ids; with 0 it remembers nothing.
+    pub(super) fn new(capacity: usize, hash: IdHash) -> Self {
+        let capacity = capacity.min(NONE as usize - 1);
+        Self { hash, capacity, index: HashTable::new(), nodes: Vec::new(), oldest: NONE, newest: NONE }
+    }
+
+    /// False if nothing is remembered.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.capacity > 0
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let index = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
+        (index + self.nodes.capacity() * size_of::<Node>()) as u64
+    }
+
+    /// True if the id is remembered; it is young again then.
+    pub(super) fn touch(&mut self, id: &TraceId) -> bool {
+        let nodes = &self.nodes;
+        let Some(at) = self.index.find(self.hash.hash(id), |at| nodes[*at as usize].id == *id).copied() else {
+            return false;
+        };
+        self.unlink(at);
+        self.push(at);
+        true
+    }
+
+    /// Remembers the id.
+    pub(super) fn insert(&mut self, id: TraceId) {
+        if self.capacity == 0 || self.touch(&id) {
+            return;
+        }
+        let at = if self.nodes.len() < self.capacity {
+            self.nodes.push(Node { id, older: NONE, newer: NONE });
+            u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+        } else {
+            let at = self.oldest;
+            let hash = self.hash.hash(&self.nodes[at as usize].id);
+            if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
+                found.remove();
+            }
+            self.unlink(at);
+            self.nodes[at as usize].id = id;
+            at
+        };
+        self.push(at);
+        let (hash, nodes) = (self.hash, &self.nodes);
+        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&nodes[*at as usize].id));
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Node { older, newer, .. } = self.nodes[at as usize];
+        match older {
+            NONE => self.oldest = newer,
+            older => self.nodes[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.nodes[newer as usize].older = older,
+        }
+    }
+
+    fn push(&mut self, at: u32) {
+        let newest = self.newest;
+        let node = &mut self.nodes[at as usize];
+        (node.older, node.newer) = (newest, NONE);
+        match newest {
+            NONE => self.oldest = at,
+            newest => self.nodes[newest as usize].newer = at,
+        }
+        self.newest = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> TraceId {
+        [n; 16]
+    }
+
+    fn decision(n: u8) -> Decision {
+        Decision { id: id(n), first_seen: 0, decided: 0, late_part: 0, sampled: true }
+    }
+
+    #[test]
+    fn the_oldest_decision_goes_first() {
+        let mut decided = Decided::new(3, IdHash::random());
+        for n in 0..3 {
+            assert_eq!(decided.insert(decision(n)), None);
+        }
+        assert_eq!(decided.insert(decision(3)), Some(decision(0)));
+        assert_eq!(decided.insert(decision(4)), Some(decision(1)));
+        assert_eq!(decided.get_mut(&id(1)), None);
+        assert_eq!(decided.get_mut(&id(3)).copied(), Some(decision(3)));
+        assert_eq!(decided.index.len(), 3);
+    }
+
+    #[test]
+    fn the_least_recently_used_id_goes_first() {
+        let mut cache = Lru::new(2, IdHash::random());
+        cache.insert(id(1));
+        cache.insert(id(2));
+        assert!(cache.touch(&id(1)));
+        cache.insert(id(3));
+        assert!(!cache.touch(&id(2)));
+        assert!(cache.touch(&id(1)));
+        assert!(cache.touch(&id(3)));
+        let mut off = Lru::new(0, IdHash::random());
+        off.insert(id(1));
+        assert!(!off.touch(&id(1)));
+    }
+}

@@ -1,0 +1,382 @@
+//! Where waiting spans are: an append-only log of segments.
+//!
+//! Every record links to the record before it of the same trace, so a trace needs only its last link. A trace can
+//! point into the segment of its first record and later ones, so a segment is freed, whole, when it is the oldest and
+//! no waiting trace began in it. Buffers are recycled: memory that was never touched costs as much to write to as all
+//! the rest of the sampling path. Sealed segments are compressed when the owner says so; the log decides nothing.
+
+use std::collections::VecDeque;
+
+use super::envelope::Envelopes;
+
+/// Bytes of a segment before it is sealed. A longer record gets a segment of its own length.
+const SEGMENT_BYTES: usize = 256 * 1024;
+
+/// Decompressed segments that are kept while links are followed.
+const OPENED_SEGMENTS: usize = 4;
+
+const HEADER_BYTES: usize = 16;
+
+/// The position of a record. Segments are numbered from the start of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Link {
+    pub(super) segment: u32,
+    offset: u32,
+}
+
+impl Link {
+    /// The link of a trace without records.
+    pub(super) const NONE: Self = Self { segment: u32::MAX, offset: u32::MAX };
+}
+
+/// A span as it lies in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    /// The record before it of the same trace, or [`Link::NONE`].
+    pub(super) previous: Link,
+    /// The span's envelope.
+    pub(super) envelope: u32,
+    /// The span's protobuf bytes.
+    pub(super) span: &'a [u8],
+}
+
+/// A link that leads nowhere: a mistake in this program, reported instead of a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the span log has no record at segment {0} offset {1}")]
+pub(super) struct Lost(u32, u32);
+
+/// What the log holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Capacity of segments that are not compressed.
+    pub(super) raw: u64,
+    /// Segments that are compressed.
+    pub(super) compressed: u64,
+    /// Recycled buffers that wait for use.
+    pub(super) free: u64,
+}
+
+enum Data {
+    Raw(Vec<u8>),
+    Lz4 { block: Box<[u8]>, raw_len: usize },
+}
+
+struct Segment {
+    data: Data,
+    /// Envelopes referred to, each once; the segment holds one reference on each.
+    envelopes: Vec<u32>,
+    /// Waiting traces whose first record is here.
+    born: u32,
+    /// Compression did not make it smaller; it is not tried again.
+    incompressible: bool,
+}
+
+/// The log of one shard.
+pub(super) struct Log {
+    segments: VecDeque<Segment>,
+    /// Number of the front segment.
+    base: u32,
+    /// All segments before this one are compressed or cannot be.
+    compressed_to: u32,
+    free: Vec<Vec<u8>>,
+    opened: Vec<(u32, Vec<u8>)>,
+    scratch: Vec<u8>,
+    usage: Usage,
+    sealed_since_trim: usize,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self {
+            segments: VecDeque::new(),
+            base: 0,
+            compressed_to: 0,
+            free: Vec::new(),
+            opened: Vec::new(),
+            scratch: Vec::new(),
+            usage: Usage::default(),
+            sealed_since_trim: 0,
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Appends a span. `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
+    pub(super) fn append(&mut self, previous: Link, envelope: u32, span: &[u8], envelopes: &mut Envelopes) -> Link {
+        let needed = HEADER_BYTES + span.len();
+        let fits = match self.segments.back() {
+            Some(Segment { data: Data::Raw(buf), .. }) => buf.capacity() - buf.len() >= needed,
+            _ => false,
+        };
+        if !fits {
+            self.open(needed);
+        }
+        let number = self.base.wrapping_add(u32::try_from(self.segments.len()).unwrap_or(u32::MAX)).wrapping_sub(1);
+        let Some(Segment { data: Data::Raw(buf), envelopes: refers, born, .. }) = self.segments.back_mut() else {
+            // `open` has just pushed a raw segment.
+            return Link::NONE;
+        };
+        if envelopes.refer(envelope, number) {
+            refers.push(envelope);
+        }
+        if previous == Link::NONE {
+            *born += 1;
+        }
+        let link = Link { segment: number, offset: u32::try_from(buf.len()).unwrap_or(u32::MAX) };
+        let mut header = [0; HEADER_BYTES];
+        header[0..4].copy_from_slice(&previous.segment.to_le_bytes());
+        header[4..8].copy_from_slice(&previous.offset.to_le_bytes());
+        header[8..12].copy_from_slice(&envelope.to_le_bytes());
+        header[12..16].copy_from_slice(&u32::try_from(span.len()).unwrap_or(u32::MAX).to_le_bytes());
+        buf.extend_from_slice(&header);
+        buf.extend_from_slice(span);
+        link
+    }
+
+    fn open(&mut self, needed: usize) {
+        if !self.segments.is_empty() {
+            self.sealed_since_trim += 1;
+        }
+        let capacity = needed.max(SEGMENT_BYTES);
+        let buf = match self.free.pop() {
+            Some(buf) if buf.capacity() >= capacity => {
+                self.usage.free -= buf.capacity() as u64;
+                buf
+            }
+            other => {
+                self.free.extend(other);
+                Vec::with_capacity(capacity)
+            }
+        };
+        self.usage.raw += buf.capacity() as u64;
+        self.segments.push_back(Segment {
+            data: Data::Raw(buf),
+            envelopes: Vec::new(),
+            born: 0,
+            incompressible: false,
+        });
+    }
+
+    /// The record at `link`. A compressed segment is opened and stays open until [`Log::close`].
+    pub(super) fn read(&mut self, link: Link) -> Result<Record<'_>, Lost> {
+        let lost = Lost(link.segment, link.offset);
+        let at = link.segment.wrapping_sub(self.base) as usize;
+        let compressed = matches!(self.segments.get(at), Some(Segment { data: Data::Lz4 { .. }, .. }));
+        let bytes: &[u8] = if compressed {
+            let slot = self.decompress(link.segment, at).ok_or(lost)?;
+            self.opened.get(slot).map(|(_, buf)| buf.as_slice()).ok_or(lost)?
+        } else {
+            match self.segments.get(at).map(|segment| &segment.data) {
+                Some(Data::Raw(buf)) => buf,
+                _ => return Err(lost),
+            }
+        };
+        record_at(bytes, link.offset as usize).ok_or(lost)
+    }
+
+    /// Puts the segment into the list of opened ones and tells where.
+    fn decompress(&mut self, number: u32, at: usize) -> Option<usize> {
+        if let Some(slot) = self.opened.iter().position(|(opened, _)| *opened == number) {
+            return Some(slot);
+        }
+        let Segment { data: Data::Lz4 { block, raw_len }, .. } = self.segments.get(at)? else { return None };
+        let mut buf = if self.opened.len() < OPENED_SEGMENTS { Vec::new() } else { self.opened.remove(0).1 };
+        buf.resize(*raw_len, 0);
+        let written = lz4_flex::block::decompress_into(block, &mut buf).ok()?;
+        buf.truncate(written);
+        self.opened.push((number, buf));
+        Some(self.opened.len() - 1)
+    }
+
+    /// Forgets what [`Log::read`] opened.
+    pub(super) fn close(&mut self) {
+        self.opened.clear();
+    }
+
+    /// A trace that was born in `segment` no longer needs its records. Frees what nothing points into any more.
+    pub(super) fn release(&mut self, segment: u32, envelopes: &mut Envelopes) {
+        let at = segment.wrapping_sub(self.base) as usize;
+        if let Some(segment) = self.segments.get_mut(at) {
+            segment.born = segment.born.saturating_sub(1);
+        }
+        while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.born == 0) {
+            let Some(front) = self.segments.pop_front() else { return };
+            self.base = self.base.wrapping_add(1);
+            for envelope in &front.envelopes {
+                envelopes.release(*envelope);
+            }
+            match front.data {
+                Data::Raw(buf) => {
+                    self.usage.raw -= buf.capacity() as u64;
+                    self.recycle(buf);
+                }
+                Data::Lz4 { block, .. } => self.usage.compressed -= block.len() as u64,
+            }
+        }
+    }
+
+    fn recycle(&mut self, mut buf: Vec<u8>) {
+        // A buffer of an odd length is as good as gone: few spans are that long.
+        if buf.capacity() == SEGMENT_BYTES {
+            buf.clear();
+            self.usage.free += SEGMENT_BYTES as u64;
+            self.free.push(buf);
+        }
+    }
+
+    /// Compresses the oldest segments that are full and not compressed yet, until `budget` bytes were read.
+    /// Returns how many bytes were read.
+    pub(super) fn compress(&mut self, budget: usize) -> usize {
+        let mut done = 0;
+        if self.compressed_to.wrapping_sub(self.base) as usize > self.segments.len() {
+            self.compressed_to = self.base;
+        }
+        loop {
+            let at = self.compressed_to.wrapping_sub(self.base) as usize;
+            if done >= budget || at + 1 >= self.segments.len() {
+                return done;
+            }
+            self.compressed_to = self.compressed_to.wrapping_add(1);
+            done += self.compress_segment(at);
+        }
+    }
+
+    fn compress_segment(&mut self, at: usize) -> usize {
+        let Some(segment) = self.segments.get_mut(at) else { return 0 };
+        let Data::Raw(buf) = &mut segment.data else { return 0 };
+        if segment.incompressible || buf.is_empty() {
+            return 0;
+        }
+        let raw_len = buf.len();
+        self.scratch.resize(lz4_flex::block::get_maximum_output_size(raw_len), 0);
+        let packed = match lz4_flex::block::compress_into(buf, &mut self.scratch) {
+            Ok(written) if written < raw_len => &self.scratch[..written],
+            _ => {
+                segment.incompressible = true;
+                return raw_len;
+            }
+        };
+        let block: Box<[u8]> = packed.into();
+        self.usage.compressed += block.len() as u64;
+        self.usage.raw -= buf.capacity() as u64;
+        let buf = std::mem::take(buf);
+        segment.data = Data::Lz4 { block, raw_len };
+        self.recycle(buf);
+        raw_len
+    }
+
+    /// Gives back recycled buffers beyond what the time since the last call used. To be called once a tick.
+    pub(super) fn trim(&mut self) {
+        let keep = self.sealed_since_trim + 2;
+        if self.free.len() > keep {
+            self.usage.free -= ((self.free.len() - keep) * SEGMENT_BYTES) as u64;
+            self.free.truncate(keep);
+        }
+        self.sealed_since_trim = 0;
+    }
+}
+
+fn record_at(bytes: &[u8], offset: usize) -> Option<Record<'_>> {
+    let header = bytes.get(offset..offset.checked_add(HEADER_BYTES)?)?;
+    let word = |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+    let start = offset + HEADER_BYTES;
+    let span = bytes.get(start..start.checked_add(word(12)? as usize)?)?;
+    Some(Record { previous: Link { segment: word(0)?, offset: word(4)? }, envelope: word(8)?, span })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::envelope::{Envelope, Envelopes};
+    use super::*;
+
+    fn chain(log: &mut Log, mut link: Link) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        while link != Link::NONE {
+            let record = log.read(link).unwrap();
+            out.push(record.span.to_vec());
+            link = record.previous;
+        }
+        out.reverse();
+        out
+    }
+
+    fn envelope(envelopes: &mut Envelopes, name: &[u8]) -> u32 {
+        envelopes.intern(&Envelope { resource: name, resource_schema_url: b"", scope: b"s", scope_schema_url: b"" })
+    }
+
+    #[test]
+    fn a_freed_log_holds_no_envelopes_and_one_open_segment() {
+        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
+        let mut born = Vec::new();
+        for round in 0..40_u32 {
+            let id = envelope(&mut envelopes, &round.to_le_bytes());
+            let link = log.append(Link::NONE, id, &vec![7; 30_000], &mut envelopes);
+            envelopes.release(id);
+            born.push(link.segment);
+        }
+        assert_eq!(log.segments.len(), 5);
+        log.compress(usize::MAX);
+        assert!(log.usage().compressed > 0);
+        for segment in born {
+            log.release(segment, &mut envelopes);
+        }
+        assert_eq!(log.segments.len(), 1);
+        assert_eq!(log.usage().compressed, 0);
+        assert_eq!(log.usage().raw, SEGMENT_BYTES as u64);
+        // The open segment has the last eight records.
+        assert_eq!(envelopes.len(), 8);
+    }
+
+    #[test]
+    fn a_span_longer_than_a_segment() {
+        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
+        let id = envelope(&mut envelopes, b"r");
+        let long: Vec<u8> = (0..SEGMENT_BYTES * 2).map(|i| i as u8).collect();
+        let first = log.append(Link::NONE, id, &long, &mut envelopes);
+        let second = log.append(first, id, b"short", &mut envelopes);
+        assert_eq!(chain(&mut log, second), vec![long, b"short".to_vec()]);
+    }
+
+    proptest! {
+        /// Whatever is appended, released and compressed, every waiting trace reads back as it was written.
+        #[test]
+        fn reads_back(ops in prop::collection::vec((0_usize..12, 0_usize..40_000, 0_u8..10), 1..200)) {
+            let (mut log, mut envelopes) = (Log::new(), Envelopes::new(7));
+            let mut traces: Vec<Option<(Link, u32, Vec<Vec<u8>>)>> = vec![None; 12];
+            for (n, (trace, len, op)) in ops.into_iter().enumerate() {
+                match op {
+                    0 => {
+                        if let Some((link, born, spans)) = traces[trace].take() {
+                            prop_assert_eq!(chain(&mut log, link), spans);
+                            log.release(born, &mut envelopes);
+                        }
+                    }
+                    1 => { log.compress(len * 16); log.close(); }
+                    2 => log.trim(),
+                    _ => {
+                        let id = envelope(&mut envelopes, &[op]);
+                        let span = vec![n as u8; len];
+                        let slot = &mut traces[trace];
+                        let before = slot.as_ref().map_or(Link::NONE, |(link, ..)| *link);
+                        let link = log.append(before, id, &span, &mut envelopes);
+                        envelopes.release(id);
+                        match slot {
+                            Some((last, _, spans)) => { *last = link; spans.push(span); }
+                            None => *slot = Some((link, link.segment, vec![span])),
+                        }
+                    }
+                }
+                let raw: usize = log.segments.iter().map(|s| match &s.data { Data::Raw(b) => b.capacity(), Data::Lz4 { .. } => 0 }).sum();
+                prop_assert_eq!(log.usage().raw, raw as u64);
+                prop_assert_eq!(log.usage().free, (log.free.len() * SEGMENT_BYTES) as u64);
+            }
+            for (link, _, spans) in traces.into_iter().flatten() {
+                prop_assert_eq!(chain(&mut log, link), spans);
+            }
+        }
+    }
+}

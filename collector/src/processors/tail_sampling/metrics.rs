@@ -1,0 +1,194 @@
+//! The processor's own metrics, under contrib's names (spec 15).
+//!
+//! Shards count in plain integers; a batch or tick adds them here at once. Series with attributes appear when they have
+//! something to say, as upstream.
+
+use std::time::Duration;
+
+use component::Id;
+use component::telemetry::{Counter, Definition, Gauge, Histogram, Registry};
+
+use super::counts::{Ages, Counts};
+use super::policy::Policies;
+
+const SCOPE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor";
+
+/// Buckets of `sampling_decision_timer_latency`, milliseconds.
+const LATENCY_BOUNDS: [f64; 23] = [
+    1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 750.0, 1000.0, 2000.0, 3000.0,
+    4000.0, 5000.0, 10000.0, 20000.0, 30000.0, 50000.0,
+];
+
+/// The SDK's default buckets, which upstream uses for ages in seconds.
+const AGE_BOUNDS: [f64; 15] =
+    [0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
+/// Labels by the order of `counts::Final`.
+const OUTCOMES: [(&str, &str); 3] = [("true", "sampled"), ("false", "not_sampled"), ("false", "dropped")];
+
+const EARLY: [&str; 2] = ["num_traces", "max_buffer_bytes"];
+
+macro_rules! definition {
+    ($name:literal, $unit:literal, $description:literal) => {
+        Definition {
+            name: concat!("otelcol_processor_tail_sampling_", $name),
+            unit: $unit,
+            description: concat!($description, " [Development]"),
+            scope: SCOPE,
+        }
+    };
+}
+
+const COUNT_TRACES_SAMPLED: Definition =
+    definition!("count_traces_sampled", "{traces}", "Count of traces that were sampled or not per sampling policy");
+const GLOBAL_COUNT_TRACES_SAMPLED: Definition = definition!(
+    "global_count_traces_sampled",
+    "{traces}",
+    "Global count of traces that were sampled or not by at least one policy"
+);
+const EARLY_RELEASES: Definition = definition!(
+    "early_releases_from_cache_decision",
+    "{spans}",
+    "Number of spans that were able to be immediately released due to a decision cache hit."
+);
+const NEW_TRACE_ID_RECEIVED: Definition =
+    definition!("new_trace_id_received", "{traces}", "Counts the arrival of new traces");
+const DECISION_TIMER_LATENCY: Definition = definition!(
+    "sampling_decision_timer_latency",
+    "ms",
+    "Latency (in milliseconds) of each run of the sampling decision timer"
+);
+const LATE_SPAN_AGE: Definition = definition!(
+    "sampling_late_span_age",
+    "s",
+    "Time (in seconds) from the sampling decision was taken and the arrival of a late span"
+);
+const EVALUATION_ERROR: Definition =
+    definition!("sampling_policy_evaluation_error", "{errors}", "Count of sampling policy evaluation errors");
+const EXECUTION_COUNT: Definition = definition!(
+    "sampling_policy_execution_count",
+    "{executions}",
+    "Total number of executions of a specific sampling policy"
+);
+const EXECUTION_TIME: Definition = definition!(
+    "sampling_policy_execution_time_sum",
+    "us",
+    "Total time spent (in microseconds) executing a specific sampling policy"
+);
+const DROPPED_TOO_EARLY: Definition = definition!(
+    "sampling_trace_dropped_too_early",
+    "{traces}",
+    "Count of traces that needed to be dropped before the configured wait time"
+);
+const REMOVAL_AGE: Definition = definition!(
+    "sampling_trace_removal_age",
+    "s",
+    "Time (in seconds) from arrival of a new trace until its removal from memory"
+);
+const TRACES_ON_MEMORY: Definition =
+    definition!("sampling_traces_on_memory", "{traces}", "Tracks the number of traces current on memory");
+const TOO_LARGE: Definition = definition!(
+    "traces_dropped_too_large",
+    "{traces}",
+    "Count of traces that were dropped because they were too large"
+);
+/// Not upstream's: traces that upstream loses without a decision are decided early here.
+const EARLY_DECISIONS: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_early_decisions",
+    unit: "{traces}",
+    description: "Traces decided before their time because a limit was reached, by limit",
+    scope: SCOPE,
+};
+/// Not upstream's.
+const MEMORY_BYTES: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_memory",
+    unit: "By",
+    description: "Memory of waiting spans and of what is known about traces",
+    scope: SCOPE,
+};
+
+/// Cells of one processor. Made once; those with attributes are looked up when needed.
+pub(super) struct Metrics {
+    registry: Registry,
+    /// Values of the `policy` attribute, in the order of the compiled policies.
+    policies: Vec<String>,
+    new_traces: Counter,
+    too_large: Counter,
+    evaluation_errors: Counter,
+    dropped_too_early: Counter,
+    latency: Histogram,
+    removal_age: Histogram,
+    late_span_age: Histogram,
+    on_memory: Gauge,
+    memory: Gauge,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry, id: &Id, policies: &Policies) -> Self {
+        let label = |policy: &str| match id.name() {
+            Some(instance) => format!("{instance}.{policy}"),
+            None => policy.to_owned(),
+        };
+        Self {
+            policies: policies.list().iter().map(|policy| label(&policy.name)).collect(),
+            new_traces: registry.counter(NEW_TRACE_ID_RECEIVED, &[]),
+            too_large: registry.counter(TOO_LARGE, &[]),
+            evaluation_errors: registry.counter(EVALUATION_ERROR, &[]),
+            dropped_too_early: registry.counter(DROPPED_TOO_EARLY, &[]),
+            latency: registry.histogram(DECISION_TIMER_LATENCY, &LATENCY_BOUNDS, &[]),
+            removal_age: registry.histogram(REMOVAL_AGE, &AGE_BOUNDS, &[]),
+            late_span_age: registry.histogram(LATE_SPAN_AGE, &AGE_BOUNDS, &[]),
+            on_memory: registry.gauge(TRACES_ON_MEMORY, &[]),
+            memory: registry.gauge(MEMORY_BYTES, &[]),
+            registry: registry.clone(),
+        }
+    }
+
+    /// Adds what a shard has counted.
+    pub(super) fn add(&self, mut counts: Counts) {
+        self.new_traces.add(counts.new_traces);
+        self.too_large.add(counts.too_large);
+        self.evaluation_errors.add(counts.evaluation_errors);
+        // Upstream counts here what it lost without a decision; nothing is lost so.
+        self.dropped_too_early.add(0);
+        record(&self.removal_age, &mut counts.removal_ages);
+        record(&self.late_span_age, &mut counts.late_ages);
+        for (count, (sampled, decision)) in counts.traces.iter().zip(OUTCOMES) {
+            let attributes = [("sampled", sampled), ("decision", decision)];
+            self.count(GLOBAL_COUNT_TRACES_SAMPLED, &attributes, *count);
+        }
+        for (count, sampled) in counts.early_releases.iter().zip(["false", "true"]) {
+            self.count(EARLY_RELEASES, &[("sampled", sampled)], *count);
+        }
+        for (count, reason) in counts.early.iter().zip(EARLY) {
+            self.count(EARLY_DECISIONS, &[("reason", reason)], *count);
+        }
+        for (policy, name) in counts.policies.iter().zip(&self.policies) {
+            for (count, (sampled, decision)) in policy.votes.iter().zip(OUTCOMES) {
+                let attributes = [("policy", name.as_str()), ("sampled", sampled), ("decision", decision)];
+                self.count(COUNT_TRACES_SAMPLED, &attributes, *count);
+            }
+            self.registry.counter(EXECUTION_COUNT, &[("policy", name)]).add(policy.executions);
+            self.registry.counter(EXECUTION_TIME, &[("policy", name)]).add(policy.nanos / 1000);
+        }
+    }
+
+    /// A tick has ended.
+    pub(super) fn tick(&self, took: Duration, traces: usize, memory_bytes: u64) {
+        self.latency.record(took.as_millis() as f64);
+        self.on_memory.set(i64::try_from(traces).unwrap_or(i64::MAX));
+        self.memory.set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
+    }
+
+    fn count(&self, definition: Definition, attributes: &[(&str, &str)], count: u64) {
+        if count > 0 {
+            self.registry.counter(definition, attributes).add(count);
+        }
+    }
+}
+
+fn record(histogram: &Histogram, ages: &mut Ages) {
+    for (seconds, count) in ages.take() {
+        histogram.record_n(f64::from(seconds), count);
+    }
+}

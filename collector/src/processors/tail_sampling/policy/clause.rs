@@ -1,0 +1,187 @@
+//! Policies as a decision reads them: functions of a trace's entry, and of the limits' own state.
+//!
+//! Nothing here reads a span. Per-span questions are bits and outcomes of the entry already.
+
+use std::time::Duration;
+
+use pdata::TraceId;
+
+use super::bucket::Bucket;
+use super::probabilistic::Probabilistic;
+use crate::processors::tail_sampling::entry::{Facts, Outcome, Shape};
+
+/// What a policy reads of a trace.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Trace<'a> {
+    pub(in super::super) id: &'a TraceId,
+    pub(in super::super) facts: &'a Facts,
+    pub(in super::super) answers: &'a [u64],
+}
+
+/// The time of a decision.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Now {
+    /// Since the Unix epoch.
+    pub(in super::super) unix_nano: u64,
+    /// Since some start; never goes back.
+    pub(in super::super) monotonic: Duration,
+}
+
+impl Now {
+    pub(in super::super) fn unix_seconds(self) -> u64 {
+        self.unix_nano / 1_000_000_000
+    }
+}
+
+/// What a policy says of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Vote {
+    /// Keep it, unless another policy drops it.
+    Sampled,
+    /// No opinion.
+    NotSampled,
+    /// Do not keep it, whatever others say.
+    Dropped,
+    /// The policy failed; counted, and no vote.
+    Error,
+}
+
+#[derive(Debug)]
+pub(super) enum Clause {
+    Always,
+    Latency {
+        threshold_ms: i64,
+        upper_ms: i64,
+    },
+    SpanCount {
+        min: i64,
+        max: i64,
+    },
+    Probabilistic(Probabilistic),
+    /// Sampled if the bit is as `wanted`: inverted policies want it unset.
+    Bit {
+        bit: u16,
+        wanted: bool,
+    },
+    Outcome(u16),
+    /// Index of a bucket; the cost is spans.
+    RateLimiting(usize),
+    /// Index of a bucket; the cost is bytes.
+    BytesLimiting(usize),
+    Not(Box<Clause>),
+    And(Box<[Clause]>),
+    Drop(Box<[Clause]>),
+    Composite {
+        at: usize,
+        max_total: i64,
+        /// With the most spans a second that each may keep.
+        members: Box<[(Clause, i64)]>,
+    },
+}
+
+/// What limits remember; one a shard.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct State {
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) windows: Vec<Window>,
+}
+
+/// The counters of a `composite`: spans kept by each member in one second of wall time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    second: u64,
+    kept: Vec<i64>,
+}
+
+impl Window {
+    pub(super) fn new(members: usize) -> Self {
+        Self { second: 0, kept: vec![0; members] }
+    }
+
+    /// True if `spans` more fit below both limits; only then they are counted.
+    fn admit(&mut self, member: usize, spans: i64, share: i64, max_total: i64, second: u64) -> bool {
+        if self.second != second {
+            self.second = second;
+            self.kept.fill(0);
+        }
+        let Some(kept) = self.kept.get_mut(member) else { return false };
+        let after = kept.saturating_add(spans);
+        // Upstream compares the total limit with the member's own counter, never with the sum.
+        let fits = after <= share && after <= max_total;
+        if fits {
+            *kept = after;
+        }
+        fits
+    }
+}
+
+impl Clause {
+    /// The policy's vote. Limits spend their tokens here, also when another policy decides otherwise.
+    pub(super) fn vote(&self, shape: Shape, trace: Trace<'_>, state: &mut State, now: Now) -> Vote {
+        let sampled_if = |yes: bool| if yes { Vote::Sampled } else { Vote::NotSampled };
+        match self {
+            Self::Always => Vote::Sampled,
+            Self::Latency { threshold_ms, upper_ms } => {
+                let duration = trace.facts.duration_ms();
+                sampled_if(duration > *threshold_ms && (*upper_ms == 0 || duration <= *upper_ms))
+            }
+            Self::SpanCount { min, max } => {
+                let spans = signed(trace.facts.spans);
+                sampled_if(spans >= *min && (*max == 0 || spans <= *max))
+            }
+            Self::Probabilistic(policy) => sampled_if(policy.keeps(trace.id)),
+            Self::Bit { bit, wanted } => sampled_if(Shape::bit(trace.answers, *bit) == *wanted),
+            Self::Outcome(outcome) => match shape.outcome(trace.answers, *outcome) {
+                Outcome::Nothing => Vote::NotSampled,
+                Outcome::Match => Vote::Sampled,
+                Outcome::Error => Vote::Error,
+            },
+            Self::RateLimiting(at) => sampled_if(take(state, *at, trace.facts.spans, now)),
+            Self::BytesLimiting(at) => sampled_if(take(state, *at, trace.facts.bytes, now)),
+            Self::Not(member) => match member.vote(shape, trace, state, now) {
+                Vote::Sampled => Vote::NotSampled,
+                Vote::NotSampled => Vote::Sampled,
+                other => other,
+            },
+            Self::And(members) => all(members, Vote::Sampled, shape, trace, state, now),
+            Self::Drop(members) => all(members, Vote::Dropped, shape, trace, state, now),
+            Self::Composite { at, max_total, members } => {
+                for (number, (member, share)) in members.iter().enumerate() {
+                    match member.vote(shape, trace, state, now) {
+                        // The first that samples decides, also when its share is spent: later ones are not asked.
+                        Vote::Sampled => {
+                            let spans = signed(trace.facts.spans);
+                            let fits = state.windows.get_mut(*at).is_some_and(|window| {
+                                window.admit(number, spans, *share, *max_total, now.unix_seconds())
+                            });
+                            return sampled_if(fits);
+                        }
+                        Vote::Error => return Vote::Error,
+                        Vote::NotSampled | Vote::Dropped => {}
+                    }
+                }
+                Vote::NotSampled
+            }
+        }
+    }
+}
+
+/// Members in order; the first that does not sample, or fails, ends it.
+fn all(members: &[Clause], yes: Vote, shape: Shape, trace: Trace<'_>, state: &mut State, now: Now) -> Vote {
+    for member in members {
+        match member.vote(shape, trace, state, now) {
+            Vote::NotSampled => return Vote::NotSampled,
+            Vote::Error => return Vote::Error,
+            Vote::Sampled | Vote::Dropped => {}
+        }
+    }
+    yes
+}
+
+fn take(state: &mut State, at: usize, cost: u64, now: Now) -> bool {
+    state.buckets.get_mut(at).is_some_and(|bucket| bucket.allow(cost, now.monotonic))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,158 @@
+//! One pass over a span (or resource) that picks out what built-in policies ask for.
+//!
+//! OTTL conditions are read by their own program; these reads differ from OTTL's, because contrib's policies read an
+//! attribute of another type as the zero value of the type they want, also where the attribute has no value at all.
+
+use pdata::wire::{Cursor, WireType};
+
+/// The value of a field.
+enum Field<'w> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'w [u8]),
+    Fixed32(u32),
+}
+
+/// Calls `each` with the fields of a message. The index has refused what is not well-formed; reading ends where it is not.
+fn fields<'w>(message: &'w [u8], mut each: impl FnMut(u32, Field<'w>)) {
+    let mut cursor = Cursor::new(message);
+    while let Ok(Some((number, wire_type))) = cursor.field() {
+        let value = match wire_type {
+            WireType::Varint => cursor.varint().map(Field::Varint),
+            WireType::Fixed64 => cursor.fixed64().map(Field::Fixed64),
+            WireType::Bytes => cursor.bytes().map(Field::Bytes),
+            WireType::Fixed32 => cursor.fixed32().map(Field::Fixed32),
+            WireType::Group => match cursor.skip(number, wire_type) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+        };
+        match value {
+            Ok(value) => each(number, value),
+            Err(_) => return,
+        }
+    }
+}
+
+/// An attribute that is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Attribute<'w> {
+    Text(&'w [u8]),
+    Boolean(bool),
+    Integer(i64),
+    /// Of a type that no policy asks for, or without a value.
+    Other,
+}
+
+impl<'w> Attribute<'w> {
+    pub(super) fn text(self) -> &'w [u8] {
+        if let Self::Text(text) = self { text } else { &[] }
+    }
+
+    pub(super) fn boolean(self) -> bool {
+        self == Self::Boolean(true)
+    }
+
+    pub(super) fn integer(self) -> i64 {
+        if let Self::Integer(value) = self { value } else { 0 }
+    }
+}
+
+/// The attribute keys that policies ask for, each with a slot.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    keys: Vec<Box<[u8]>>,
+    /// Slots by length of the key.
+    by_len: Vec<Vec<u16>>,
+}
+
+impl Keys {
+    /// The slot of a key; the same key has one.
+    pub(super) fn slot(&mut self, key: &str) -> u16 {
+        if let Some(known) = self.keys.iter().position(|known| **known == *key.as_bytes()) {
+            return u16::try_from(known).unwrap_or(u16::MAX);
+        }
+        let slot = u16::try_from(self.keys.len()).unwrap_or(u16::MAX);
+        if self.by_len.len() <= key.len() {
+            self.by_len.resize(key.len() + 1, Vec::new());
+        }
+        self.by_len[key.len()].push(slot);
+        self.keys.push(key.as_bytes().into());
+        slot
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        let slots = self.by_len.get(key.len())?;
+        slots.iter().map(|slot| usize::from(*slot)).find(|slot| *self.keys[*slot] == *key)
+    }
+}
+
+/// What is read of a span besides its attributes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Header<'w> {
+    pub(super) start_unix_nano: u64,
+    pub(super) end_unix_nano: u64,
+    pub(super) has_parent: bool,
+    pub(super) trace_state: &'w [u8],
+    pub(super) status_code: u64,
+    pub(super) flags: u32,
+}
+
+/// Reads a span; attributes go to their slots. Of equal keys the first counts, of repeated scalars the last.
+pub(super) fn read_span<'w>(span: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) -> Header<'w> {
+    let mut header = Header::default();
+    fields(span, |number, value| match (number, value) {
+        (3, Field::Bytes(text)) => header.trace_state = text,
+        (4, Field::Bytes(id)) => header.has_parent = id.iter().any(|byte| *byte != 0),
+        (7, Field::Fixed64(time)) => header.start_unix_nano = time,
+        (8, Field::Fixed64(time)) => header.end_unix_nano = time,
+        (9, Field::Bytes(attribute)) if !slots.is_empty() => read_attribute(attribute, keys, slots),
+        (15, Field::Bytes(status)) => fields(status, |number, value| {
+            if let (3, Field::Varint(code)) = (number, value) {
+                header.status_code = code;
+            }
+        }),
+        (16, Field::Fixed32(flags)) => header.flags = flags,
+        _ => {}
+    });
+    header
+}
+
+/// Reads the attributes of a resource into their slots.
+pub(super) fn read_resource<'w>(resource: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) {
+    fields(resource, |number, value| {
+        if let (1, Field::Bytes(attribute)) = (number, value) {
+            read_attribute(attribute, keys, slots);
+        }
+    });
+}
+
+fn read_attribute<'w>(message: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) {
+    let mut key: &[u8] = &[];
+    let mut value = Attribute::Other;
+    fields(message, |number, field| match (number, field) {
+        (1, Field::Bytes(text)) => key = text,
+        (2, Field::Bytes(any)) => value = read_value(any, value),
+        _ => {}
+    });
+    if let Some(slot @ None) = keys.find(key).and_then(|slot| slots.get_mut(slot)) {
+        *slot = Some(value);
+    }
+}
+
+/// The last member of the oneof wins; a value that is given twice is merged.
+fn read_value<'w>(any: &'w [u8], before: Attribute<'w>) -> Attribute<'w> {
+    let mut value = before;
+    fields(any, |number, field| match (number, field) {
+        (1, Field::Bytes(text)) => value = Attribute::Text(text),
+        (2, Field::Varint(number)) => value = Attribute::Boolean(number != 0),
+        (3, Field::Varint(number)) => value = Attribute::Integer(number as i64),
+        (4, Field::Fixed64(_)) | (5..=7, Field::Bytes(_)) => value = Attribute::Other,
+        _ => {}
+    });
+    value
+}

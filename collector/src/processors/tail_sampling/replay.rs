@@ -1,0 +1,229 @@
+//! Runs a configuration on a virtual clock, without tasks: for `ottlcol simulate` and for tests.
+
+use std::time::Duration;
+
+use component::ManualClock;
+use pdata::Traces;
+
+use super::Plan;
+use super::decide::Step;
+use super::id_hash::IdHash;
+use super::output::Relief;
+use super::sampler::{Sampler, Share, Taken};
+
+/// When the virtual clock starts, in seconds since the Unix epoch.
+const START_SECONDS: u64 = 1_700_000_000;
+
+/// A processor that is told when a second has passed.
+pub struct Replay {
+    shards: Vec<Sampler>,
+    questions: std::sync::Arc<super::policy::Questions>,
+    clock: ManualClock,
+    seconds_left: u32,
+    policies: Vec<String>,
+    totals: Summary,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Traces that arrived.
+    pub traces: u64,
+    /// Traces kept, not kept, and dropped by a drop policy.
+    pub sampled: u64,
+    /// See `sampled`.
+    pub not_sampled: u64,
+    /// See `sampled`.
+    pub dropped: u64,
+    /// Traces larger than `maximum_trace_size_bytes`.
+    pub too_large: u64,
+    /// Traces decided early because a limit was reached.
+    pub decided_early: u64,
+    /// Policies that failed on a trace.
+    pub policy_errors: u64,
+    /// Policies in the order in which they are asked, with the traces that each is responsible for keeping.
+    pub kept_by: Vec<(String, u64)>,
+    /// Most memory that waiting traces took, in bytes.
+    pub peak_buffer_bytes: u64,
+}
+
+impl Plan {
+    /// A replay of this configuration.
+    #[must_use]
+    pub fn replay(&self) -> Replay {
+        let hash = IdHash::random();
+        let shard = |_| Sampler::new(self.config.clone(), self.policies.clone(), hash);
+        Replay {
+            shards: (0..self.config.num_shards).map(shard).collect(),
+            questions: self.questions.clone(),
+            clock: ManualClock::new(START_SECONDS * 1_000_000_000),
+            seconds_left: 0,
+            policies: self.policies.list().iter().map(|policy| policy.name.clone()).collect(),
+            totals: Summary::default(),
+        }
+    }
+}
+
+impl Replay {
+    /// A batch arrives now; what goes on at once comes back.
+    pub fn take(&mut self, batch: &Traces) -> Vec<Traces> {
+        let asked = self.questions.ask(batch);
+        let (mut out, mut late) = (Vec::new(), Vec::new());
+        let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        for number in 0..self.shards.len() {
+            let share = Share { shard: u32::try_from(number).unwrap_or(u32::MAX), of };
+            let mut from = 0;
+            self.shards[number].begin_batch(batch.resource_count());
+            loop {
+                let shard = &mut self.shards[number];
+                let taken = shard.ingest(batch, &asked, share, from, &self.clock, &mut late);
+                while let Some(traces) = shard.flush() {
+                    out.push(traces);
+                }
+                while let Relief::Output(traces) = shard.relieve(&self.clock) {
+                    out.push(traces);
+                }
+                self.seconds_left = self.seconds_left.max(shard.seconds_left());
+                match taken {
+                    Taken::All => break,
+                    // A sender that has to wait for room waits until time has made some.
+                    Taken::UpTo(row) => {
+                        from = row;
+                        out.extend(self.second());
+                    }
+                }
+            }
+        }
+        let bytes = self.shards.iter().map(Sampler::buffer_bytes).sum();
+        self.totals.peak_buffer_bytes = self.totals.peak_buffer_bytes.max(bytes);
+        if !late.is_empty() {
+            late.sort_unstable();
+            let mut batch = batch.clone();
+            batch.retain_spans(|row| late.binary_search(&row).is_ok());
+            out.push(batch);
+        }
+        out
+    }
+
+    /// A second passes; what is kept comes back.
+    pub fn second(&mut self) -> Vec<Traces> {
+        self.clock.advance(Duration::from_secs(1));
+        self.seconds_left = self.seconds_left.saturating_sub(1);
+        let mut out = Vec::new();
+        for shard in &mut self.shards {
+            shard.begin_tick();
+            loop {
+                match shard.step(&self.clock) {
+                    Step::Output(traces) => out.push(traces),
+                    Step::More => {}
+                    Step::Done => break,
+                }
+            }
+            while shard.compress(usize::MAX) > 0 {}
+            shard.end_tick();
+        }
+        out
+    }
+
+    /// True while traces wait that time has to decide.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.seconds_left > 0
+    }
+
+    /// What has happened so far.
+    pub fn summary(&mut self) -> Summary {
+        let totals = &mut self.totals;
+        totals.kept_by.resize(self.policies.len(), (String::new(), 0));
+        for shard in &mut self.shards {
+            let counts = shard.counts.take();
+            let [sampled, not_sampled, dropped] = counts.traces;
+            totals.traces += counts.new_traces;
+            totals.sampled += sampled;
+            totals.not_sampled += not_sampled;
+            totals.dropped += dropped;
+            totals.too_large += counts.too_large;
+            totals.decided_early += counts.early.iter().sum::<u64>();
+            totals.policy_errors += counts.evaluation_errors;
+            for ((total, name), policy) in totals.kept_by.iter_mut().zip(&self.policies).zip(&counts.policies) {
+                total.0.clone_from(name);
+                total.1 += policy.kept;
+            }
+        }
+        totals.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Problems, Section};
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        config: String,
+        input: String,
+        kept: Vec<String>,
+    }
+
+    fn cases() -> impl Iterator<Item = Case> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tail_sampling/cases.jsonl.zst");
+        let file = zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
+        BufReader::new(file).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+    }
+
+    fn plan(config: &str) -> Plan {
+        let config: serde_yaml::Value = serde_yaml::from_str(config).unwrap();
+        let section = Section {
+            id: component::Id::parse("tail_sampling").unwrap(),
+            path: "processors::tail_sampling".to_owned(),
+            value: config["processors"]["tail_sampling"].clone(),
+        };
+        let mut problems = Problems::default();
+        Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
+    }
+
+    fn count(batches: &[Traces], into: &mut BTreeMap<String, usize>) {
+        for span in batches.iter().flat_map(Traces::spans) {
+            *into.entry(span.trace_id().iter().map(|byte| format!("{byte:02x}")).collect()).or_default() += 1;
+        }
+    }
+
+    /// Kept traces come out with all their spans, each once, and of other traces nothing does.
+    #[test]
+    fn keeps_what_the_go_collector_kept() {
+        let mut wrong = Vec::new();
+        let mut n_cases = 0;
+        for case in cases() {
+            n_cases += 1;
+            if case.config.contains("ottl_condition") {
+                continue;
+            }
+            let (mut sent, mut got) = (BTreeMap::new(), BTreeMap::new());
+            let mut replay = plan(&case.config).replay();
+            for line in case.input.lines() {
+                let bytes = pdata::json::traces_from_json(line.as_bytes()).unwrap();
+                let batch = Traces::index(bytes.into()).unwrap();
+                count(std::slice::from_ref(&batch), &mut sent);
+                count(&replay.take(&batch), &mut got);
+            }
+            while replay.is_waiting() {
+                count(&replay.second(), &mut got);
+            }
+            let kept: BTreeSet<String> = case.kept.into_iter().collect();
+            let expected: BTreeMap<String, usize> = sent.into_iter().filter(|(id, _)| kept.contains(id)).collect();
+            if expected != got {
+                let missing: Vec<_> = expected.keys().filter(|id| !got.contains_key(*id)).take(3).collect();
+                let extra: Vec<_> = got.keys().filter(|id| !expected.contains_key(*id)).take(3).collect();
+                wrong.push(format!("{}: missing {missing:?}, not expected {extra:?}", case.name));
+            }
+        }
+        assert_eq!(n_cases, 225);
+        assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+    }
+}

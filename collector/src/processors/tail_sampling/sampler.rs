@@ -1,0 +1,407 @@
+//! One shard of the processor: a pure state machine. Time and batches are arguments; it spawns, sleeps and sends
+//! nothing. What is to be sent is handed to the caller, who may let go of its lock between steps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use component::Clock;
+use pdata::{TraceId, Traces};
+
+use super::config::{Config, Strategy};
+use super::counts::{Counts, Early};
+use super::decided::{Decided, Decision, Lru};
+use super::entry::Facts;
+use super::envelope::{Envelope, Envelopes};
+use super::id_hash::IdHash;
+use super::log::{Link, Log};
+use super::policy::{Asked, Now, Policies, State};
+use super::size::Place;
+use super::table::Table;
+
+/// The part of a shard that waits for ticks. See `decide.rs` for decisions and `output.rs` for what comes out.
+pub(super) struct Sampler {
+    pub(super) policies: Arc<Policies>,
+    pub(super) config: Arc<Config>,
+    pub(super) state: State,
+    pub(super) table: Table,
+    pub(super) log: Log,
+    pub(super) envelopes: Envelopes,
+    pub(super) decided: Decided,
+    pub(super) sampled_cache: Lru,
+    pub(super) non_sampled_cache: Lru,
+    pub(super) counts: Counts,
+    /// Ticks so far.
+    pub(super) tick: u32,
+    /// Traces whose time has come, from `due_at` on not decided yet.
+    pub(super) due: Vec<u32>,
+    pub(super) due_at: usize,
+    /// Entries of sampled traces whose spans are still in the log.
+    pub(super) kept: VecDeque<u32>,
+    pub(super) kept_bytes: u64,
+    /// ResourceSpans are numbered: those of the arriving batch from here on.
+    first_part: u32,
+    next_part: u32,
+    last_arrival: u64,
+    touched: Touched,
+    stamped: Vec<u64>,
+}
+
+/// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
+#[derive(Default)]
+pub(super) struct Touched {
+    pub(super) index: hashbrown::HashMap<u32, usize, foldhash::fast::RandomState>,
+    pub(super) parts: Vec<(u32, Facts)>,
+    pub(super) answers: Vec<u64>,
+}
+
+/// Which of a batch's rows a shard takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) shard: u32,
+    pub(super) of: u32,
+}
+
+impl Share {
+    /// contrib's routing of traces to shards: the finaliser of splitmix64 over the two halves of the id.
+    fn takes(self, id: &TraceId) -> bool {
+        if self.of <= 1 {
+            return true;
+        }
+        let (first, second) = super::id_hash::halves(id);
+        let mut hash = first ^ second;
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        hash ^= hash >> 31;
+        hash % u64::from(self.of) == u64::from(self.shard)
+    }
+}
+
+/// Where a span belongs.
+enum Placed {
+    Waiting(u32),
+    Sampled,
+    NotSampled,
+    NoRoom,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// All rows were taken.
+    All,
+    /// The table is full and may not overflow: the row to go on with after a tick.
+    UpTo(usize),
+}
+
+impl Sampler {
+    /// A shard with the configuration of [`Config::for_shard`].
+    pub(super) fn new(config: Arc<Config>, policies: Arc<Policies>, hash: IdHash) -> Self {
+        Self {
+            state: policies.fresh_state(),
+            table: Table::new(policies.shape(), hash),
+            log: Log::new(),
+            envelopes: Envelopes::new(hash.seed()),
+            decided: Decided::new(config.num_traces, hash),
+            sampled_cache: Lru::new(config.sampled_cache_size, hash),
+            non_sampled_cache: Lru::new(config.non_sampled_cache_size, hash),
+            counts: Counts::new(policies.list().len()),
+            tick: 0,
+            due: Vec::new(),
+            due_at: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            first_part: 0,
+            next_part: 0,
+            last_arrival: 0,
+            touched: Touched::default(),
+            stamped: Vec::new(),
+            policies,
+            config,
+        }
+    }
+
+    /// To be called once a batch, before its first [`Sampler::ingest`].
+    pub(super) fn begin_batch(&mut self, resources: usize) {
+        self.first_part = self.next_part;
+        self.next_part = self.next_part.wrapping_add(narrow(resources));
+    }
+
+    /// Takes the rows of a batch from `from` on. Rows of traces that are sampled already go to `forward`.
+    pub(super) fn ingest(
+        &mut self,
+        traces: &Traces,
+        asked: &Asked,
+        share: Share,
+        from: usize,
+        clock: &dyn Clock,
+        forward: &mut Vec<usize>,
+    ) -> Taken {
+        let now = now(clock);
+        let mut recent: Option<(TraceId, u32)> = None;
+        let mut taken = Taken::All;
+        'rows: for resource in traces.resources() {
+            let part = self.first_part.wrapping_add(narrow(resource.index()));
+            for scope in resource.scopes() {
+                let place = Place {
+                    part,
+                    scope: narrow(scope.index()),
+                    resource_len: narrow(resource.resource().len()),
+                    scope_len: narrow(scope.scope().len()),
+                };
+                let mut envelope = None;
+                for span in scope.spans() {
+                    let id = span.trace_id();
+                    if span.index() < from || !share.takes(id) {
+                        continue;
+                    }
+                    let at = match recent {
+                        Some((last, at)) if last == *id => at,
+                        _ => match self.place(id, part, clock, now) {
+                            Placed::Waiting(at) => at,
+                            Placed::Sampled => {
+                                forward.push(span.index());
+                                continue;
+                            }
+                            Placed::NotSampled => continue,
+                            Placed::NoRoom => {
+                                taken = Taken::UpTo(span.index());
+                                self.release_envelope(envelope);
+                                break 'rows;
+                            }
+                        },
+                    };
+                    recent = Some((*id, at));
+                    let envelope = *envelope.get_or_insert_with(|| {
+                        self.envelopes.intern(&Envelope {
+                            resource: resource.resource(),
+                            resource_schema_url: resource.schema_url(),
+                            scope: scope.scope(),
+                            scope_schema_url: scope.schema_url(),
+                        })
+                    });
+                    if !self.fold(at, asked, span.index(), place, envelope, span.bytes(), now) {
+                        recent = None;
+                    }
+                }
+                self.release_envelope(envelope);
+            }
+            // contrib asks about each ResourceSpans by itself.
+            if self.config.strategy == Strategy::SpanIngest {
+                self.decide_touched(clock);
+                recent = None;
+            }
+        }
+        self.decide_touched(clock);
+        taken
+    }
+
+    fn release_envelope(&mut self, envelope: Option<u32>) {
+        if let Some(envelope) = envelope {
+            self.envelopes.release(envelope);
+        }
+    }
+
+    /// Finds the trace, or what was decided about it, or makes room for it.
+    fn place(&mut self, id: &TraceId, part: u32, clock: &dyn Clock, now: Now) -> Placed {
+        if let Some(at) = self.table.find(id) {
+            return Placed::Waiting(at);
+        }
+        match self.remembered(id, part, now) {
+            Some(true) => return Placed::Sampled,
+            Some(false) => return Placed::NotSampled,
+            None => {}
+        }
+        if self.table.len() >= self.config.num_traces {
+            if self.config.block_on_overflow {
+                return Placed::NoRoom;
+            }
+            self.decide_oldest(1, Early::NumTraces, clock);
+        }
+        self.counts.new_traces += 1;
+        Placed::Waiting(self.table.insert(*id, self.due_after(self.config.decision_wait_seconds)))
+    }
+
+    /// Adds a span to a waiting trace: its facts, its answers, its bytes. False if the trace does not wait any more.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one span, which would be a struct for this call only")]
+    fn fold(&mut self, at: u32, asked: &Asked, row: usize, place: Place, envelope: u32, span: &[u8], now: Now) -> bool {
+        let facts = asked.facts(row);
+        // Arrivals are all different, so that of two outcomes one is the earlier.
+        let arrival = now.unix_nano.max(self.last_arrival.saturating_add(1));
+        self.last_arrival = arrival;
+        let entry = self.table.entry_mut(at);
+        let growth = entry.group.add(place, narrow(span.len()));
+        let part = Facts {
+            first_arrival: arrival,
+            earliest_start: facts.start_unix_nano,
+            latest_end: facts.end_unix_nano,
+            bytes: growth.encoded,
+            spans: 1,
+        };
+        entry.facts.merge(&part);
+        entry.received_bytes += growth.received;
+        let limit = self.config.maximum_trace_size_bytes;
+        if limit > 0 && entry.received_bytes > limit {
+            self.drop_too_large(at, now);
+            return false;
+        }
+        let previous = entry.last;
+        let link = self.log.append(previous, envelope, span, &mut self.envelopes);
+        entry.last = link;
+        if previous == Link::NONE {
+            entry.born = link.segment;
+        }
+        let shape = self.policies.shape();
+        self.stamped.clear();
+        self.stamped.extend_from_slice(asked.answers(row));
+        shape.stamp(&mut self.stamped, arrival);
+        match self.config.strategy {
+            Strategy::TraceComplete => self.table.merge_answers(at, &self.stamped),
+            Strategy::SpanIngest => self.touched.add(at, &part, shape, &self.stamped),
+        }
+        if let (true, Some(wait)) = (facts.is_root, self.config.decision_wait_after_root_seconds) {
+            self.table.hasten(at, self.due_after(wait));
+        }
+        true
+    }
+
+    /// The tick that is `seconds` full ticks after the next one.
+    fn due_after(&self, seconds: u32) -> u32 {
+        self.tick.saturating_add(1).saturating_add(seconds)
+    }
+
+    /// The decision on a trace that does not wait any more, if it is remembered.
+    fn remembered(&mut self, id: &TraceId, part: u32, now: Now) -> Option<bool> {
+        if self.sampled_cache.touch(id) {
+            self.counts.early_releases[1] += 1;
+            return Some(true);
+        }
+        if self.non_sampled_cache.touch(id) {
+            self.counts.early_releases[0] += 1;
+            return Some(false);
+        }
+        let decision = self.decided.get_mut(id)?;
+        // Once a trace and ResourceSpans, as upstream.
+        if decision.late_part != part {
+            decision.late_part = part;
+            self.counts.late_ages.add(seconds(now).saturating_sub(decision.decided));
+        }
+        Some(decision.sampled)
+    }
+
+    /// The trace has outgrown `maximum_trace_size_bytes`: it is not sampled, and its memory is free at once.
+    fn drop_too_large(&mut self, at: u32, now: Now) {
+        self.counts.too_large += 1;
+        self.touched.forget(at);
+        self.settle(at, false, true, now);
+    }
+
+    /// Takes a decided trace out of the table and lets go of its spans or lists it for output. The decision is put into
+    /// its cache or, if there is none and `remember` says so, among the remembered ones.
+    pub(super) fn settle(&mut self, at: u32, sampled: bool, remember: bool, now: Now) {
+        self.table.settle(at);
+        let entry = self.table.entry(at);
+        let (id, born, bytes, empty) = (entry.id, entry.born, entry.facts.bytes, entry.last == Link::NONE);
+        let late_part = entry.group.part();
+        let first_seen = narrow_seconds(entry.facts.first_arrival);
+        let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
+        if cache.is_enabled() {
+            cache.insert(id);
+            self.counts.removal_ages.add(seconds(now).saturating_sub(first_seen));
+        } else if !remember {
+            self.counts.removal_ages.add(seconds(now).saturating_sub(first_seen));
+        } else {
+            let decision = Decision { id, first_seen, decided: seconds(now), late_part, sampled };
+            if let Some(gone) = self.decided.insert(decision) {
+                self.counts.removal_ages.add(seconds(now).saturating_sub(gone.first_seen));
+            }
+        }
+        if sampled && !empty {
+            self.kept.push_back(at);
+            self.kept_bytes += bytes;
+        } else {
+            self.let_go(at, born, empty);
+        }
+    }
+
+    /// Frees the entry and the trace's hold on the log.
+    pub(super) fn let_go(&mut self, at: u32, born: u32, empty: bool) {
+        if !empty {
+            self.log.release(born, &mut self.envelopes);
+        }
+        self.table.free(at);
+    }
+
+    /// Seconds until every waiting trace is decided.
+    pub(super) fn seconds_left(&self) -> u32 {
+        self.table.last_due().map_or(0, |due| due.saturating_sub(self.tick))
+    }
+
+    /// Bytes of waiting spans and of what is known about their traces.
+    pub(super) fn buffer_bytes(&self) -> u64 {
+        let usage = self.log.usage();
+        usage.raw + usage.compressed + self.envelopes.bytes() + self.table.bytes()
+    }
+
+    /// All memory of the shard.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.buffer_bytes()
+            + self.log.usage().free
+            + self.decided.bytes()
+            + self.sampled_cache.bytes()
+            + self.non_sampled_cache.bytes()
+    }
+
+    /// Takes what `touched` holds.
+    pub(super) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Gives the buffers of [`Sampler::take_touched`] back.
+    pub(super) fn put_touched(&mut self, mut touched: Touched) {
+        touched.index.clear();
+        touched.parts.clear();
+        touched.answers.clear();
+        self.touched = touched;
+    }
+}
+
+impl Touched {
+    fn add(&mut self, at: u32, part: &Facts, shape: super::entry::Shape, answers: &[u64]) {
+        let words = shape.words();
+        match self.index.get(&at) {
+            Some(slot) => {
+                self.parts[*slot].1.merge(part);
+                shape.merge(&mut self.answers[slot * words..][..words], answers);
+            }
+            None => {
+                self.index.insert(at, self.parts.len());
+                self.parts.push((at, *part));
+                self.answers.extend_from_slice(answers);
+            }
+        }
+    }
+
+    /// The trace is gone; its part stays in the list under a number that stands for nothing.
+    fn forget(&mut self, at: u32) {
+        if let Some(slot) = self.index.remove(&at) {
+            self.parts[slot].0 = u32::MAX;
+        }
+    }
+}
+
+pub(super) fn now(clock: &dyn Clock) -> Now {
+    Now { unix_nano: clock.unix_nano(), monotonic: clock.monotonic() }
+}
+
+fn seconds(now: Now) -> u32 {
+    narrow_seconds(now.unix_nano)
+}
+
+fn narrow_seconds(unix_nano: u64) -> u32 {
+    u32::try_from(unix_nano / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
+/// Lengths and row numbers of a request fit 32 bits: the index refuses larger ones.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

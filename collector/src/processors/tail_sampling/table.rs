@@ -1,0 +1,265 @@
+//! The traces that wait for a decision: by id, by arrival, and by the tick that decides them.
+//!
+//! Numbers of entries are used again after removal, and the sets of a tick are cleaned lazily: an entry is in a set if
+//! the set lists it *and* the entry says so. A number that was used again within one set is found through its new
+//! owner, who is in that set as well.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+use pdata::TraceId;
+
+use super::entry::{Facts, Shape};
+use super::id_hash::IdHash;
+use super::log::Link;
+use super::size::Group;
+
+const NONE: u32 = u32::MAX;
+
+/// A waiting trace.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: TraceId,
+    pub(super) facts: Facts,
+    /// Its last record in the log.
+    pub(super) last: Link,
+    /// The segment of its first record.
+    pub(super) born: u32,
+    /// The tick that decides it.
+    pub(super) due: u32,
+    /// For its size as protobuf.
+    pub(super) group: Group,
+    /// What `maximum_trace_size_bytes` limits.
+    pub(super) received_bytes: u64,
+    older: u32,
+    newer: u32,
+}
+
+/// Entries of waiting traces, and those decided ones whose spans have not been taken from the log yet.
+pub(super) struct Table {
+    shape: Shape,
+    hash: IdHash,
+    index: HashTable<u32>,
+    entries: Vec<Entry>,
+    /// `shape.words()` words an entry.
+    answers: Vec<u64>,
+    free: Vec<u32>,
+    oldest: u32,
+    newest: u32,
+    sets: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Table {
+    pub(super) fn new(shape: Shape, hash: IdHash) -> Self {
+        Self {
+            shape,
+            hash,
+            index: HashTable::new(),
+            entries: Vec::new(),
+            answers: Vec::new(),
+            free: Vec::new(),
+            oldest: NONE,
+            newest: NONE,
+            sets: BTreeMap::new(),
+        }
+    }
+
+    /// Traces that wait.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Memory that the table has taken.
+    pub(super) fn bytes(&self) -> u64 {
+        let listed: usize = self.sets.values().map(Vec::capacity).sum();
+        let bytes = self.entries.capacity() * size_of::<Entry>()
+            + self.answers.capacity() * size_of::<u64>()
+            + (self.index.capacity() * 8 / 7 + self.free.capacity() + listed) * size_of::<u32>();
+        bytes as u64
+    }
+
+    pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
+        let entries = &self.entries;
+        self.index.find(self.hash.hash(id), |at| entries[*at as usize].id == *id).copied()
+    }
+
+    pub(super) fn entry(&self, at: u32) -> &Entry {
+        &self.entries[at as usize]
+    }
+
+    pub(super) fn entry_mut(&mut self, at: u32) -> &mut Entry {
+        &mut self.entries[at as usize]
+    }
+
+    pub(super) fn answers(&self, at: u32) -> &[u64] {
+        let words = self.shape.words();
+        &self.answers[at as usize * words..][..words]
+    }
+
+    /// Folds the answers of a part into the entry's.
+    pub(super) fn merge_answers(&mut self, at: u32, part: &[u64]) {
+        let words = self.shape.words();
+        self.shape.merge(&mut self.answers[at as usize * words..][..words], part);
+    }
+
+    /// The waiting trace that arrived first.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    /// The waiting trace that arrived next.
+    pub(super) fn newer(&self, at: u32) -> Option<u32> {
+        Some(self.entries[at as usize].newer).filter(|newer| *newer != NONE)
+    }
+
+    /// Adds a trace that is not in the table, to be decided at tick `due`.
+    pub(super) fn insert(&mut self, id: TraceId, due: u32) -> u32 {
+        let entry = Entry {
+            id,
+            facts: Facts::default(),
+            last: Link::NONE,
+            born: 0,
+            due,
+            group: Group::default(),
+            received_bytes: 0,
+            older: self.newest,
+            newer: NONE,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.entries[at as usize] = entry;
+                let words = self.shape.words();
+                for (word, empty) in self.answers[at as usize * words..].iter_mut().zip(self.shape.empty()) {
+                    *word = empty;
+                }
+                at
+            }
+            None => {
+                self.entries.push(entry);
+                self.answers.extend(self.shape.empty());
+                u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
+            }
+        };
+        match self.newest {
+            NONE => self.oldest = at,
+            before => self.entries[before as usize].newer = at,
+        }
+        self.newest = at;
+        let (entries, hash) = (&self.entries, self.hash);
+        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&entries[*at as usize].id));
+        self.sets.entry(due).or_default().push(at);
+        at
+    }
+
+    /// Moves the trace to an earlier tick; a later one changes nothing.
+    pub(super) fn hasten(&mut self, at: u32, due: u32) {
+        let entry = &mut self.entries[at as usize];
+        if due < entry.due {
+            entry.due = due;
+            self.sets.entry(due).or_default().push(at);
+        }
+    }
+
+    /// Takes the set of tick `due` and all before it, in order; to be checked one by one with [`Table::claim`].
+    pub(super) fn take_due(&mut self, due: u32) -> Vec<u32> {
+        let later = self.sets.split_off(&due.saturating_add(1));
+        let mut sets = std::mem::replace(&mut self.sets, later).into_values();
+        let first = sets.next().unwrap_or_default();
+        sets.fold(first, |mut all, set| {
+            all.extend(set);
+            all
+        })
+    }
+
+    /// The last tick that has traces to decide.
+    pub(super) fn last_due(&self) -> Option<u32> {
+        self.sets.keys().next_back().copied()
+    }
+
+    /// True if the number still stands for a waiting trace that tick `due` decides. True once only.
+    pub(super) fn claim(&mut self, at: u32, due: u32) -> bool {
+        match self.entries.get_mut(at as usize) {
+            Some(entry) if entry.due <= due => {
+                entry.due = u32::MAX;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the trace out of index and order: it no longer waits. Its entry stays until [`Table::free`].
+    pub(super) fn settle(&mut self, at: u32) {
+        let (older, newer, hash) = {
+            let entry = &mut self.entries[at as usize];
+            // No tick decides it any more, however often it is listed.
+            entry.due = u32::MAX;
+            (entry.older, entry.newer, self.hash.hash(&entry.id))
+        };
+        match older {
+            NONE => self.oldest = newer,
+            older => self.entries[older as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.entries[newer as usize].older = older,
+        }
+        if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
+            found.remove();
+        }
+    }
+
+    /// The number may be used again.
+    pub(super) fn free(&mut self, at: u32) {
+        self.free.push(at);
+    }
+
+    /// Gives memory back that a burst has left behind: when the table is empty and was large.
+    pub(super) fn shrink_if_empty(&mut self) {
+        const KEEP: usize = 4096;
+        if self.free.len() == self.entries.len() && self.entries.capacity() > KEEP && self.sets.is_empty() {
+            *self = Self::new(self.shape, self.hash);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> TraceId {
+        [n; 16]
+    }
+
+    #[test]
+    fn order_survives_removal_and_numbers_are_used_again() {
+        let mut table = Table::new(Shape::new(1, 0), IdHash::random());
+        let ats: Vec<u32> = (0..4).map(|n| table.insert(id(n), 3)).collect();
+        table.settle(ats[0]);
+        table.settle(ats[2]);
+        assert_eq!(table.oldest(), Some(ats[1]));
+        assert_eq!(table.find(&id(2)), None);
+        assert_eq!(table.find(&id(3)), Some(ats[3]));
+        table.free(ats[2]);
+        let again = table.insert(id(9), 5);
+        assert_eq!(again, ats[2]);
+        table.settle(ats[1]);
+        table.settle(ats[3]);
+        assert_eq!(table.oldest(), Some(again));
+        let due: Vec<u32> = table.take_due(3).into_iter().filter(|at| table.claim(*at, 3)).collect();
+        assert!(due.is_empty());
+    }
+
+    #[test]
+    fn hastened_traces_are_decided_once() {
+        let mut table = Table::new(Shape::new(1, 0), IdHash::random());
+        let at = table.insert(id(1), 7);
+        table.hasten(at, 9);
+        table.hasten(at, 4);
+        assert_eq!(table.take_due(4), [at]);
+        assert!(table.claim(at, 4));
+        assert!(!table.claim(at, 4));
+        table.settle(at);
+        assert_eq!(table.take_due(7), [at]);
+        assert!(!table.claim(at, 7));
+    }
+}
