@@ -1,4 +1,4 @@
-//! Durations as Go writes them: `200ms`, `1m30s`, `1.5h`; a bare integer is nanoseconds, as upstream's decoder has it.
+//! Durations as Go writes them: `200ms`, `1m30s`, `1.5h`. A bare number other than 0 is refused for its missing unit.
 
 use std::fmt;
 use std::time::Duration as Span;
@@ -174,11 +174,12 @@ impl<'de> Deserialize<'de> for Duration {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
                 Duration::parse(text).map_err(E::custom)
             }
-            fn visit_i64<E: de::Error>(self, nanos: i64) -> Result<Duration, E> {
-                Ok(Duration::from_nanos(nanos))
+            // Upstream's decoder would take `timeout: 5` for five nanoseconds, which nobody means.
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Duration, E> {
+                self.visit_str(&number.to_string())
             }
-            fn visit_u64<E: de::Error>(self, nanos: u64) -> Result<Duration, E> {
-                i64::try_from(nanos).map(Duration::from_nanos).map_err(E::custom)
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Duration, E> {
+                self.visit_str(&number.to_string())
             }
         }
         deserializer.deserialize_any(Text)

@@ -3,6 +3,19 @@
 use component::Id;
 use serde::de::DeserializeOwned;
 
+use super::decode::{decode, join};
+use super::node::Node;
+use super::yaml::{self, YamlError};
+
+/// When a mistake is found: the first stage that has one decides what the report says first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// A value does not fit its key, or there is no such key.
+    Decode,
+    /// Values that fit one by one make no sense together.
+    Validate,
+}
+
 /// A mistake in the configuration, at a key path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -10,18 +23,30 @@ pub struct Problem {
     pub path: String,
     /// What is wrong, without a full stop. May have several lines (an OTTL error with its caret).
     pub message: String,
+    /// Found while decoding or while validating.
+    pub stage: Stage,
+    /// The key path whose position in the file is shown: mostly `path`, for an unknown key that key.
+    pub at: String,
 }
 
 /// Every mistake found so far; reading goes on after the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<Problem>,
+    secrets: Vec<String>,
 }
 
 impl Problems {
-    /// Adds a mistake at `path`.
+    /// Adds a mistake at `path`: values that cannot be used, though each has the right type.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.list.push(Problem { path: path.into(), message: message.into() });
+        let path = path.into();
+        self.list.push(Problem { at: path.clone(), path, message: message.into(), stage: Stage::Validate });
+    }
+
+    /// Adds a mistake of decoding (type, key, id), shown at `at`.
+    pub fn add_decoding(&mut self, path: impl Into<String>, at: impl Into<String>, message: impl Into<String>) {
+        let (path, at, message) = (path.into(), at.into(), message.into());
+        self.list.push(Problem { path, message, stage: Stage::Decode, at });
     }
 
     /// All of them, in the order found.
@@ -35,6 +60,12 @@ impl Problems {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+
+    /// Key paths of all values that were decoded as secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
 }
 
 /// A component's section: its id, its key path, and the YAML value after expansion (null = all defaults).
@@ -45,22 +76,27 @@ pub struct Section {
     /// `processors::tail_sampling`
     pub path: String,
     /// The value.
-    pub value: serde_yaml::Value,
+    pub value: Node,
 }
 
 impl Section {
-    /// Decodes the section into a struct that denies unknown fields and has serde defaults; a null section is an empty map.
+    /// A section from YAML text, for tests of components: `Section::parse("tail_sampling/x", "processors", "a: 1")`.
+    pub fn parse(id: &str, group: &str, yaml: &str) -> Result<Self, YamlError> {
+        let parsed = Id::parse(id).map_err(|error| YamlError { message: error.to_string(), position: None })?;
+        Ok(Self { path: format!("{group}::{parsed}"), id: parsed, value: yaml::parse(yaml)? })
+    }
+
+    /// Decodes the section into a struct with serde defaults; a null section is an empty map.
+    ///
+    /// Every unknown key and every wrong type is added to `problems` with its key path. A value comes back if nothing
+    /// worse than unknown keys was found, so that the caller's own checks are reported in the same run.
+    /// Structs must not use `flatten` or `untagged`: neither keeps key paths.
     pub fn decode<T: DeserializeOwned>(&self, problems: &mut Problems) -> Option<T> {
-        let value = match &self.value {
-            serde_yaml::Value::Null => serde_yaml::Value::Mapping(serde_yaml::Mapping::new()),
-            value => value.clone(),
-        };
-        match serde_yaml::from_value(value) {
-            Ok(config) => Some(config),
-            Err(error) => {
-                problems.add(self.path.clone(), error.to_string());
-                None
-            }
+        let decoded = decode(&self.value);
+        for mistake in decoded.mistakes {
+            problems.add_decoding(join(&self.path, &mistake.path), join(&self.path, &mistake.at), mistake.message);
         }
+        problems.secrets.extend(decoded.secrets.iter().map(|path| join(&self.path, path)));
+        decoded.value
     }
 }
