@@ -7,7 +7,9 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 
 use super::nearest;
 use super::node::Node;
@@ -290,7 +292,8 @@ impl<'a> NodeDeserializer<'a> {
                 entries.iter().map(|(key, _)| key.as_str()).filter(|key| !known(key)).collect();
             unknown.sort_unstable();
             if let Some(first) = unknown.first() {
-                let hint = if unknown.len() == 1 { nearest::hint(first, fields.iter().copied()) } else { String::new() };
+                let hint =
+                    if unknown.len() == 1 { nearest::hint(first, fields.iter().copied()) } else { String::new() };
                 let path = this.path.to_string();
                 let at = join(&path, first);
                 let message = format!("has invalid keys: {}{hint}", unknown.join(", "));
@@ -329,10 +332,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     forward! { integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
+    deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
     forward! { float: deserialize_f32 deserialize_f64 }
     forward! { text: deserialize_str deserialize_string deserialize_char deserialize_bytes deserialize_byte_buf
-        deserialize_identifier }
+    deserialize_identifier }
     forward! { deserialize_any: deserialize_bool deserialize_unit deserialize_ignored_any }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -362,7 +365,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 if let Some(enabled) = this.node.get("enabled") {
                     let path = Path::Key(this.path, "enabled");
                     let value = NodeDeserializer::new(enabled, &path, this.notes);
-                    if !enabled.is_null() && !this.notes.skips(&path) && !<bool as de::Deserialize>::deserialize(value)? {
+                    if !enabled.is_null() && !this.notes.skips(&path) && !<bool as de::Deserialize>::deserialize(value)?
+                    {
                         return visitor.visit_none();
                     }
                 }
@@ -445,9 +449,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match this.node {
             Node::Map(entries) if entries.len() == 1 => {
                 let access = Entries { rest: entries.iter(), value: None, fields: None, parent: this };
-                visitor
-                    .visit_enum(de::value::MapAccessDeserializer::new(access))
-                    .map_err(|error| error.at(this.path))
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(access)).map_err(|error| error.at(this.path))
             }
             Node::Map(_) => Err(<DecodeError as de::Error>::custom("needs exactly one key").at(this.path)),
             Node::Null => Err(DecodeError::new(Kind::NullKeepsDefault).at(this.path)),

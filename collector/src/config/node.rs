@@ -2,6 +2,8 @@
 //!
 //! Maps keep the order of the file. Keys are strings; every other key is refused when the text is parsed.
 
+use serde_yaml::Value;
+
 /// A value of the configuration.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub enum Node {
@@ -96,6 +98,50 @@ impl Node {
             (node, rest) = step(node, rest)?;
         }
         Some(node)
+    }
+}
+
+impl Node {
+    /// The same value for a component that walks its section itself; an expanded reference becomes its parsed value.
+    #[must_use]
+    pub fn to_yaml(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Int(value) => Value::Number((*value).into()),
+            Self::Uint(value) => Value::Number((*value).into()),
+            Self::Float(value) => Value::Number((*value).into()),
+            Self::String(text) => Value::String(text.clone()),
+            Self::List(items) => Value::Sequence(items.iter().map(Self::to_yaml).collect()),
+            Self::Map(entries) => {
+                Value::Mapping(entries.iter().map(|(key, value)| (key.as_str().into(), value.to_yaml())).collect())
+            }
+            Self::Expanded { value, .. } => value.to_yaml(),
+        }
+    }
+}
+
+impl From<Value> for Node {
+    /// For values that were made by a program; keys that are no strings are left out.
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(value),
+            Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(value), ..) => Self::Int(value),
+                (None, Some(value), _) => Self::Uint(value),
+                (None, None, value) => Self::Float(value.unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Self::String(text),
+            Value::Sequence(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            Value::Mapping(entries) => Self::Map(
+                entries
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), Self::from(value))))
+                    .collect(),
+            ),
+            Value::Tagged(tagged) => tagged.value.into(),
+        }
     }
 }
 

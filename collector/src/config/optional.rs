@@ -16,9 +16,7 @@ pub fn unless_given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer
 
 /// Flavours "default" and "some": the key alone, even null or `{}`, switches it on with the defaults of `T`.
 /// For "default" the field's own default is `None`, for "some" it is `Some(T::default())`.
-pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<Option<T>, D::Error> {
     deserializer.deserialize_newtype_struct(OPTIONAL, Section { null: || Some(T::default()), of: PhantomData })
 }
 

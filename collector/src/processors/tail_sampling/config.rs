@@ -53,7 +53,8 @@ impl Config {
     /// Reads a section; every mistake goes to `problems`.
     pub(super) fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
         let before = problems.list().len();
-        let mut fields = Fields::new(&section.value, section.path.clone(), problems);
+        let value = section.value.to_yaml();
+        let mut fields = Fields::new(&value, section.path.clone(), problems);
         let wait = fields.duration("decision_wait", Duration::from_secs(30), problems);
         let after_root = fields.duration("decision_wait_after_root_received", Duration::ZERO, problems);
         let num_traces = fields.unsigned("num_traces", 50_000, problems);

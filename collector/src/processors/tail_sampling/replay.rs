@@ -182,7 +182,7 @@ mod tests {
         let section = Section {
             id: component::Id::parse("tail_sampling").unwrap(),
             path: "processors::tail_sampling".to_owned(),
-            value: config["processors"]["tail_sampling"].clone(),
+            value: config["processors"]["tail_sampling"].clone().into(),
         };
         let mut problems = Problems::default();
         Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
