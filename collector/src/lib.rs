@@ -7,4 +7,6 @@
 pub mod config;
 pub mod exporters;
 pub mod factory;
+pub mod net;
 pub mod processors;
+pub mod receivers;

@@ -273,6 +273,7 @@ impl Registry {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Gauge,
     Sum { monotonic: bool },

@@ -1,0 +1,3 @@
+//! Receivers, named as in YAML.
+
+pub mod otlp;
