@@ -3,7 +3,10 @@
 //! Codes are never reused: 2xx names and types, 3xx what this implementation does not support, 4xx limits. 1xx, syntax,
 //! belongs to `grammar`.
 
-use grammar::span::Span;
+use grammar::{
+    render::{self, Report, Style},
+    span::Span,
+};
 
 /// A code of an [`Error`].
 pub type Code = u16;
@@ -73,20 +76,30 @@ impl Error {
     /// The message, the line it is about with carets below, and the hint.
     #[must_use]
     pub fn render(&self, source: &str, color: bool) -> String {
-        let (bold, red, reset) = if color { ("\x1b[1m", "\x1b[31m", "\x1b[0m") } else { ("", "", "") };
-        let start = floor_boundary(source, self.span.start as usize);
-        let end = floor_boundary(source, self.span.end as usize).max(start);
-        let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = source[start..].find('\n').map_or(source.len(), |at| start + at);
-        let line = source[line_start..line_end].replace('\t', " ");
-        let pad = source[line_start..start].chars().count();
-        let carets = source[start..end.min(line_end)].chars().count().max(1);
-        let mut text = format!("{red}error[{}]{reset}{bold}: {}{reset}\n", self.code, self.message);
-        text.push_str(&format!("  {line}\n  {}{red}{}{reset}\n", " ".repeat(pad), "^".repeat(carets)));
-        if let Some(hint) = &self.hint {
-            text.push_str(&format!("  = {hint}\n"));
+        render::lines(source, &self.report(), if color { Style::Coloured } else { Style::Plain })
+    }
+
+    /// One line: `error[200] at 1:6: message (hint)`.
+    #[must_use]
+    pub fn one_line(&self, source: &str) -> String {
+        render::one_line(source, &self.report())
+    }
+
+    fn report(&self) -> Report<'_> {
+        Report {
+            code: self.code,
+            message: &self.message,
+            span: self.span,
+            label: "",
+            hint: self.hint.as_deref(),
+            origin: None,
         }
-        text
+    }
+}
+
+impl From<grammar::Error> for Error {
+    fn from(error: grammar::Error) -> Self {
+        Self { code: error.code.number(), message: error.message, span: error.span, hint: error.hint }
     }
 }
 
@@ -97,14 +110,6 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-fn floor_boundary(source: &str, at: usize) -> usize {
-    let mut at = at.min(source.len());
-    while !source.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
 
 /// Why an evaluation gave no answer. The numbers are the codes that generated machine code returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]

@@ -15,6 +15,7 @@ use crate::{
     value::Value,
 };
 
+mod compact;
 mod print;
 
 /// A static type. Only [`Type::Any`] can be nil at run time, and it can be anything.
@@ -240,6 +241,13 @@ impl Ir {
         self.node(Node::Call(id), ty)
     }
 
+    /// Replaces a call's arguments by equivalent ones.
+    pub(crate) fn set_call_args(&mut self, id: CallId, args: Box<[CallArg]>) {
+        if let Some(site) = self.calls.get_mut(id.0 as usize) {
+            site.args = args;
+        }
+    }
+
     /// A set, made if it is not there yet. Members are sorted and distinct.
     pub fn set(&mut self, mut members: Vec<Box<[u8]>>) -> SetId {
         members.sort();
@@ -297,6 +305,13 @@ impl Ir {
     #[must_use]
     pub fn slots(&self) -> &[SlotPath] {
         &self.slots
+    }
+
+    /// Moves what `roots` and `keep` need into a table of its own and leaves the rest behind, so that nothing is extracted
+    /// for conditions that were folded away. Gives the table and the new ids, in the order asked for.
+    #[must_use]
+    pub fn compact(self, roots: &[NodeId], keep: &[SlotId]) -> (Self, Vec<NodeId>, Vec<SlotId>) {
+        compact::compact(self, roots, keep)
     }
 
     /// Number of nodes.

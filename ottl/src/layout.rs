@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use crate::ir::Type;
+use crate::{
+    ir::Type,
+    slot::{RawSlot, tag},
+    value::OpaqueKind,
+    wire::Range,
+};
 
 /// A slot of one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -165,11 +170,8 @@ impl SlotPath {
     #[must_use]
     pub fn ty(&self) -> Type {
         match self {
-            // An unparsable header gives nil, and so do a request without a peer and one without authentication.
-            Self::Attribute(..)
-            | Self::ClientAddress
-            | Self::Map(MapSource::ClientAuth)
-            | Self::TraceStateMember(_) => Type::Any,
+            // An unparsable header gives nil, and so does a request without a peer.
+            Self::Attribute(..) | Self::ClientAddress | Self::TraceStateMember(_) => Type::Any,
             Self::Map(_) => Type::Map,
             Self::SchemaUrl(_)
             | Self::ScopeName
@@ -224,5 +226,175 @@ impl fmt::Display for SlotPath {
             Self::EventUnixNano => f.write_str("spanevent.time_unix_nano"),
             Self::EventName => f.write_str("spanevent.name"),
         }
+    }
+}
+
+/// A buffer that slots point into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub(crate) enum Base {
+    ClientAddress,
+    ClientMetadata,
+    ClientAuth,
+    GrpcMetadata,
+    Resource,
+    ResourceSchema,
+    Scope,
+    ScopeSchema,
+    Span,
+    Event,
+}
+
+impl Base {
+    pub(crate) const COUNT: usize = 10;
+}
+
+impl MapSource {
+    /// The buffer that holds its entries, and the number of the repeated field they are.
+    pub(crate) fn base(self) -> (Base, u32) {
+        match self {
+            Self::Resource => (Base::Resource, 1),
+            Self::Scope => (Base::Scope, 3),
+            Self::Span => (Base::Span, 9),
+            Self::Event => (Base::Event, 3),
+            Self::ClientMetadata => (Base::ClientMetadata, 1),
+            Self::ClientAuth => (Base::ClientAuth, 1),
+            Self::GrpcMetadata => (Base::GrpcMetadata, 1),
+        }
+    }
+}
+
+impl SlotPath {
+    pub(crate) fn base(&self) -> Base {
+        match self {
+            Self::Attribute(source, _) | Self::Map(source) => source.base().0,
+            Self::ClientAddress => Base::ClientAddress,
+            Self::SchemaUrl(Level::Resource) => Base::ResourceSchema,
+            Self::SchemaUrl(_) => Base::ScopeSchema,
+            _ => match self.level() {
+                Level::Client => Base::ClientMetadata,
+                Level::Resource => Base::Resource,
+                Level::Scope => Base::Scope,
+                Level::Span => Base::Span,
+                Level::Event => Base::Event,
+            },
+        }
+    }
+
+    pub(crate) fn opaque_kind(&self) -> Option<OpaqueKind> {
+        match self {
+            Self::Events => Some(OpaqueKind::SpanEvents),
+            Self::Links => Some(OpaqueKind::SpanLinks),
+            Self::Status => Some(OpaqueKind::Status),
+            _ => None,
+        }
+    }
+
+    /// The field behind a map or struct slot: entries of a nested map are field 1 of its KeyValueList.
+    fn field(&self) -> u32 {
+        match self {
+            Self::Map(source) => source.base().1,
+            Self::Events => 11,
+            Self::Links => 13,
+            Self::Status => 15,
+            _ => 1,
+        }
+    }
+
+    /// The slot's content for a message in which the field does not occur.
+    fn default_slot(&self) -> RawSlot {
+        let empty = Range::default();
+        match (self, self.ty()) {
+            (_, Type::String) => RawSlot::range(tag::STR, empty),
+            (_, Type::Int) => RawSlot::int(0),
+            (_, Type::TraceId) => RawSlot::range(tag::TRACE_ID, empty),
+            (_, Type::SpanId) => RawSlot::range(tag::SPAN_ID, empty),
+            (_, Type::Map) => RawSlot::range(tag::MAP, empty),
+            (_, Type::Opaque) => RawSlot::range(tag::OPAQUE, empty),
+            // A header without members parses: an absent member is "", not nil.
+            (Self::TraceStateMember(_), _) => RawSlot::range(tag::STR, empty),
+            _ => RawSlot::MISSING,
+        }
+    }
+}
+
+/// A slot in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub(crate) path: SlotPath,
+    /// Index into the frame's slots.
+    pub(crate) position: u32,
+    pub(crate) base: Base,
+    pub(crate) field: u32,
+}
+
+/// Where every slot of a program lies. Slots of one level are neighbours, in order of path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout {
+    placed: Vec<Placed>,
+    template: Vec<RawSlot>,
+    /// Positions of each level.
+    levels: [std::ops::Range<usize>; Level::COUNT],
+}
+
+impl Level {
+    pub(crate) const COUNT: usize = 5;
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Client, Self::Resource, Self::Scope, Self::Span, Self::Event];
+}
+
+impl Layout {
+    /// Places the slots of a program; `slots` are in order of id.
+    pub(crate) fn plan(slots: &[SlotPath]) -> Self {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        order.sort_by(|&a, &b| (slots[a].level(), &slots[a]).cmp(&(slots[b].level(), &slots[b])));
+        let mut positions = vec![0_u32; slots.len()];
+        for (position, &slot) in order.iter().enumerate() {
+            positions[slot] = u32::try_from(position).unwrap_or(u32::MAX);
+        }
+        let placed = slots.iter().zip(positions).map(|(path, position)| Placed {
+            position,
+            base: path.base(),
+            field: path.field(),
+            path: path.clone(),
+        });
+        let template = order.iter().map(|&slot| slots[slot].default_slot()).collect();
+        let levels = Level::ALL.map(|level| {
+            let start = order.iter().take_while(|&&slot| slots[slot].level() < level).count();
+            let len = order.iter().filter(|&&slot| slots[slot].level() == level).count();
+            start..start + len
+        });
+        Self { placed: placed.collect(), template, levels }
+    }
+
+    pub(crate) fn placed(&self, id: SlotId) -> Option<&Placed> {
+        self.placed.get(id.0 as usize)
+    }
+
+    /// The slots of a frame before anything is loaded.
+    pub(crate) fn template(&self) -> &[RawSlot] {
+        &self.template
+    }
+
+    /// The positions of a level's slots.
+    pub(crate) fn level(&self, level: Level) -> std::ops::Range<usize> {
+        self.levels[level as usize].clone()
+    }
+
+    /// The slots of a level.
+    pub(crate) fn of(&self, level: Level) -> impl Iterator<Item = &Placed> {
+        self.placed.iter().filter(move |placed| placed.path.level() == level)
+    }
+}
+
+/// One line a slot, in order of position: offset, level, path, type.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut placed: Vec<&Placed> = self.placed.iter().collect();
+        placed.sort_by_key(|placed| placed.position);
+        for slot in placed {
+            let offset = slot.position as usize * size_of::<RawSlot>();
+            writeln!(f, "{offset:>4} {:<8} {} : {}", slot.path.level().name(), slot.path, slot.path.ty().name())?;
+        }
+        Ok(())
     }
 }

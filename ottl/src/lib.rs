@@ -9,19 +9,35 @@
 //! that need the time or randomness take it from the [`Host`] that the caller gives. Nothing outside can tell which engine
 //! ran. Strings are never copied out of the wire bytes on the way to a comparison.
 
+mod check;
+mod compare;
 mod context;
 pub mod error;
+mod extract;
+mod fold;
+mod frame;
 pub mod func;
 pub mod go;
+mod interp;
 pub mod ir;
 mod layout;
 mod limits;
+mod math;
+mod nearest;
 mod program;
+mod simplify;
+mod slot;
+mod store;
+mod trace_state;
 pub mod value;
 mod wire;
 
-pub use context::{Context, PathMode};
+pub use context::{Context, PathMode, infer};
 pub use error::{Error, EvalError};
+pub use frame::{Frame, Slot};
 pub use layout::{Level, MapSource, SlotId, SlotPath};
 pub use limits::Limits;
-pub use program::{Clock, Engine, ErrorMode, Host, Options, Random};
+pub use program::{
+    Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, Options, Outcome, Program, ProgramBuilder, Random,
+    ValueId,
+};

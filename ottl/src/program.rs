@@ -2,7 +2,24 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{limits::Limits, value::Zone};
+use grammar::span::Span;
+
+use crate::{
+    check::Checker,
+    context::{Context, PathMode},
+    error::{self, Error, EvalError},
+    extract::{CLIENT_SOURCES, Extractor},
+    frame::{Frame, Slot},
+    interp::Interpreter,
+    ir::{Ir, NodeId},
+    layout::{Base, Layout, Level, SlotId, SlotPath},
+    limits::Limits,
+    simplify,
+    slot::{RawSlot, tag},
+    store,
+    value::{Value, Zone},
+    wire::Range,
+};
 
 /// What errors of a condition do to a list of conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,5 +78,341 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { engine: Engine::Interpreter, limits: Limits::default(), host: Host::default() }
+    }
+}
+
+/// A condition of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConditionId(u32);
+
+/// A value expression of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(u32);
+
+/// A list of conditions of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListId(u32);
+
+/// What a condition, or a list of them, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It does not hold.
+    False,
+    /// It holds.
+    True,
+    /// It has no answer.
+    Error(EvalError),
+}
+
+impl From<Result<bool, EvalError>> for Outcome {
+    fn from(result: Result<bool, EvalError>) -> Self {
+        match result {
+            Ok(false) => Self::False,
+            Ok(true) => Self::True,
+            Err(error) => Self::Error(error),
+        }
+    }
+}
+
+/// Takes the texts of one component; they share slots, subexpressions and the extraction pass.
+#[derive(Debug)]
+pub struct ProgramBuilder {
+    options: Options,
+    ir: Ir,
+    conditions: Vec<NodeId>,
+    values: Vec<NodeId>,
+    lists: Vec<List>,
+    slots: Vec<SlotId>,
+}
+
+#[derive(Clone, Debug)]
+struct List {
+    conditions: Box<[ConditionId]>,
+    error_mode: ErrorMode,
+}
+
+fn id(len: usize) -> u32 {
+    // The limit on conditions keeps counts far below u32::MAX.
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl ProgramBuilder {
+    /// A builder without texts.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            ir: Ir::default(),
+            conditions: Vec::new(),
+            values: Vec::new(),
+            lists: Vec::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    fn parse_limits(&self) -> grammar::Limits {
+        grammar::Limits { length: self.options.limits.text_bytes, nesting: self.options.limits.nesting }
+    }
+
+    /// Checks a condition and adds it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text; then nothing is added.
+    pub fn add(&mut self, text: &str, context: Context, mode: PathMode) -> Result<ConditionId, Vec<Error>> {
+        if self.conditions.len() >= self.options.limits.conditions {
+            let message = format!("more than {} conditions", self.options.limits.conditions);
+            return Err(vec![Error::new(error::LIMIT, Span::new(0, text.len()), message)]);
+        }
+        let tree = grammar::parse_condition_within(text, &self.parse_limits()).map_err(from_grammar)?;
+        let root = self.check(context, mode, text, |checker| checker.condition(&tree))?;
+        self.conditions.push(root);
+        Ok(ConditionId(id(self.conditions.len() - 1)))
+    }
+
+    /// Checks a value expression and adds it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text; then nothing is added.
+    pub fn add_value(&mut self, text: &str, context: Context, mode: PathMode) -> Result<ValueId, Vec<Error>> {
+        let tree = grammar::parse_value_within(text, &self.parse_limits()).map_err(from_grammar)?;
+        let root = self.check(context, mode, text, |checker| checker.value(&tree))?;
+        self.values.push(root);
+        Ok(ValueId(id(self.values.len() - 1)))
+    }
+
+    fn check(
+        &mut self,
+        context: Context,
+        mode: PathMode,
+        text: &str,
+        check: impl FnOnce(&mut Checker<'_>) -> Option<NodeId>,
+    ) -> Result<NodeId, Vec<Error>> {
+        let mut checker = Checker {
+            ir: &mut self.ir,
+            context,
+            mode,
+            limits: &self.options.limits,
+            host: &self.options.host,
+            errors: Vec::new(),
+        };
+        let root = check(&mut checker);
+        let errors = checker.errors;
+        match root {
+            Some(root) if errors.is_empty() => {
+                if self.ir.slots().len() > self.options.limits.slots {
+                    let message = format!("more than {} different paths", self.options.limits.slots);
+                    return Err(vec![Error::new(error::LIMIT, Span::new(0, text.len()), message)]);
+                }
+                Ok(simplify::simplify(&mut self.ir, root, &self.options.host, &self.options.limits))
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// A list of conditions: true as soon as one is.
+    pub fn list(&mut self, conditions: &[ConditionId], error_mode: ErrorMode) -> ListId {
+        self.lists.push(List { conditions: conditions.into(), error_mode });
+        ListId(id(self.lists.len() - 1))
+    }
+
+    /// A slot for a native reader.
+    pub fn slot(&mut self, path: SlotPath) -> SlotId {
+        let slot = self.ir.slot(path);
+        // The id handed out counts requests: ids of the IR move when the program is built.
+        self.slots.push(slot);
+        SlotId(id(self.slots.len() - 1))
+    }
+
+    /// Lays out the slots and prepares the engine.
+    ///
+    /// # Errors
+    /// If machine code cannot be generated.
+    pub fn build(self) -> Result<Program, Error> {
+        let roots: Vec<NodeId> = self.conditions.iter().chain(&self.values).copied().collect();
+        let (ir, roots, slots) = self.ir.compact(&roots, &self.slots);
+        let (conditions, values) = roots.split_at(self.conditions.len());
+        let layout = Arc::new(Layout::plan(ir.slots()));
+        let extractor = |level, base| Extractor::plan(&layout, level, base);
+        Ok(Program {
+            conditions: conditions.into(),
+            values: values.into(),
+            lists: self.lists,
+            slots,
+            client: CLIENT_SOURCES.map(|source| (source.base().0, extractor(Level::Client, source.base().0))),
+            resource: extractor(Level::Resource, Base::Resource),
+            scope: extractor(Level::Scope, Base::Scope),
+            span: extractor(Level::Span, Base::Span),
+            event: extractor(Level::Event, Base::Event),
+            ir,
+            layout,
+            options: self.options,
+        })
+    }
+}
+
+fn from_grammar(errors: Vec<grammar::Error>) -> Vec<Error> {
+    errors.into_iter().map(Error::from).collect()
+}
+
+/// The connection that a request came over. Maps are KeyValueList messages; empty means none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Client<'w> {
+    /// The peer's address as text.
+    pub address: &'w [u8],
+    /// Request metadata: lists of strings.
+    pub metadata: &'w [u8],
+    /// Attributes that authentication gave.
+    pub auth: &'w [u8],
+    /// Metadata of the incoming gRPC request: lists of strings.
+    pub grpc_metadata: &'w [u8],
+}
+
+/// Checked conditions with their layout and extraction pass. Shared by all who evaluate.
+#[derive(Debug)]
+pub struct Program {
+    ir: Ir,
+    layout: Arc<Layout>,
+    conditions: Box<[NodeId]>,
+    values: Box<[NodeId]>,
+    lists: Vec<List>,
+    slots: Vec<SlotId>,
+    client: [(Base, Extractor); 3],
+    resource: Extractor,
+    scope: Extractor,
+    span: Extractor,
+    event: Extractor,
+    options: Options,
+}
+
+impl Program {
+    /// Memory for evaluation. Make one a batch, not one a span.
+    #[must_use]
+    pub fn frame<'w>(&self) -> Frame<'w> {
+        Frame::new(Arc::clone(&self.layout))
+    }
+
+    /// Loads the connection. Without it `otelcol.client.addr` is nil and metadata are empty.
+    pub fn load_client<'w>(&self, frame: &mut Frame<'w>, client: Client<'w>) {
+        frame.bases[Base::ClientAddress as usize] = client.address;
+        frame.bases[Base::ClientMetadata as usize] = client.metadata;
+        frame.bases[Base::ClientAuth as usize] = client.auth;
+        frame.bases[Base::GrpcMetadata as usize] = client.grpc_metadata;
+        self.reset(frame, Level::Client);
+        for (base, extractor) in &self.client {
+            extractor.extract(frame.bases[*base as usize], &mut frame.slots);
+        }
+        for placed in self.layout.of(Level::Client) {
+            let base = frame.bases[placed.base as usize];
+            let Some(slot) = frame.slots.get_mut(placed.position as usize) else { continue };
+            match placed.path {
+                SlotPath::ClientAddress if !base.is_empty() => {
+                    *slot = RawSlot::range(tag::STR, Range { start: 0, end: base.len() });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Loads a Resource message and its schema URL. Needed once for all spans below it.
+    pub fn load_resource<'w>(&self, frame: &mut Frame<'w>, resource: &'w [u8], schema_url: &'w [u8]) {
+        frame.bases[Base::Resource as usize] = resource;
+        frame.bases[Base::ResourceSchema as usize] = schema_url;
+        self.reset(frame, Level::Resource);
+        self.resource.extract(resource, &mut frame.slots);
+        self.schema_url(frame, Level::Resource, schema_url);
+    }
+
+    /// Loads an InstrumentationScope message and its schema URL. Needed once for all spans below it.
+    pub fn load_scope<'w>(&self, frame: &mut Frame<'w>, scope: &'w [u8], schema_url: &'w [u8]) {
+        frame.bases[Base::Scope as usize] = scope;
+        frame.bases[Base::ScopeSchema as usize] = schema_url;
+        self.reset(frame, Level::Scope);
+        self.scope.extract(scope, &mut frame.slots);
+        self.schema_url(frame, Level::Scope, schema_url);
+    }
+
+    /// Loads a Span message.
+    pub fn load_span<'w>(&self, frame: &mut Frame<'w>, span: &'w [u8]) {
+        frame.bases[Base::Span as usize] = span;
+        self.reset(frame, Level::Span);
+        self.span.extract(span, &mut frame.slots);
+    }
+
+    /// Loads a span's Event message.
+    pub fn load_event<'w>(&self, frame: &mut Frame<'w>, event: &'w [u8]) {
+        frame.bases[Base::Event as usize] = event;
+        self.reset(frame, Level::Event);
+        self.event.extract(event, &mut frame.slots);
+    }
+
+    fn reset(&self, frame: &mut Frame<'_>, level: Level) {
+        let range = self.layout.level(level);
+        if let (Some(slots), Some(template)) = (frame.slots.get_mut(range.clone()), self.layout.template().get(range)) {
+            slots.copy_from_slice(template);
+        }
+    }
+
+    fn schema_url(&self, frame: &mut Frame<'_>, level: Level, schema_url: &[u8]) {
+        for placed in self.layout.of(level).filter(|placed| placed.path == SlotPath::SchemaUrl(level)) {
+            if let Some(slot) = frame.slots.get_mut(placed.position as usize) {
+                *slot = RawSlot::range(tag::STR, Range { start: 0, end: schema_url.len() });
+            }
+        }
+    }
+
+    fn interpreter<'e>(&'e self, frame: &'e Frame<'e>) -> Interpreter<'e> {
+        Interpreter { ir: &self.ir, frame, host: &self.options.host, limits: &self.options.limits }
+    }
+
+    /// Evaluates a condition on what the frame holds.
+    #[must_use]
+    pub fn eval(&self, frame: &Frame<'_>, condition: ConditionId) -> Outcome {
+        match self.conditions.get(condition.0 as usize) {
+            Some(&root) => self.interpreter(frame).truth(root).into(),
+            // The id is of another program.
+            None => Outcome::Error(EvalError::Argument),
+        }
+    }
+
+    /// Evaluates a list: true as soon as one condition is, so that an earlier true hides later errors in every mode.
+    /// `on_error` hears of errors under [`ErrorMode::Ignore`], with the condition's place in the list.
+    pub fn eval_list(&self, frame: &Frame<'_>, list: ListId, on_error: &mut dyn FnMut(usize, EvalError)) -> Outcome {
+        let Some(list) = self.lists.get(list.0 as usize) else { return Outcome::Error(EvalError::Argument) };
+        for (at, &condition) in list.conditions.iter().enumerate() {
+            match (self.eval(frame, condition), list.error_mode) {
+                (Outcome::True, _) => return Outcome::True,
+                (Outcome::False, _) | (Outcome::Error(_), ErrorMode::Silent) => {}
+                (Outcome::Error(error), ErrorMode::Ignore) => on_error(at, error),
+                (Outcome::Error(error), ErrorMode::Propagate) => return Outcome::Error(error),
+            }
+        }
+        Outcome::False
+    }
+
+    /// Evaluates a value expression on what the frame holds.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn eval_value<'e>(&'e self, frame: &'e Frame<'e>, value: ValueId) -> Result<Value<'e>, EvalError> {
+        let root = self.values.get(value.0 as usize).ok_or(EvalError::Argument)?;
+        store::standalone(self.interpreter(frame).value(*root)?, &self.options.limits)
+    }
+
+    /// What a slot of [`ProgramBuilder::slot`] holds.
+    #[must_use]
+    pub fn get<'w>(&self, frame: &Frame<'w>, slot: SlotId) -> Slot<'w> {
+        self.slots.get(slot.0 as usize).map_or(Slot::Nil, |&slot| frame.get(slot))
+    }
+
+    /// The text form of a condition's IR.
+    #[must_use]
+    pub fn print_ir(&self, condition: ConditionId) -> String {
+        self.conditions.get(condition.0 as usize).map(|&root| self.ir.print(root)).unwrap_or_default()
+    }
+
+    /// The text form of the layout.
+    #[must_use]
+    pub fn print_layout(&self) -> String {
+        self.layout.to_string()
     }
 }

@@ -114,7 +114,7 @@ fn pdata_slice<'w>(list: List<'w>, limits: &Limits, depth: usize) -> Result<List
 }
 
 /// What `pcommon.Value.FromRaw` takes: Go's own types, not pdata's, and no ids, times or typed lists.
-fn storable<'w>(value: Value<'w>, limits: &Limits, depth: usize) -> Result<Value<'w>, EvalError> {
+pub(crate) fn storable<'w>(value: Value<'w>, limits: &Limits, depth: usize) -> Result<Value<'w>, EvalError> {
     if depth > limits.value_depth {
         return Err(EvalError::Limit);
     }

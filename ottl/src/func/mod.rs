@@ -49,7 +49,7 @@ pub struct Function {
     /// What it takes from the host.
     pub needs: Needs,
     /// Construction-time checks and state; runs for every call in a text, also in dead branches. An error refuses the text.
-    pub prepare: Option<fn(&Literals<'_>) -> Result<Prepared, String>>,
+    pub prepare: Option<Prepare>,
     /// The body.
     pub eval: for<'e> fn(&Call<'_, 'e>) -> Result<Value<'e>, EvalError>,
     /// One line for `ottlcol ottl functions`.
@@ -161,6 +161,9 @@ pub enum ParamKind {
     /// A lambda; always refused, because upstream's gate for them is off by default.
     Lambda,
 }
+
+/// Checks literals and makes construction-time state; the message of an error has no full stop.
+pub type Prepare = fn(&Literals<'_>) -> Result<Prepared, String>;
 
 /// Construction-time state of one call, such as a compiled regex. Bodies get it back with [`Call::prepared`].
 pub type Prepared = Option<Box<dyn Any + Send + Sync>>;

@@ -1,0 +1,163 @@
+//! Resolution of paths: which table, which entry, which keys.
+
+use grammar::{
+    ast::{KeyKind, Path, Segment},
+    span::Span,
+};
+
+use super::Checker;
+use crate::{
+    context::{PathEntry, PathMode, Table, Target},
+    error::{self, Error, EvalError},
+    ir::{Node, NodeId, Type},
+    layout::SlotPath,
+    nearest::nearest,
+    value::Value,
+};
+
+impl Checker<'_> {
+    pub(super) fn path(&mut self, path: &Path) -> Option<NodeId> {
+        // Keys are checked whatever becomes of the path, so that their errors show too.
+        let mut keys = Vec::with_capacity(path.segments.len());
+        for segment in &path.segments {
+            keys.push(self.keys(&segment.keys));
+        }
+        let keys: Vec<Vec<NodeId>> = keys.into_iter().collect::<Option<_>>()?;
+        let (table, is_own, rest) = self.table(path)?;
+        let names: Vec<&str> = rest.iter().map(|segment| segment.name.node.as_str()).collect();
+        let Some(entry) = table.entries(is_own).find(|entry| entry.names == names) else {
+            let error = unknown(table, is_own, rest, &names, path.span);
+            return self.fail(error);
+        };
+        let early = rest.iter().rev().skip(1).find(|segment| !segment.keys.is_empty());
+        if let Some(segment) = early {
+            let span = segment.keys.first().map_or(path.span, |key| key.span);
+            return self.fail(Error::new(error::PATH_KEYS, span, format!("{} takes no keys", segment.name.node)));
+        }
+        let keys = keys.last().map_or(&[][..], |keys| keys);
+        self.target(entry, rest, keys, path.span)
+    }
+
+    /// The table that a path's first segment selects, whether it is the own one, and the segments behind the context name.
+    fn table<'p>(&mut self, path: &'p Path) -> Option<(&'static Table, bool, &'p [Segment])> {
+        let Some(own) = self.context.own_table() else {
+            let name = self.context.name();
+            return self.fail(Error::new(error::UNSUPPORTED, path.span, format!("context {name} is not supported")));
+        };
+        let (first, rest) = path.segments.split_first()?;
+        let name = first.name.node.as_str();
+        let known = self.context.tables(self.mode).iter().find(|table| table.name == name);
+        match known {
+            Some(table) if !rest.is_empty() && first.keys.is_empty() => Some((table, table.name == own.name, rest)),
+            Some(_) => self.fail(Error::new(
+                error::CONTEXT_NAME,
+                first.name.span,
+                format!("{name} is the name of a context, a field must follow it"),
+            )),
+            None if self.mode == PathMode::Prefixed => {
+                let hint = match own.entries(true).any(|entry| entry.names.first() == Some(&name)) {
+                    true => format!("write {}.{name}", own.name),
+                    false => {
+                        let names: Vec<&str> = self.context.tables(self.mode).iter().map(|table| table.name).collect();
+                        format!("paths here start with one of {}", names.join(", "))
+                    }
+                };
+                let message = format!("path does not start with a context name: {name}");
+                self.fail(Error::new(error::CONTEXT_NAME, first.name.span, message).with_hint(hint))
+            }
+            None => Some((own, true, &path.segments)),
+        }
+    }
+
+    fn target(&mut self, entry: &PathEntry, rest: &[Segment], keys: &[NodeId], span: Span) -> Option<NodeId> {
+        let takes_keys = matches!(entry.target, Target::Map(_) | Target::TraceState | Target::Cache);
+        if !keys.is_empty() && !takes_keys {
+            let span = rest.last().and_then(|segment| segment.keys.first()).map_or(span, |key| key.span);
+            return self.fail(Error::new(error::PATH_KEYS, span, format!("{} takes no keys", entry.names.join("."))));
+        }
+        match &entry.target {
+            Target::Slot(path) => Some(self.ir.slot_node(path.clone())),
+            Target::Hex(path) => {
+                let id = self.ir.slot_node(path.clone());
+                Some(self.ir.node(Node::Hex(id), Type::String))
+            }
+            Target::KindText(form) => {
+                let kind = self.ir.slot_node(SlotPath::SpanKind);
+                Some(self.ir.node(Node::KindText(*form, kind), Type::String))
+            }
+            Target::Time(path) => {
+                let nanos = self.ir.slot_node(path.clone());
+                Some(self.ir.node(Node::UnixNano(nanos), Type::Time))
+            }
+            Target::EventIndex => Some(self.ir.node(Node::Fail(EvalError::NoEventIndex), Type::Any)),
+            Target::Cache => {
+                let base = self.ir.constant(Value::map(Vec::new()));
+                Some(self.path_index(base, keys))
+            }
+            Target::Map(source) => {
+                let literal = rest.last().and_then(|segment| segment.keys.first()).map(|key| &key.kind);
+                match (literal, keys.split_first()) {
+                    (Some(KeyKind::String(key)), Some((_, keys))) => {
+                        let base = self.ir.slot_node(SlotPath::Attribute(*source, key.as_str().into()));
+                        Some(self.path_index(base, keys))
+                    }
+                    _ => {
+                        let base = self.ir.slot_node(SlotPath::Map(*source));
+                        Some(self.path_index(base, keys))
+                    }
+                }
+            }
+            Target::TraceState => self.trace_state(rest, keys, span),
+        }
+    }
+
+    /// `trace_state` takes one key, which must be a string literal: another kind is an error at run time, a second key is
+    /// refused.
+    fn trace_state(&mut self, rest: &[Segment], keys: &[NodeId], span: Span) -> Option<NodeId> {
+        let tree = rest.last().map_or(&[][..], |segment| &segment.keys);
+        match (tree, keys) {
+            ([], _) => Some(self.ir.slot_node(SlotPath::TraceState)),
+            ([key], _) => match &key.kind {
+                KeyKind::String(key) => Some(self.ir.slot_node(SlotPath::TraceStateMember(key.as_str().into()))),
+                _ => Some(self.ir.node(Node::Fail(EvalError::KeyType), Type::Any)),
+            },
+            _ => self.fail(Error::new(error::PATH_KEYS, span, "trace_state takes one key")),
+        }
+    }
+
+    fn path_index(&mut self, base: NodeId, keys: &[NodeId]) -> NodeId {
+        if keys.is_empty() {
+            return base;
+        }
+        self.ir.node(Node::PathIndex(base, keys.into()), Type::Any)
+    }
+
+    /// A slot that a converter reads without naming it: a path of the own context.
+    pub(super) fn implicit(&mut self, name: &str, span: Span) -> Option<NodeId> {
+        let entry = self.context.own_table().and_then(|table| table.entries(true).find(|entry| entry.names == [name]));
+        match entry {
+            Some(entry) => self.target(entry, &[], &[], span),
+            None => self.fail(Error::new(
+                error::UNKNOWN_PATH,
+                span,
+                format!("the function reads {name}, which context {} does not have", self.context.name()),
+            )),
+        }
+    }
+}
+
+fn unknown(table: &Table, is_own: bool, rest: &[Segment], names: &[&str], span: Span) -> Error {
+    // A known path followed by more segments: those are what is wrong.
+    let prefix = table.entries(is_own).filter(|entry| names.starts_with(entry.names)).max_by_key(|it| it.names.len());
+    if let Some(entry) = prefix {
+        let behind = rest.get(entry.names.len()).map_or(span, |segment| segment.name.span);
+        let message = format!("{}.{} has no field here", table.name, entry.names.join("."));
+        return Error::new(error::UNKNOWN_PATH, behind, message);
+    }
+    let wanted = names.join(".");
+    let known: Vec<String> = table.entries(is_own).map(|entry| entry.names.join(".")).collect();
+    let near = nearest(&wanted, known.iter().map(String::as_str));
+    let mut error = Error::new(error::UNKNOWN_PATH, span, format!("context {} has no path {wanted}", table.name));
+    error.hint = near.map(|near| format!("did you mean {near}?"));
+    error
+}

@@ -1,0 +1,154 @@
+//! Context inference: which context a text without an explicit one is asked of, section 10.3 of contrib's behaviour.
+
+use grammar::{
+    ast::{Arg, BoolExpr, Call, Key, KeyKind, LambdaBody, Path, Value, ValueKind},
+    span::Span,
+};
+
+use super::Context;
+use crate::{
+    error::{self, Error},
+    func,
+};
+
+/// Prefixes from the most specific on. A text belongs to the first of them that one of its paths starts with.
+const RANKS: [&str; 10] = [
+    "log",
+    "exemplar",
+    "datapoint",
+    "metric",
+    "spanevent",
+    "span",
+    "profile",
+    "scope",
+    "instrumentation_scope",
+    "resource",
+];
+
+/// The context of a condition whose paths all name theirs. `registered` are the contexts the component offers.
+///
+/// # Errors
+/// If the text has no path with a context name, or no registered context knows all its functions and enums.
+pub fn infer(condition: &BoolExpr, registered: &[Context]) -> Result<Context, Error> {
+    let mut names = Names::default();
+    names.condition(condition);
+    let fail = |message: String| Error::new(error::CONTEXT_INFERENCE, Span::new(0, 0), message);
+    let rank = |name: &str| RANKS.iter().position(|known| *known == name).unwrap_or(RANKS.len());
+    // contrib keeps the first of equally ranked prefixes.
+    let Some(prefix) = names.prefixes.iter().min_by_key(|name| rank(name)) else {
+        return Err(fail("cannot infer the context: no path names one".to_owned())
+            .with_hint("start paths with a context name, such as span.name"));
+    };
+    let mut candidates: Vec<Context> = registered.iter().copied().filter(|context| context.name() == *prefix).collect();
+    if candidates.is_empty() {
+        return Err(fail(format!("cannot infer the context: \"{prefix}\" is not one that conditions here can have")));
+    }
+    let mut lower: Vec<Context> =
+        registered.iter().copied().filter(|context| context.name() != *prefix && reaches(*context, prefix)).collect();
+    lower.sort_by_key(|context| rank(context.name()));
+    candidates.append(&mut lower);
+    candidates.into_iter().find(|context| names.known_in(*context)).ok_or_else(|| {
+        fail(format!("cannot infer the context: none reachable from \"{prefix}\" knows all functions and enums used"))
+    })
+}
+
+fn reaches(context: Context, prefix: &str) -> bool {
+    context.tables(super::PathMode::Prefixed).iter().any(|table| table.name == prefix)
+}
+
+#[derive(Default)]
+struct Names<'t> {
+    prefixes: Vec<&'t str>,
+    functions: Vec<&'t str>,
+    enums: Vec<&'t str>,
+    /// All-caps arguments, which may be either.
+    ambiguous: Vec<&'t str>,
+    params: Vec<&'t str>,
+}
+
+impl<'t> Names<'t> {
+    fn known_in(&self, context: Context) -> bool {
+        let function = |name: &str| match func::find(name) {
+            Some(function) => function.contexts.is_empty() || function.contexts.contains(&context),
+            // An unknown name is unknown everywhere; the checker says so with its position.
+            None => true,
+        };
+        let symbol = |name: &str| context.enums().iter().any(|(known, _)| *known == name);
+        self.functions.iter().all(|name| function(name))
+            && self.enums.iter().all(|name| symbol(name))
+            && self.ambiguous.iter().all(|name| symbol(name) || func::find(name).is_some_and(|_| function(name)))
+    }
+
+    fn condition(&mut self, condition: &'t BoolExpr) {
+        match condition {
+            BoolExpr::Or(operands) | BoolExpr::And(operands) => operands.iter().for_each(|it| self.condition(it)),
+            BoolExpr::Not(_, operand) => self.condition(operand),
+            BoolExpr::Compare(comparison) => {
+                self.value(&comparison.left);
+                self.value(&comparison.right);
+            }
+            BoolExpr::Literal(_) => {}
+            BoolExpr::Call(call) => self.call(call),
+        }
+    }
+
+    fn value(&mut self, value: &'t Value) {
+        match &value.kind {
+            ValueKind::Enum(name) => self.enums.push(name),
+            ValueKind::FunctionRef(name) => self.functions.push(name),
+            ValueKind::List(items) => items.iter().for_each(|item| self.value(item)),
+            ValueKind::Map(entries) => entries.iter().for_each(|(_, value)| self.value(value)),
+            ValueKind::Path(path) => self.path(path),
+            ValueKind::Call(call) => self.call(call),
+            ValueKind::Binary(left, _, right) => {
+                self.value(left);
+                self.value(right);
+            }
+            ValueKind::Unary(_, operand) => self.value(operand),
+            ValueKind::Lambda(lambda) => {
+                let outer = self.params.len();
+                self.params.extend(lambda.params.iter().map(|param| param.node.as_str()));
+                match &lambda.body {
+                    LambdaBody::Value(value) => self.value(value),
+                    LambdaBody::Condition(condition) => self.condition(condition),
+                }
+                self.params.truncate(outer);
+            }
+            ValueKind::Nil
+            | ValueKind::Bool(_)
+            | ValueKind::Int(_)
+            | ValueKind::Float(_)
+            | ValueKind::String(_)
+            | ValueKind::Bytes(_) => {}
+        }
+    }
+
+    fn path(&mut self, path: &'t Path) {
+        if let Some(first) = path.segments.first() {
+            let name = first.name.node.as_str();
+            if path.segments.len() > 1 && first.keys.is_empty() && !self.params.contains(&name) {
+                self.prefixes.push(name);
+            }
+        }
+        path.segments.iter().for_each(|segment| self.keys(&segment.keys));
+    }
+
+    fn call(&mut self, call: &'t Call) {
+        self.functions.push(&call.name.node);
+        for Arg { value, .. } in &call.args {
+            match &value.kind {
+                ValueKind::Enum(name) => self.ambiguous.push(name),
+                _ => self.value(value),
+            }
+        }
+        self.keys(&call.keys);
+    }
+
+    fn keys(&mut self, keys: &'t [Key]) {
+        for key in keys {
+            if let KeyKind::Expr(value) = &key.kind {
+                self.value(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The memory of one evaluation: slots and the buffers they point into.
+
+use std::{borrow::Cow, sync::Arc};
+
+use crate::{
+    layout::{Base, Layout, Placed, SlotId},
+    slot::{RawSlot, tag},
+    value::{List, Map, Opaque, Value, WireMap},
+};
+
+/// Slots filled by the `load_*` methods of a [`Program`](crate::Program), valid as long as the buffers that were loaded.
+/// Made once a batch.
+#[derive(Clone, Debug)]
+pub struct Frame<'w> {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) slots: Box<[RawSlot]>,
+    pub(crate) bases: [&'w [u8]; Base::COUNT],
+}
+
+/// What a slot holds, for native readers: a copy that points into the wire bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slot<'w> {
+    /// Missing, or an AnyValue with nothing set.
+    Nil,
+    /// A bool.
+    Bool(bool),
+    /// An int.
+    Int(i64),
+    /// A double.
+    Double(f64),
+    /// A string; not necessarily UTF-8.
+    Str(&'w [u8]),
+    /// Bytes.
+    Bytes(&'w [u8]),
+    /// A KeyValueList message, or for a whole map of attributes the message that holds them.
+    Map(&'w [u8]),
+    /// An ArrayValue message.
+    List(&'w [u8]),
+    /// A trace id, all zero when unset.
+    TraceId([u8; 16]),
+    /// A span id, all zero when unset.
+    SpanId([u8; 8]),
+    /// The message that `events`, `links` or `status` is a part of.
+    Struct(&'w [u8]),
+}
+
+impl<'w> Frame<'w> {
+    pub(crate) fn new(layout: Arc<Layout>) -> Self {
+        let slots = layout.template().into();
+        Self { layout, slots, bases: [&[]; Base::COUNT] }
+    }
+
+    /// A frame without slots, for expressions that read none.
+    pub(crate) fn empty() -> Self {
+        Self::new(Arc::new(Layout::default()))
+    }
+
+    fn placed(&self, id: SlotId) -> Option<(&Placed, RawSlot)> {
+        let placed = self.layout.placed(id)?;
+        Some((placed, *self.slots.get(placed.position as usize)?))
+    }
+
+    /// Whether there is no such attribute, as opposed to one with nothing in it.
+    pub(crate) fn is_missing(&self, id: SlotId) -> bool {
+        self.placed(id).is_none_or(|(_, slot)| slot.tag == tag::MISSING)
+    }
+
+    /// A slot's content.
+    pub(crate) fn get(&self, id: SlotId) -> Slot<'w> {
+        let Some((placed, slot)) = self.placed(id) else { return Slot::Nil };
+        let bytes = || slot.as_range().of(self.bases[placed.base as usize]);
+        match slot.tag {
+            tag::BOOL => Slot::Bool(slot.bits != 0),
+            tag::INT => Slot::Int(slot.bits.cast_signed()),
+            tag::DOUBLE => Slot::Double(f64::from_bits(slot.bits)),
+            tag::STR => Slot::Str(bytes()),
+            tag::BYTES => Slot::Bytes(bytes()),
+            tag::MAP => Slot::Map(bytes()),
+            tag::LIST => Slot::List(bytes()),
+            tag::TRACE_ID => Slot::TraceId(bytes().try_into().unwrap_or_default()),
+            tag::SPAN_ID => Slot::SpanId(bytes().try_into().unwrap_or_default()),
+            tag::OPAQUE => Slot::Struct(bytes()),
+            _ => Slot::Nil,
+        }
+    }
+
+    /// A slot's content as a value.
+    pub(crate) fn value(&self, id: SlotId) -> Value<'w> {
+        let field = self.layout.placed(id).map_or(1, |placed| placed.field);
+        match self.get(id) {
+            Slot::Nil => Value::Nil,
+            Slot::Bool(flag) => Value::Bool(flag),
+            Slot::Int(number) => Value::Int(number),
+            Slot::Double(number) => Value::Double(number),
+            Slot::Str(text) => Value::Str(Cow::Borrowed(text)),
+            Slot::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
+            Slot::Map(message) => Value::Map(Map::Wire(WireMap::new(message, field))),
+            Slot::List(message) => Value::List(List::Wire(message)),
+            Slot::TraceId(id) => Value::TraceId(id),
+            Slot::SpanId(id) => Value::SpanId(id),
+            Slot::Struct(message) => match self.layout.placed(id).and_then(|placed| placed.path.opaque_kind()) {
+                Some(kind) => Value::Opaque(Opaque { kind, message, field }),
+                None => Value::Nil,
+            },
+        }
+    }
+}
