@@ -20,13 +20,17 @@ pub struct Limits {
     /// The longest text in bytes; beyond [`Limits::LONGEST`] it has no effect.
     pub length: usize,
     /// The deepest nesting: brackets, lambdas, and the operators of one arithmetic chain. The parser and everything
-    /// that walks a tree need stack in proportion.
+    /// that walks a tree need stack in proportion; beyond [`Limits::DEEPEST`] it has no effect. On a thread whose stack
+    /// is too small for the grammar, a text is refused before it overflows, with the same error.
     pub nesting: usize,
 }
 
 impl Limits {
     /// Positions are 32 bits.
     pub const LONGEST: usize = u32::MAX as usize;
+
+    /// A tree of this height can be walked and dropped within 2 MiB of stack, also without optimisation.
+    pub const DEEPEST: usize = 1_000;
 }
 
 impl Default for Limits {

@@ -125,22 +125,26 @@ fn string_length(text: &str) -> Option<usize> {
 
 /// The checks. A text that passes has at most [`Limits::nesting`] levels wherever the grammar or the tree recurses.
 pub(crate) fn check(text: &str, limits: &Limits) -> Result<(), Vec<Error>> {
-    if text.len() > limits.length.min(Limits::LONGEST) {
-        let message = format!("the text has {} bytes, more than the limit of {}", text.len(), limits.length);
+    let longest = limits.length.min(Limits::LONGEST);
+    if text.len() > longest {
+        let message = format!("the text has {} bytes, more than the limit of {longest}", text.len());
         return Err(vec![Error::new(Code::LengthLimit, Span::new(0, 0), message)]);
     }
+    let nesting = limits.nesting.min(Limits::DEEPEST);
     let mut errors = Vec::new();
     let mut depth = Depth::default();
     for lexeme in lexemes(text) {
         match lexeme.kind {
-            Kind::Stray if errors.len() < MAX_ERRORS => errors.push(hint::stray(text, &lexeme)),
+            Kind::Stray => errors.push(hint::stray(text, &lexeme)),
             Kind::OpenString => errors.push(hint::open_string(&lexeme)),
             _ => {}
         }
-        if depth.after(&lexeme) > limits.nesting {
-            let message = format!("nested deeper than {} levels", limits.nesting);
-            let error = Error::new(Code::NestingLimit, lexeme.span(), message);
+        if depth.after(&lexeme) > nesting {
+            let error = Error::new(Code::NestingLimit, lexeme.span(), format!("nested deeper than {nesting} levels"));
             errors.push(error.hint("levels are brackets, lambdas, and the operators of one arithmetic chain"));
+            break;
+        }
+        if errors.len() >= MAX_ERRORS {
             break;
         }
     }

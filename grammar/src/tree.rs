@@ -56,12 +56,12 @@ impl Builder {
     }
 
     pub(crate) fn condition_text(&mut self, pair: Pair<'_, Rule>) -> BoolExpr {
-        let loose = pair.into_inner().next().map(|pair| self.bool_expr(pair));
+        let loose = pair.into_inner().next().map(|pair| self.expression(pair));
         self.condition(or_broken(loose))
     }
 
     pub(crate) fn value_text(&mut self, pair: Pair<'_, Rule>) -> Value {
-        let loose = pair.into_inner().next().map(|pair| self.value(pair));
+        let loose = pair.into_inner().next().map(|pair| self.expression(pair));
         self.plain_value(or_broken(loose))
     }
 
@@ -77,7 +77,7 @@ impl Builder {
             match part.as_rule() {
                 Rule::call => editor = self.editor(part),
                 Rule::bool_expr => {
-                    let loose = self.bool_expr(part);
+                    let loose = self.expression(part);
                     condition = Some(self.condition(loose));
                 }
                 _ => {}
@@ -185,59 +185,85 @@ impl Builder {
         );
     }
 
-    fn bool_expr(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        self.joined(pair, Rule::term, Self::term, BoolExpr::Or)
-    }
-
-    fn term(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        self.joined(pair, Rule::bool_val, Self::bool_val, BoolExpr::And)
-    }
-
-    /// One operand as it is; several as conditions under one node.
-    fn joined<'s>(
-        &mut self,
-        pair: Pair<'s, Rule>,
-        operand: Rule,
-        read: fn(&mut Self, Pair<'s, Rule>) -> Loose,
-        join: fn(Vec<BoolExpr>) -> BoolExpr,
-    ) -> Loose {
-        let mut pairs = pair.into_inner().filter(|pair| pair.as_rule() == operand);
-        let first = or_broken(pairs.next().map(|pair| read(self, pair)));
-        let mut span = first.span();
-        let Some(second) = pairs.next() else { return first };
-        let mut operands = vec![self.condition(first)];
-        for pair in std::iter::once(second).chain(pairs) {
-            let loose = read(self, pair);
-            span = span.to(loose.span());
-            operands.push(self.condition(loose));
-        }
-        Loose::Condition(join(operands), span)
-    }
-
-    fn bool_val(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        let mut not = None;
-        let mut operand = Loose::Broken(span_of(&pair));
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::not => not = Some(span_of(&part)),
-                _ => operand = self.comparison(part),
+    /// Any expression. What binds looser but has nothing to bind is passed over first: `1` alone is a condition, a
+    /// comparison, a sum and a product of one part, and each would cost stack in every pair of parentheses.
+    fn expression(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut pair = pair;
+        while let Rule::bool_expr
+        | Rule::term
+        | Rule::bool_val
+        | Rule::comparison
+        | Rule::math
+        | Rule::add_term
+        | Rule::math_val = pair.as_rule()
+        {
+            let mut parts = pair.clone().into_inner();
+            match (parts.next(), parts.next()) {
+                (Some(only), None) => pair = only,
+                _ => break,
             }
         }
-        let Some(not) = not else { return operand };
+        match pair.as_rule() {
+            Rule::bool_expr => self.joined(pair, Rule::or, BoolExpr::Or),
+            Rule::term => self.joined(pair, Rule::and, BoolExpr::And),
+            Rule::bool_val => self.not(pair),
+            Rule::comparison => self.comparison(pair),
+            Rule::math | Rule::add_term => self.chain(pair),
+            Rule::math_val => self.signed(pair),
+            Rule::group => self.group(pair),
+            Rule::call => self.called(pair),
+            Rule::path => self.at_path(&pair),
+            Rule::list => self.list(pair),
+            Rule::map => self.map(pair),
+            Rule::lambda => self.lambda(pair),
+            _ => self.literal(&pair),
+        }
+    }
+
+    // These frames are on the stack once for every level of nesting, so none may swallow another.
+
+    /// Two or more operands.
+    #[inline(never)]
+    fn joined(&mut self, pair: Pair<'_, Rule>, operator: Rule, join: fn(Vec<BoolExpr>) -> BoolExpr) -> Loose {
+        let mut span: Option<Span> = None;
+        let mut operands = Vec::new();
+        for part in pair.into_inner().filter(|part| part.as_rule() != operator) {
+            let operand = self.expression(part);
+            span = Some(span.map_or(operand.span(), |span| span.to(operand.span())));
+            operands.push(self.condition(operand));
+        }
+        Loose::Condition(join(operands), span.unwrap_or_default())
+    }
+
+    /// `not` and its operand.
+    #[inline(never)]
+    fn not(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut parts = pair.into_inner();
+        let (Some(not), Some(operand)) = (parts.next(), parts.next()) else { return Loose::Broken(Span::default()) };
+        let not = span_of(&not);
+        let operand = self.expression(operand);
         let span = not.to(operand.span());
         Loose::Condition(BoolExpr::Not(Spanned::new((), not), Box::new(self.condition(operand))), span)
     }
 
+    /// Two sides and an operator.
+    #[inline(never)]
     fn comparison(&mut self, pair: Pair<'_, Rule>) -> Loose {
         let mut parts = pair.into_inner();
-        let left = or_broken(parts.next().map(|pair| self.value(pair)));
-        let (Some(op), Some(right)) = (parts.next(), parts.next()) else { return left };
-        let left = self.plain_value(left);
-        let right = self.value(right);
-        let right = self.plain_value(right);
+        let (Some(left), Some(op), Some(right)) = (parts.next(), parts.next(), parts.next()) else {
+            return Loose::Broken(Span::default());
+        };
+        let left = self.plain(left);
+        let right = self.plain(right);
         let span = left.span.to(right.span);
         let op = Spanned::new(compare_op(op.as_str()), span_of(&op));
         Loose::Condition(BoolExpr::Compare(Box::new(Comparison { left, op, right })), span)
+    }
+
+    /// The expression that `pair` is, as a value.
+    fn plain(&mut self, pair: Pair<'_, Rule>) -> Value {
+        let loose = self.expression(pair);
+        self.plain_value(loose)
     }
 }
 

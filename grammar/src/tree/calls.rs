@@ -2,7 +2,7 @@
 
 use pest::iterators::Pair;
 
-use super::{Builder, span_of};
+use super::{Builder, Loose, span_of};
 use crate::{
     ast::{Arg, Call, Key, KeyKind, Path, Segment, Value, ValueKind},
     literal,
@@ -11,6 +11,20 @@ use crate::{
 };
 
 impl Builder {
+    /// A call as an expression.
+    #[inline(never)]
+    pub(super) fn called(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let call = self.call(pair);
+        Loose::Value(Value { span: call.span, kind: ValueKind::Call(call) })
+    }
+
+    /// A path as an expression.
+    #[inline(never)]
+    pub(super) fn at_path(&mut self, pair: &Pair<'_, Rule>) -> Loose {
+        let path = self.path(pair);
+        Loose::Value(Value { span: path.span, kind: ValueKind::Path(path) })
+    }
+
     pub(super) fn call(&mut self, pair: Pair<'_, Rule>) -> Call {
         let mut span = span_of(&pair);
         let mut name = Spanned::new(String::new(), span);
@@ -42,7 +56,7 @@ impl Builder {
                     return Some(Arg { name, value: Value { kind: ValueKind::FunctionRef(node), span } });
                 }
                 _ => {
-                    let value = self.value(part);
+                    let value = self.expression(part);
                     return Some(Arg { name, value: self.any_value(value) });
                 }
             }
@@ -50,7 +64,7 @@ impl Builder {
         None
     }
 
-    pub(super) fn path(&mut self, pair: &Pair<'_, Rule>) -> Path {
+    fn path(&mut self, pair: &Pair<'_, Rule>) -> Path {
         let segments: Vec<Segment> = pair.clone().into_inner().map(|field| self.field(field)).collect();
         let mut span = span_of(pair);
         if let Some(last) = segments.last() {
@@ -80,10 +94,7 @@ impl Builder {
                 self.errors.push(error);
                 0
             })),
-            _ => {
-                let value = self.math(inner);
-                KeyKind::Expr(Box::new(self.plain_value(value)))
-            }
+            _ => KeyKind::Expr(Box::new(self.plain(inner))),
         };
         Key { kind, span }
     }

@@ -1,64 +1,42 @@
 //! Literals, collections, lambdas and arithmetic.
 
-use pest::iterators::{Pair, Pairs};
+use pest::iterators::Pair;
 
 use super::{Builder, Loose, describe, or_broken, span_of};
 use crate::{
     ast::{BoolExpr, Lambda, LambdaBody, MathOp, Sign, Value, ValueKind},
-    error::{Code, Error},
+    error::Code,
     literal,
     parse::Rule,
     span::{Span, Spanned},
 };
 
 impl Builder {
-    pub(super) fn value(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        let span = span_of(&pair);
+    /// A literal of one token.
+    #[inline(never)]
+    pub(super) fn literal(&mut self, pair: &Pair<'_, Rule>) -> Loose {
+        let span = span_of(pair);
         let text = pair.as_str();
         let kind = match pair.as_rule() {
-            Rule::math => return self.math(pair),
-            Rule::lambda => return self.lambda(pair),
-            Rule::nil => ValueKind::Nil,
-            Rule::boolean => ValueKind::Bool(text == "true"),
-            Rule::bytes => match literal::bytes(text, span) {
-                Ok(bytes) => ValueKind::Bytes(bytes),
-                Err(error) => return self.broken(vec![error], span),
-            },
-            Rule::string => match literal::string(text, pair.as_span().start()) {
-                Ok(text) => ValueKind::String(text),
-                Err(errors) => return self.broken(errors, span),
-            },
-            Rule::enum_symbol => ValueKind::Enum(text.to_owned()),
-            Rule::list => {
-                let items = pair.into_inner().filter(|part| !is_punctuation(part));
-                let items = items.map(|item| {
-                    let item = self.value(item);
-                    self.plain_value(item)
-                });
-                ValueKind::List(items.collect())
-            }
-            Rule::map => {
-                let entries = pair.into_inner().filter(|part| part.as_rule() == Rule::entry);
-                ValueKind::Map(entries.filter_map(|entry| self.entry(entry)).collect())
-            }
-            // `value` in the grammar has no other alternative.
-            _ => return Loose::Broken(span),
+            Rule::nil => Ok(ValueKind::Nil),
+            Rule::boolean => Ok(ValueKind::Bool(text == "true")),
+            Rule::int => literal::int(text, span).map(ValueKind::Int),
+            Rule::float => literal::float(text, span).map(ValueKind::Float),
+            Rule::bytes => literal::bytes(text, span).map(ValueKind::Bytes),
+            Rule::string => Ok(ValueKind::String(self.string(pair).node)),
+            // The grammar has no other value of one token.
+            _ => Ok(ValueKind::Enum(text.to_owned())),
         };
-        Loose::Value(Value { kind, span })
+        match kind {
+            Ok(kind) => Loose::Value(Value { kind, span }),
+            Err(error) => {
+                self.errors.push(error);
+                Loose::Broken(span)
+            }
+        }
     }
 
-    fn broken(&mut self, errors: Vec<Error>, span: Span) -> Loose {
-        self.errors.extend(errors);
-        Loose::Broken(span)
-    }
-
-    fn entry(&mut self, pair: Pair<'_, Rule>) -> Option<(Spanned<String>, Value)> {
-        let mut parts = pair.into_inner().filter(|part| !is_punctuation(part));
-        let key = self.string(&parts.next()?);
-        let value = self.value(parts.next()?);
-        Some((key, self.plain_value(value)))
-    }
-
+    /// The text of a string literal. After a bad escape it is empty.
     pub(super) fn string(&mut self, pair: &Pair<'_, Rule>) -> Spanned<String> {
         let text = literal::string(pair.as_str(), pair.as_span().start()).unwrap_or_else(|errors| {
             self.errors.extend(errors);
@@ -67,14 +45,39 @@ impl Builder {
         Spanned::new(text, span_of(pair))
     }
 
-    fn lambda(&mut self, pair: Pair<'_, Rule>) -> Loose {
+    #[inline(never)]
+    pub(super) fn list(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let span = span_of(&pair);
+        let mut items = Vec::new();
+        for item in pair.into_inner().filter(|part| !is_punctuation(part)) {
+            items.push(self.plain(item));
+        }
+        Loose::Value(Value { kind: ValueKind::List(items), span })
+    }
+
+    #[inline(never)]
+    pub(super) fn map(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let span = span_of(&pair);
+        let mut entries = Vec::new();
+        for entry in pair.into_inner().filter(|part| part.as_rule() == Rule::entry) {
+            let mut parts = entry.into_inner().filter(|part| !is_punctuation(part));
+            if let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+                let key = self.string(&key);
+                entries.push((key, self.plain(value)));
+            }
+        }
+        Loose::Value(Value { kind: ValueKind::Map(entries), span })
+    }
+
+    #[inline(never)]
+    pub(super) fn lambda(&mut self, pair: Pair<'_, Rule>) -> Loose {
         let mut span = span_of(&pair);
         let mut params = Vec::new();
         let mut body = Loose::Broken(span);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::param => params.push(Spanned::new(part.as_str().to_owned(), span_of(&part))),
-                Rule::bool_expr => body = self.bool_expr(part),
+                Rule::bool_expr => body = self.expression(part),
                 _ => {}
             }
         }
@@ -90,70 +93,38 @@ impl Builder {
         Loose::Value(Value { kind: ValueKind::Lambda(Box::new(Lambda { params, body })), span })
     }
 
-    pub(super) fn math(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        self.chain(pair.into_inner(), Self::add_term)
-    }
-
-    fn add_term(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        self.chain(pair.into_inner(), Self::math_val)
-    }
-
-    /// `operand (operator operand)*`, leaning to the left. One operand alone stays as it is.
-    fn chain<'s>(&mut self, mut pairs: Pairs<'s, Rule>, read: fn(&mut Self, Pair<'s, Rule>) -> Loose) -> Loose {
-        let mut left = or_broken(pairs.next().map(|pair| read(self, pair)));
-        while let (Some(op), Some(right)) = (pairs.next(), pairs.next()) {
-            let left_value = self.plain_value(left);
-            let right = read(self, right);
-            let right = self.plain_value(right);
-            let span = left_value.span.to(right.span);
+    /// `operand operator operand ..` of one level, leaning to the left.
+    #[inline(never)]
+    pub(super) fn chain(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut parts = pair.into_inner();
+        let Some(first) = parts.next() else { return Loose::Broken(Span::default()) };
+        let mut left = self.plain(first);
+        while let (Some(op), Some(right)) = (parts.next(), parts.next()) {
+            let right = self.plain(right);
+            let span = left.span.to(right.span);
             let op = Spanned::new(math_op(op.as_str()), span_of(&op));
-            left = Loose::Value(Value { kind: ValueKind::Binary(Box::new(left_value), op, Box::new(right)), span });
+            left = Value { kind: ValueKind::Binary(Box::new(left), op, Box::new(right)), span };
         }
-        left
+        Loose::Value(left)
     }
 
-    fn math_val(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        let mut sign = None;
-        let mut operand = Loose::Broken(span_of(&pair));
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::sign => sign = Some(Spanned::new(sign_of(part.as_str()), span_of(&part))),
-                _ => operand = self.operand(part),
-            }
-        }
-        let Some(sign) = sign else { return operand };
-        let operand = self.plain_value(operand);
+    /// A sign and its operand.
+    #[inline(never)]
+    pub(super) fn signed(&mut self, pair: Pair<'_, Rule>) -> Loose {
+        let mut parts = pair.into_inner();
+        let (Some(sign), Some(operand)) = (parts.next(), parts.next()) else { return Loose::Broken(Span::default()) };
+        let sign = Spanned::new(sign_of(sign.as_str()), span_of(&sign));
+        let operand = self.plain(operand);
         let span = sign.span.to(operand.span);
         Loose::Value(Value { kind: ValueKind::Unary(sign, Box::new(operand)), span })
     }
 
-    fn operand(&mut self, pair: Pair<'_, Rule>) -> Loose {
-        let span = span_of(&pair);
-        let number = match pair.as_rule() {
-            Rule::group => return self.group(pair),
-            Rule::call => {
-                let call = self.call(pair);
-                return Loose::Value(Value { span: call.span, kind: ValueKind::Call(call) });
-            }
-            Rule::path => {
-                let path = self.path(&pair);
-                return Loose::Value(Value { span: path.span, kind: ValueKind::Path(path) });
-            }
-            Rule::int => literal::int(pair.as_str(), span).map(ValueKind::Int),
-            // The grammar has no other operand.
-            _ => literal::float(pair.as_str(), span).map(ValueKind::Float),
-        };
-        match number {
-            Ok(kind) => Loose::Value(Value { kind, span }),
-            Err(error) => self.broken(vec![error], span),
-        }
-    }
-
     /// Parentheses: they hold a condition, or arithmetic, which includes a lone number, path or call.
-    fn group(&mut self, pair: Pair<'_, Rule>) -> Loose {
+    #[inline(never)]
+    pub(super) fn group(&mut self, pair: Pair<'_, Rule>) -> Loose {
         let span = span_of(&pair);
         let inner = pair.into_inner().find(|part| part.as_rule() == Rule::bool_expr);
-        match or_broken(inner.map(|pair| self.bool_expr(pair))) {
+        match or_broken(inner.map(|pair| self.expression(pair))) {
             Loose::Condition(condition, _) => Loose::Condition(condition, span),
             Loose::Broken(_) => Loose::Broken(span),
             Loose::Value(Value { kind: ValueKind::Bool(literal), span: inner }) => {

@@ -1,6 +1,8 @@
 //! Whatever a text looks like, the answer comes quickly and without a deep stack.
 
-use grammar::{Code, Limits, parse_condition, parse_condition_within, parse_statement, parse_value};
+use grammar::{
+    Code, Limits, dump, parse_condition, parse_condition_within, parse_statement, parse_value, parse_value_within,
+};
 
 /// The first error's code from each entry point.
 fn codes(text: &str) -> [Code; 3] {
@@ -63,6 +65,30 @@ fn limits_can_be_set() {
     let code = |text| parse_condition_within(text, &narrow).unwrap_err()[0].code;
     assert_eq!(code("(((1 == 1)))"), Code::NestingLimit);
     assert_eq!(code("1 == 11111111111111111"), Code::LengthLimit);
+}
+
+/// Whatever limit a caller sets, and however small a thread's stack is.
+#[test]
+fn no_limit_overflows_the_stack() {
+    let endless = Limits { length: usize::MAX, nesting: usize::MAX };
+    let texts = [("(", ")"), ("[", "]"), ("a[", "]"), ("F(", ")"), ("F(() => ", ")"), ("-(", ")"), ("1 + ", "")];
+    for (open, close) in texts {
+        for n in [50, 100, 200, 500, 1_000, 100_000] {
+            let text = format!("{}1{}", open.repeat(n), close.repeat(n));
+            for stack in [256 * 1024, 2 * 1024 * 1024] {
+                let text = text.clone();
+                // A sum of a thousand parts needs the stack that `Limits::DEEPEST` promises to suffice.
+                if close.is_empty() && stack < 2 * 1024 * 1024 && n > 100 {
+                    continue;
+                }
+                let walk = move || match parse_value_within(&text, &endless) {
+                    Ok(tree) => assert!(!tree.to_string().is_empty() && !dump::value(&tree.clone()).is_empty()),
+                    Err(errors) => assert_eq!(errors[0].code, Code::NestingLimit),
+                };
+                std::thread::Builder::new().stack_size(stack).spawn(walk).unwrap().join().unwrap();
+            }
+        }
+    }
 }
 
 /// Readings that a parser which tries one alternative after the other would repeat at every level.
