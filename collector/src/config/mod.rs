@@ -2,15 +2,21 @@
 
 mod decode;
 mod duration;
+mod expand;
+mod merge;
 mod nearest;
 mod node;
 pub mod optional;
+mod resolve;
 mod secret;
 mod section;
+mod source;
 mod yaml;
 
 pub use duration::{Duration, DurationError};
 pub use node::Node;
+pub use resolve::{Origins, Place, ResolveError, Resolved, resolve};
 pub use secret::{REDACTED, Secret};
 pub use section::{Problem, Problems, Section, Stage};
+pub use source::{Outside, PROVIDERS, Process, Remark, set_to_uri};
 pub use yaml::{Position, YamlError};
