@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use component::telemetry::Registry;
 use component::{Clock, Id, MetricsConsumer, Signal, TracesConsumer};
+use tokio::sync::mpsc;
 
 use crate::config::{Problems, Section};
 
@@ -44,6 +45,30 @@ pub struct Context {
     pub resource: Arc<[(String, String)]>,
     /// False where `--no-jit` was given: conditions run in the interpreter.
     pub jit: bool,
+    /// Where a part says that it cannot go on, for example because its socket broke after start.
+    pub fatal: Fatal,
+}
+
+/// Ends the program with a normal shutdown (upstream's asynchronous error). Without a receiving end, as in tests, the
+/// report goes nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct Fatal(Option<mpsc::UnboundedSender<StartError>>);
+
+impl Fatal {
+    /// A handle whose reports arrive at the receiver.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<StartError>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    /// Reports that the part cannot go on. At most a few calls a life: the queue is not bounded.
+    pub fn report(&self, error: StartError) {
+        if let Some(sender) = &self.0 {
+            // A closed channel means that the shutdown is under way already.
+            let _ = sender.send(error);
+        }
+    }
 }
 
 /// A running part that takes traces or metrics, or only has a life (receivers, extensions).

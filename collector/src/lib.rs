@@ -4,9 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod config;
 pub mod exporters;
 pub mod factory;
 pub mod net;
 pub mod processors;
 pub mod receivers;
+pub mod registry;

@@ -53,9 +53,7 @@ pub fn resolve(uris: &[String], outside: &dyn Outside) -> Result<Resolved, Resol
                     None => String::new(),
                 };
                 let kind = other.type_name();
-                return Err(error(format!(
-                    "{PREFIX}retrieved value (type={kind}) cannot be used as a Conf{hint}"
-                )));
+                return Err(error(format!("{PREFIX}retrieved value (type={kind}) cannot be used as a Conf{hint}")));
             }
         };
         origins.list.push(Origin { name: shown(&uri), text: fetched.text, root: part.clone() });

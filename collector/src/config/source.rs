@@ -193,8 +193,7 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned() {
-        for (path, expected) in
-            [("./a//b/../c", "a/c"), ("/../x", "/x"), ("../a", "../a"), ("", "."), ("/a/b", "/a/b")]
+        for (path, expected) in [("./a//b/../c", "a/c"), ("/../x", "/x"), ("../a", "../a"), ("", "."), ("/a/b", "/a/b")]
         {
             assert_eq!(clean(path), expected);
         }

@@ -95,17 +95,17 @@ fn a_whole_reference_keeps_text_and_value() {
     assert_eq!(both("${env:FOO}"), ("bar".to_owned(), Node::String("bar".to_owned())));
     let part = both("${file:/part.yaml}").1;
     assert_eq!(part.get("a"), Some(&Node::Int(1)));
-    assert!(matches!(part.get("b"), Some(Node::Expanded { text, .. } | Node::String(text)) if text == "bar"), "{part:?}");
+    assert!(
+        matches!(part.get("b"), Some(Node::Expanded { text, .. } | Node::String(text)) if text == "bar"),
+        "{part:?}"
+    );
 }
 
 #[test]
 fn mistakes_have_the_words_of_the_go_collector() {
     let prefix = "failed to get config: cannot resolve the configuration: ";
     for (given, message) in [
-        (
-            "${env:1X}",
-            "environment variable \"1X\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$",
-        ),
+        ("${env:1X}", "environment variable \"1X\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$"),
         ("${foo:bar}", "scheme \"foo\" is not supported for uri \"foo:bar\""),
         ("${NAME:-x}", "invalid uri: \"NAME:-x\" (a default needs the scheme: ${env:NAME:-default})"),
         ("${MY_NAME:-x}", "invalid uri: \"MY_NAME:-x\" (a default needs the scheme: ${env:NAME:-default})"),
