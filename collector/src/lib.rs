@@ -9,6 +9,7 @@ pub mod config;
 pub mod exporters;
 pub mod factory;
 pub mod net;
+mod ottl_host;
 pub mod processors;
 pub mod receivers;
 pub mod registry;

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use super::decode::Fields;
+use super::low::Low;
 use super::policy::PolicyConfig;
 use crate::config::{Problems, Section};
 
 /// The configuration of one `tail_sampling` processor.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Key path of the section, for errors.
+    pub path: String,
     /// How long a trace waits from its first span; whole seconds, at least 1.
     pub decision_wait_seconds: u32,
     /// How long it waits from its root span, if that is earlier.
@@ -47,78 +49,67 @@ pub enum Strategy {
     SpanIngest,
 }
 
-const MAX_SHARDS: u64 = 256;
+const MAX_SHARDS: u32 = 256;
+
+/// Below this a shard would decide traces as they arrive: the open segment alone takes a sixteenth of it.
+const MIN_BUFFER_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Config {
-    /// Reads a section; every mistake goes to `problems`.
+    /// Reads a section; every mistake goes to `problems`. With mistakes that are no worse than a value out of place the
+    /// configuration still comes back, so that its conditions are checked in the same run.
     pub(super) fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
-        let before = problems.list().len();
-        let value = section.value.to_yaml();
-        let mut fields = Fields::new(&value, section.path.clone(), problems);
-        let wait = fields.duration("decision_wait", Duration::from_secs(30), problems);
-        let after_root = fields.duration("decision_wait_after_root_received", Duration::ZERO, problems);
-        let num_traces = fields.unsigned("num_traces", 50_000, problems);
-        // Only a hint for upstream's allocations; nothing is sized by it here.
-        fields.unsigned("expected_new_traces_per_sec", 0, problems);
-        let mut caches = Fields::new(
-            fields.get("decision_cache").unwrap_or(&serde_yaml::Value::Null),
-            fields.path_of("decision_cache"),
-            problems,
-        );
-        let sampled_cache_size = caches.integer("sampled_cache_size", problems);
-        let non_sampled_cache_size = caches.integer("non_sampled_cache_size", problems);
-        caches.finish(problems);
-
-        let strategy = match fields.get("sampling_strategy") {
-            None => Strategy::TraceComplete,
-            Some(value) => match value.as_str() {
-                Some("trace-complete") => Strategy::TraceComplete,
-                Some("span-ingest") => Strategy::SpanIngest,
-                other => {
-                    problems.add(
-                        fields.path(),
-                        format!(
-                            "invalid sampling_strategy {:?}, expected one of \"trace-complete\" or \"span-ingest\"",
-                            other.unwrap_or_default()
-                        ),
-                    );
-                    Strategy::TraceComplete
-                }
-            },
+        let low: Low = section.decode(problems)?;
+        let path = section.path.as_str();
+        let strategy = match low.sampling_strategy.as_str() {
+            "span-ingest" => Strategy::SpanIngest,
+            "trace-complete" => Strategy::TraceComplete,
+            other => {
+                problems.add(
+                    path,
+                    format!(
+                        "invalid sampling_strategy {other:?}, expected one of \"trace-complete\" or \"span-ingest\""
+                    ),
+                );
+                Strategy::TraceComplete
+            }
         };
-        let shards = fields.unsigned("num_shards", 1, problems);
-        if shards > MAX_SHARDS {
-            problems.add(fields.path(), format!("num_shards ({shards}) must not exceed {MAX_SHARDS}"));
+        if low.num_shards > MAX_SHARDS {
+            problems.add(path, format!("num_shards ({}) must not exceed {MAX_SHARDS}", low.num_shards));
         }
-        if fields.get("tail_storage").is_some() {
+        if low.tail_storage.is_some() {
             problems.add(
-                fields.path_of("tail_storage"),
+                format!("{path}::tail_storage"),
                 "'tail_storage' requires the \"processor.tailsamplingprocessor.tailstorageextension\" feature gate, \
                  which is not supported",
             );
         }
+        let policies = low.policies.into_iter().enumerate();
         let config = Self {
-            decision_wait_seconds: whole_seconds(wait).max(1),
-            decision_wait_after_root_seconds: (after_root > Duration::ZERO).then(|| whole_seconds(after_root)),
-            num_traces: size(num_traces).max(1),
-            block_on_overflow: fields.boolean("block_on_overflow", problems),
-            max_buffer_bytes: fields.unsigned("max_buffer_bytes", 0, problems),
-            sampled_cache_size: size(u64::try_from(sampled_cache_size).unwrap_or(0)),
-            non_sampled_cache_size: size(u64::try_from(non_sampled_cache_size).unwrap_or(0)),
-            sample_on_first_match: fields.boolean("sample_on_first_match", problems),
+            path: path.to_owned(),
+            decision_wait_seconds: whole_seconds(low.decision_wait.span()).max(1),
+            decision_wait_after_root_seconds: low.decision_wait_after_root_received.positive().map(whole_seconds),
+            num_traces: size(low.num_traces).max(1),
+            block_on_overflow: low.block_on_overflow,
+            max_buffer_bytes: low.max_buffer_bytes,
+            sampled_cache_size: size(u64::try_from(low.decision_cache.sampled_cache_size).unwrap_or(0)),
+            non_sampled_cache_size: size(u64::try_from(low.decision_cache.non_sampled_cache_size).unwrap_or(0)),
+            sample_on_first_match: low.sample_on_first_match,
             strategy,
-            drop_pending_traces_on_shutdown: fields.boolean("drop_pending_traces_on_shutdown", problems),
-            maximum_trace_size_bytes: fields.unsigned("maximum_trace_size_bytes", 0, problems),
-            num_shards: u32::try_from(shards.clamp(1, MAX_SHARDS)).unwrap_or(1),
-            policies: fields
-                .list("policies", problems)
-                .into_iter()
-                .filter_map(|(value, path)| PolicyConfig::parse(value, path, problems))
+            drop_pending_traces_on_shutdown: low.drop_pending_traces_on_shutdown,
+            maximum_trace_size_bytes: low.maximum_trace_size_bytes,
+            num_shards: low.num_shards.clamp(1, MAX_SHARDS),
+            policies: policies
+                .filter_map(|(at, low)| PolicyConfig::parse(low, format!("{path}::policies[{at}]"), problems))
                 .collect(),
         };
+        if config.max_buffer_bytes > 0 && config.max_buffer_bytes / u64::from(config.num_shards) < MIN_BUFFER_BYTES {
+            problems.add(
+                format!("{path}::max_buffer_bytes"),
+                format!("must be at least {MIN_BUFFER_BYTES} for each of num_shards"),
+            );
+        }
         config.check_policies(problems);
-        fields.finish(problems);
-        (problems.list().len() == before).then_some(config)
+        Some(config)
     }
 
     fn check_policies(&self, problems: &mut Problems) {

@@ -5,14 +5,16 @@
 //! pure; this file gives them time, a lock each, and somewhere to send to. User's page: `README.md` beside this file.
 
 mod config;
+#[cfg(test)]
+mod config_tests;
 mod counts;
 mod decide;
 mod decided;
-mod decode;
 mod entry;
 mod envelope;
 mod id_hash;
 mod log;
+mod low;
 mod metrics;
 mod output;
 mod policy;
@@ -24,7 +26,7 @@ mod table;
 
 use std::sync::Arc;
 
-use component::{Signal, TracesConsumer};
+use component::{Clock, Signal, TracesConsumer};
 
 pub use config::{Config, Strategy};
 pub use policy::{ErrorMode, PolicyConfig, PolicyKind};
@@ -39,12 +41,10 @@ use crate::factory::{Context, Factory, Part, ProcessorPlan, StartError};
 pub const FACTORY: Factory<dyn ProcessorPlan> =
     Factory { kind: "tail_sampling", alias: None, stability: "traces: beta", parse };
 
-/// A checked configuration with its policies compiled.
+/// A checked configuration.
 #[derive(Debug)]
 pub struct Plan {
     config: Arc<Config>,
-    policies: Arc<Policies>,
-    questions: Arc<Questions>,
 }
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
@@ -52,11 +52,38 @@ fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn Processor
 }
 
 impl Plan {
-    /// Reads and compiles a section; every mistake goes to `problems`.
+    /// Reads a section and compiles its policies to see that they can be; every mistake goes to `problems`.
     pub fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
-        let config = Config::parse(section, problems)?.for_shard();
-        let (policies, questions) = Policies::compile(&config.policies, problems)?;
-        Some(Self { config: Arc::new(config), policies: Arc::new(policies), questions: Arc::new(questions) })
+        let before = problems.list().len();
+        let plan = Self { config: Arc::new(Config::parse(section, problems)?.for_shard()) };
+        let clock = Arc::new(component::ManualClock::default());
+        plan.compile(ottl::Engine::Interpreter, clock, problems);
+        (problems.list().len() == before).then_some(plan)
+    }
+
+    /// Policies and questions as they run.
+    fn compile(
+        &self,
+        engine: ottl::Engine,
+        clock: Arc<dyn Clock>,
+        problems: &mut Problems,
+    ) -> Option<(Arc<Policies>, Arc<Questions>)> {
+        let options = ottl::Options { engine, host: crate::ottl_host::host(clock), ..ottl::Options::default() };
+        let (policies, questions) = Policies::compile(&self.config, options, problems)?;
+        Some((Arc::new(policies), Arc::new(questions)))
+    }
+
+    /// The same where [`Plan::parse`] has seen that it goes well.
+    fn compiled(
+        &self,
+        engine: ottl::Engine,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Policies>, Arc<Questions>), StartError> {
+        let mut problems = Problems::default();
+        self.compile(engine, clock, &mut problems).ok_or_else(|| {
+            let texts: Vec<&str> = problems.list().iter().map(|problem| problem.message.as_str()).collect();
+            StartError(texts.join("; "))
+        })
     }
 }
 
@@ -66,7 +93,9 @@ impl ProcessorPlan for Plan {
     }
 
     fn make_traces(&self, context: &Context, next: TracesConsumer) -> Result<Part<TracesConsumer>, StartError> {
-        let processor = Arc::new(TailSampling::new(self, context, next));
+        let engine = if context.jit { ottl::Engine::Jit } else { ottl::Engine::Interpreter };
+        let (policies, questions) = self.compiled(engine, context.clock.clone())?;
+        let processor = Arc::new(TailSampling::new(&self.config, policies, questions, context, next));
         Ok(Part { input: processor.clone(), lifecycle: Some(processor) })
     }
 }

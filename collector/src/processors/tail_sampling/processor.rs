@@ -12,12 +12,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::Plan;
+use super::config::Config;
 use super::decide::Step;
 use super::id_hash::IdHash;
 use super::metrics::Metrics;
 use super::output::Relief;
-use super::policy::Questions;
+use super::policy::{Policies, Questions};
 use super::sampler::{Sampler, Share, Taken};
 use crate::factory::{self, Context, Lifecycle};
 
@@ -49,13 +49,19 @@ struct Shared {
 }
 
 impl TailSampling {
-    pub(super) fn new(plan: &Plan, context: &Context, next: TracesConsumer) -> Self {
+    pub(super) fn new(
+        config: &Arc<Config>,
+        policies: Arc<Policies>,
+        questions: Arc<Questions>,
+        context: &Context,
+        next: TracesConsumer,
+    ) -> Self {
         let hash = IdHash::random();
-        let shard = |_| Mutex::new(Sampler::new(plan.config.clone(), plan.policies.clone(), hash));
+        let shard = |_| Mutex::new(Sampler::new(config.clone(), policies.clone(), hash));
         let shared = Shared {
-            shards: (0..plan.config.num_shards).map(shard).collect(),
-            questions: plan.questions.clone(),
-            metrics: Metrics::new(&context.registry, &context.id, &plan.policies),
+            shards: (0..config.num_shards).map(shard).collect(),
+            questions,
+            metrics: Metrics::new(&context.registry, &context.id, &policies),
             clock: context.clock.clone(),
             next,
             room: Notify::new(),

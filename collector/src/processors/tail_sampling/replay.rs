@@ -1,5 +1,6 @@
 //! Runs a configuration on a virtual clock, without tasks: for `ottlcol simulate` and for tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use component::ManualClock;
@@ -9,7 +10,9 @@ use super::Plan;
 use super::decide::Step;
 use super::id_hash::IdHash;
 use super::output::Relief;
+use super::policy::Questions;
 use super::sampler::{Sampler, Share, Taken};
+use crate::factory::StartError;
 
 /// When the virtual clock starts, in seconds since the Unix epoch.
 const START_SECONDS: u64 = 1_700_000_000;
@@ -17,8 +20,8 @@ const START_SECONDS: u64 = 1_700_000_000;
 /// A processor that is told when a second has passed.
 pub struct Replay {
     shards: Vec<Sampler>,
-    questions: std::sync::Arc<super::policy::Questions>,
-    clock: ManualClock,
+    questions: Arc<Questions>,
+    clock: Arc<ManualClock>,
     seconds_left: u32,
     policies: Vec<String>,
     totals: Summary,
@@ -49,18 +52,22 @@ pub struct Summary {
 
 impl Plan {
     /// A replay of this configuration.
-    #[must_use]
-    pub fn replay(&self) -> Replay {
+    ///
+    /// # Errors
+    /// If machine code for its conditions cannot be generated.
+    pub fn replay(&self, engine: ottl::Engine) -> Result<Replay, StartError> {
+        let clock = Arc::new(ManualClock::new(START_SECONDS * 1_000_000_000));
+        let (policies, questions) = self.compiled(engine, clock.clone())?;
         let hash = IdHash::random();
-        let shard = |_| Sampler::new(self.config.clone(), self.policies.clone(), hash);
-        Replay {
+        let shard = |_| Sampler::new(self.config.clone(), policies.clone(), hash);
+        Ok(Replay {
             shards: (0..self.config.num_shards).map(shard).collect(),
-            questions: self.questions.clone(),
-            clock: ManualClock::new(START_SECONDS * 1_000_000_000),
+            questions,
+            clock,
             seconds_left: 0,
-            policies: self.policies.list().iter().map(|policy| policy.name.clone()).collect(),
+            policies: policies.list().iter().map(|policy| policy.name.clone()).collect(),
             totals: Summary::default(),
-        }
+        })
     }
 }
 
@@ -76,11 +83,11 @@ impl Replay {
             self.shards[number].begin_batch(batch.resource_count());
             loop {
                 let shard = &mut self.shards[number];
-                let taken = shard.ingest(batch, &asked, share, from, &self.clock, &mut late);
+                let taken = shard.ingest(batch, &asked, share, from, &*self.clock, &mut late);
                 while let Some(traces) = shard.flush() {
                     out.push(traces);
                 }
-                while let Relief::Output(traces) = shard.relieve(&self.clock) {
+                while let Relief::Output(traces) = shard.relieve(&*self.clock) {
                     out.push(traces);
                 }
                 self.seconds_left = self.seconds_left.max(shard.seconds_left());
@@ -113,7 +120,7 @@ impl Replay {
         for shard in &mut self.shards {
             shard.begin_tick();
             loop {
-                match shard.step(&self.clock) {
+                match shard.step(&*self.clock) {
                     Step::Output(traces) => out.push(traces),
                     Step::More => {}
                     Step::Done => break,
@@ -177,15 +184,12 @@ mod tests {
         BufReader::new(file).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
     }
 
-    fn plan(config: &str) -> Plan {
+    fn plan(config: &str) -> Result<Plan, String> {
         let config: serde_yaml::Value = serde_yaml::from_str(config).unwrap();
-        let section = Section {
-            id: component::Id::parse("tail_sampling").unwrap(),
-            path: "processors::tail_sampling".to_owned(),
-            value: config["processors"]["tail_sampling"].clone().into(),
-        };
+        let yaml = serde_yaml::to_string(&config["processors"]["tail_sampling"]).unwrap();
+        let section = Section::parse("tail_sampling", "processors", &yaml).unwrap();
         let mut problems = Problems::default();
-        Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
+        Plan::parse(&section, &mut problems).ok_or_else(|| format!("{:?}", problems.list()))
     }
 
     fn count(batches: &[Traces], into: &mut BTreeMap<String, usize>) {
@@ -197,15 +201,26 @@ mod tests {
     /// Kept traces come out with all their spans, each once, and of other traces nothing does.
     #[test]
     fn keeps_what_the_go_collector_kept() {
+        compare(ottl::Engine::Interpreter);
+        compare(ottl::Engine::Jit);
+    }
+
+    fn compare(engine: ottl::Engine) {
         let mut wrong = Vec::new();
-        let mut n_cases = 0;
+        let (mut n_cases, mut skipped) = (0, 0);
         for case in cases() {
             n_cases += 1;
-            if case.config.contains("ottl_condition") {
-                continue;
-            }
+            let plan = match plan(&case.config) {
+                Ok(plan) => plan,
+                // Some converters are still to come.
+                Err(problems) if problems.contains("unknown converter") => {
+                    skipped += 1;
+                    continue;
+                }
+                Err(problems) => panic!("{problems}"),
+            };
             let (mut sent, mut got) = (BTreeMap::new(), BTreeMap::new());
-            let mut replay = plan(&case.config).replay();
+            let mut replay = plan.replay(engine).unwrap();
             for line in case.input.lines() {
                 let bytes = pdata::json::traces_from_json(line.as_bytes()).unwrap();
                 let batch = Traces::index(bytes.into()).unwrap();
@@ -224,6 +239,7 @@ mod tests {
             }
         }
         assert_eq!(n_cases, 225);
+        eprintln!("{skipped} cases need converters that are still to come");
         assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 }

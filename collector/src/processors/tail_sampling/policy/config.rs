@@ -1,11 +1,9 @@
 //! The policies of a configuration as a checked tree. OTTL conditions and regular expressions are kept as text; they
 //! are compiled, and refused with their place, where the questions of all policies are put together.
 
-use serde_yaml::Value;
-
 use super::bucket::effective_burst;
 use crate::config::Problems;
-use crate::processors::tail_sampling::decode::Fields;
+use crate::processors::tail_sampling::low::{self, LowPolicy};
 
 /// A policy or sub-policy.
 #[derive(Clone, Debug)]
@@ -147,56 +145,15 @@ enum Level {
     InComposite,
 }
 
-/// Settings blocks that a policy may carry for types other than its own; upstream ignores them.
-const BLOCKS: [&str; 17] = [
-    "latency",
-    "numeric_attribute",
-    "probabilistic",
-    "status_code",
-    "string_attribute",
-    "rate_limiting",
-    "bytes_limiting",
-    "span_count",
-    "trace_state",
-    "boolean_attribute",
-    "ottl_condition",
-    "trace_flags",
-    "always_sample",
-    "not",
-    "and",
-    "drop",
-    "composite",
-];
-
 impl PolicyConfig {
-    pub(in super::super) fn parse(value: &Value, path: String, problems: &mut Problems) -> Option<Self> {
-        Self::parse_at(value, path, Level::Top, problems)
+    pub(in super::super) fn parse(low: LowPolicy, path: String, problems: &mut Problems) -> Option<Self> {
+        Self::parse_at(low, path, Level::Top, problems)
     }
 
-    fn parse_at(value: &Value, path: String, level: Level, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::new(value, path.clone(), problems);
-        let name = fields.string("name", problems);
-        let kind = fields.string("type", problems);
-        for block in BLOCKS {
-            fields.get(block);
-        }
-        // Only the block of the policy's own type is read.
-        let own = BLOCKS.into_iter().find(|block| *block == kind);
-        let settings = own.and_then(|block| fields.get(block)).unwrap_or(&Value::Null);
-        let mut block = Fields::new(settings, format!("{path}::{kind}"), problems);
-        let parsed = parse_kind(&kind, level, &mut block, problems);
-        if own.is_some() {
-            block.finish(problems);
-        }
-        fields.finish(problems);
-        match parsed {
-            Some(kind) => Some(Self { name, path, kind }),
-            None => {
-                let hint = if own.is_some() { ": it cannot be nested here" } else { "" };
-                problems.add(path, format!("unknown sampling policy type {kind}{hint}"));
-                None
-            }
-        }
+    fn parse_at(low: LowPolicy, path: String, level: Level, problems: &mut Problems) -> Option<Self> {
+        let name = low.name.clone();
+        let kind = parse_kind(low, &path, level, problems)?;
+        Some(Self { name, path, kind })
     }
 
     /// True if its answer depends on more than the spans of one trace that have arrived so far.
@@ -242,99 +199,96 @@ impl PolicyConfig {
     }
 }
 
-fn parse_kind(kind: &str, level: Level, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<PolicyKind> {
-    Some(match kind {
+fn parse_kind(low: LowPolicy, at: &str, level: Level, problems: &mut Problems) -> Option<PolicyKind> {
+    let path = format!("{at}::{}", low.kind);
+    Some(match low.kind.as_str() {
         "always_sample" => PolicyKind::AlwaysSample,
         "trace_flags" => PolicyKind::TraceFlags,
-        "latency" => PolicyKind::Latency {
-            threshold_ms: fields.integer("threshold_ms", problems),
-            upper_ms: fields.integer("upper_threshold_ms", problems),
-        },
-        "numeric_attribute" => numeric_attribute(fields, problems),
+        "latency" => {
+            PolicyKind::Latency { threshold_ms: low.latency.threshold_ms, upper_ms: low.latency.upper_threshold_ms }
+        }
+        "numeric_attribute" => numeric_attribute(low.numeric_attribute, &path, problems),
         "boolean_attribute" => PolicyKind::BooleanAttribute {
-            key: fields.string("key", problems),
-            value: fields.boolean("value", problems),
-            invert: fields.boolean("invert_match", problems),
+            key: low.boolean_attribute.key,
+            value: low.boolean_attribute.value,
+            invert: low.boolean_attribute.invert_match,
         },
-        "string_attribute" => {
-            // Upstream's memory of regular expression results; matching needs none here.
-            fields.integer("cache_max_size", problems);
-            PolicyKind::StringAttribute {
-                key: fields.string("key", problems),
-                values: fields.strings("values", problems),
-                regex: fields.boolean("enabled_regex_matching", problems),
-                invert: fields.boolean("invert_match", problems),
-            }
-        }
-        "probabilistic" => PolicyKind::Probabilistic {
-            hash_salt: fields.string("hash_salt", problems),
-            sampling_percentage: fields.float("sampling_percentage", problems),
+        "string_attribute" => PolicyKind::StringAttribute {
+            key: low.string_attribute.key,
+            values: low.string_attribute.values,
+            regex: low.string_attribute.enabled_regex_matching,
+            invert: low.string_attribute.invert_match,
         },
-        "status_code" => status_code(fields, problems),
-        "trace_state" => {
-            PolicyKind::TraceState { key: fields.string("key", problems), values: fields.strings("values", problems) }
-        }
+        "probabilistic" => probabilistic(low.probabilistic, &path, problems),
+        "status_code" => status_code(&low.status_code.status_codes, &path, problems),
+        "trace_state" => PolicyKind::TraceState { key: low.trace_state.key, values: low.trace_state.values },
         "rate_limiting" => PolicyKind::RateLimiting {
-            per_second: fields.integer("spans_per_second", problems),
-            burst: fields.integer("burst_capacity", problems),
+            per_second: low.rate_limiting.spans_per_second,
+            burst: low.rate_limiting.burst_capacity,
         },
         "bytes_limiting" => PolicyKind::BytesLimiting {
-            per_second: fields.integer("bytes_per_second", problems),
-            burst: fields.integer("burst_capacity", problems),
+            per_second: low.bytes_limiting.bytes_per_second,
+            burst: low.bytes_limiting.burst_capacity,
         },
-        "span_count" => PolicyKind::SpanCount {
-            min: fields.integer32("min_spans", problems),
-            max: fields.integer32("max_spans", problems),
-        },
-        "ottl_condition" => ottl_condition(fields, problems),
+        "span_count" => PolicyKind::SpanCount { min: low.span_count.min_spans, max: low.span_count.max_spans },
+        "ottl_condition" => ottl_condition(low.ottl_condition, &path, problems),
         "not" if matches!(level, Level::Top | Level::InAnd | Level::InDrop) => {
-            let path = fields.path_of("not_sub_policy");
-            let value = fields.get("not_sub_policy").unwrap_or(&Value::Null);
-            PolicyKind::Not(Box::new(PolicyConfig::parse_at(value, path, Level::InNot, problems)?))
+            let member = low.not.not_sub_policy.map_or_else(LowPolicy::default, |member| *member);
+            let path = format!("{path}::not_sub_policy");
+            PolicyKind::Not(Box::new(PolicyConfig::parse_at(member, path, Level::InNot, problems)?))
         }
         "and" if matches!(level, Level::Top | Level::InComposite) => {
-            PolicyKind::And(members(fields, "and_sub_policy", Level::InAnd, problems))
+            PolicyKind::And(members(low.and.and_sub_policy, &format!("{path}::and_sub_policy"), Level::InAnd, problems))
         }
         "drop" if level == Level::Top => {
-            let count = fields.get("drop_sub_policy").and_then(Value::as_sequence).map_or(0, Vec::len);
-            if count == 0 {
-                // Upstream accepts this, also when the key is misspelt, and drops every trace.
-                problems.add(
-                    fields.path_of("drop_sub_policy"),
-                    "needs at least one policy: without any, all traces are dropped",
-                );
+            let path = format!("{path}::drop_sub_policy");
+            if low.drop.drop_sub_policy.is_empty() {
+                // Upstream accepts this and drops every trace.
+                problems.add(&path, "needs at least one policy: without any, every trace would be dropped");
             }
-            PolicyKind::Drop(members(fields, "drop_sub_policy", Level::InDrop, problems))
+            PolicyKind::Drop(members(low.drop.drop_sub_policy, &path, Level::InDrop, problems))
         }
-        "composite" if level == Level::Top => composite(fields, problems),
-        _ => return None,
+        "composite" if level == Level::Top => composite(low.composite, &path, problems),
+        kind => {
+            let hint = match kind {
+                "" => ": the key \"type\" is missing",
+                "not" | "and" | "drop" | "composite" => ": it cannot be nested here",
+                _ => "",
+            };
+            problems.add(format!("{at}::type"), format!("unknown sampling policy type {kind}{hint}"));
+            return None;
+        }
     })
 }
 
-fn members(fields: &mut Fields<'_>, key: &'static str, level: Level, problems: &mut Problems) -> Vec<PolicyConfig> {
-    let list = fields.list(key, problems);
-    list.into_iter().filter_map(|(value, path)| PolicyConfig::parse_at(value, path, level, problems)).collect()
+fn members(low: Vec<LowPolicy>, path: &str, level: Level, problems: &mut Problems) -> Vec<PolicyConfig> {
+    low.into_iter()
+        .enumerate()
+        .filter_map(|(at, low)| PolicyConfig::parse_at(low, format!("{path}[{at}]"), level, problems))
+        .collect()
 }
 
-fn numeric_attribute(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
-    let min = fields.integer("min_value", problems);
-    let max = fields.integer("max_value", problems);
+fn numeric_attribute(low: low::NumericAttribute, path: &str, problems: &mut Problems) -> PolicyKind {
+    let low::NumericAttribute { key, min_value: min, max_value: max, invert_match: invert } = low;
     if min == 0 && max == 0 {
         // Upstream logs this text, starts, and panics at the first decision. A bound of 0 cannot be expressed.
-        problems.add(fields.path(), "At least one of minValue or maxValue must be set");
+        problems.add(path, "At least one of minValue or maxValue must be set");
     }
-    PolicyKind::NumericAttribute {
-        key: fields.string("key", problems),
-        min: if min == 0 { i64::MIN } else { min },
-        max: if max == 0 { i64::MAX } else { max },
-        invert: fields.boolean("invert_match", problems),
-    }
+    let (min, max) = (if min == 0 { i64::MIN } else { min }, if max == 0 { i64::MAX } else { max });
+    PolicyKind::NumericAttribute { key, min, max, invert }
 }
 
-fn status_code(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
-    let names = fields.strings("status_codes", problems);
+fn probabilistic(low: low::Probabilistic, path: &str, problems: &mut Problems) -> PolicyKind {
+    if low.sampling_percentage.is_nan() {
+        // Upstream panics.
+        problems.add(format!("{path}::sampling_percentage"), "must be a number");
+    }
+    PolicyKind::Probabilistic { hash_salt: low.hash_salt, sampling_percentage: low.sampling_percentage }
+}
+
+fn status_code(names: &[String], path: &str, problems: &mut Problems) -> PolicyKind {
     if names.is_empty() {
-        problems.add(fields.path(), "expected at least one status code to filter on");
+        problems.add(path, "expected at least one status code to filter on");
     }
     let mut codes = 0;
     for (at, name) in names.iter().enumerate() {
@@ -343,7 +297,7 @@ fn status_code(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
             "OK" => codes |= 1 << 1,
             "ERROR" => codes |= 1 << 2,
             other => problems.add(
-                format!("{}[{at}]", fields.path_of("status_codes")),
+                format!("{path}::status_codes[{at}]"),
                 format!("unknown status code {other:?}, supported: OK, ERROR, UNSET"),
             ),
         }
@@ -351,54 +305,56 @@ fn status_code(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
     PolicyKind::StatusCode { codes }
 }
 
-fn ottl_condition(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
-    let error_mode = match fields.get("error_mode").map(|value| value.as_str().unwrap_or_default()) {
+fn ottl_condition(low: low::OttlCondition, path: &str, problems: &mut Problems) -> PolicyKind {
+    let low::OttlCondition { error_mode, span, spanevent } = low;
+    let is = |mode: &str, name: &str| mode.eq_ignore_ascii_case(name);
+    let error_mode = match error_mode.as_deref() {
         None => ErrorMode::Silent,
-        Some(mode) if mode.eq_ignore_ascii_case("ignore") => ErrorMode::Ignore,
-        Some(mode) if mode.eq_ignore_ascii_case("propagate") => ErrorMode::Propagate,
-        Some(mode) if mode.eq_ignore_ascii_case("silent") => ErrorMode::Silent,
+        Some(mode) if is(mode, "ignore") => ErrorMode::Ignore,
+        Some(mode) if is(mode, "propagate") => ErrorMode::Propagate,
+        Some(mode) if is(mode, "silent") => ErrorMode::Silent,
         Some(mode) => {
-            problems.add(fields.path_of("error_mode"), format!("unknown error mode {mode}"));
+            problems.add(format!("{path}::error_mode"), format!("unknown error mode {mode:?}"));
             ErrorMode::Silent
         }
     };
-    let span = fields.strings("span", problems);
-    let spanevent = fields.strings("spanevent", problems);
     if span.is_empty() && spanevent.is_empty() {
-        problems.add(fields.path(), "expected at least one OTTL condition to filter on");
+        problems.add(path, "expected at least one OTTL condition to filter on");
     }
     PolicyKind::OttlCondition { error_mode, span, spanevent }
 }
 
-fn composite(fields: &mut Fields<'_>, problems: &mut Problems) -> PolicyKind {
-    let max_total = fields.integer("max_total_spans_per_second", problems);
-    let mut members = members(fields, "composite_sub_policy", Level::InComposite, problems);
-    let known = |name: &str, members: &[PolicyConfig]| members.iter().any(|member| member.name == name);
-
-    // Upstream reads `policy_order` and never uses it; here it is the order, and the rest follow as listed.
-    let order = fields.strings("policy_order", problems);
-    for (at, name) in order.iter().enumerate() {
-        if !known(name, &members) {
-            let path = format!("{}[{at}]", fields.path_of("policy_order"));
+fn composite(low: low::Composite, path: &str, problems: &mut Problems) -> PolicyKind {
+    let order = low.policy_order;
+    let known: Vec<String> = low.composite_sub_policy.iter().map(|member| member.name.clone()).collect();
+    let check = |name: &String, path: String, problems: &mut Problems| {
+        if !known.contains(name) {
             problems.add(path, format!("{name:?} is the name of no composite_sub_policy"));
         }
+    };
+    // Upstream reads `policy_order` and never uses it; here it is the order, and the rest follow as listed. Unknown
+    // names mean nothing upstream; here they are mistakes.
+    for (at, name) in order.iter().enumerate() {
+        check(name, format!("{path}::policy_order[{at}]"), problems);
     }
+    for (at, share) in low.rate_allocation.iter().enumerate() {
+        check(&share.policy, format!("{path}::rate_allocation[{at}]::policy"), problems);
+    }
+    let sub_path = format!("{path}::composite_sub_policy");
+    let mut members = members(low.composite_sub_policy, &sub_path, Level::InComposite, problems);
     members.sort_by_key(|member| order.iter().position(|name| *name == member.name).unwrap_or(order.len()));
-
-    let mut shares: Vec<Option<i64>> = vec![None; members.len()];
-    for (value, path) in fields.list("rate_allocation", problems) {
-        let mut item = Fields::new(value, path, problems);
-        let name = item.string("policy", problems);
-        let percent = item.integer("percent", problems);
-        if !known(&name, &members) {
-            problems.add(item.path_of("policy"), format!("{name:?} is the name of no composite_sub_policy"));
-        }
-        for (member, share) in members.iter().zip(&mut shares) {
-            if member.name == name {
-                *share = (percent > 0).then_some(percent);
-            }
-        }
-        item.finish(problems);
+    let share = |member: &PolicyConfig| {
+        let listed = low.rate_allocation.iter().rev().find(|share| share.policy == member.name)?;
+        (listed.percent > 0).then_some(listed.percent)
+    };
+    PolicyKind::Composite {
+        max_total: low.max_total_spans_per_second,
+        members: members
+            .into_iter()
+            .map(|member| {
+                let share = share(&member);
+                (member, share)
+            })
+            .collect(),
     }
-    PolicyKind::Composite { max_total, members: members.into_iter().zip(shares).collect() }
 }

@@ -3,20 +3,26 @@
 
 mod bucket;
 mod clause;
+mod condition;
 mod config;
 mod probabilistic;
 mod question;
 mod reader;
 mod trace_state;
 
+#[cfg(test)]
+mod tests;
+
 use bucket::Bucket;
 use clause::{Clause, Window};
 pub(super) use clause::{Now, State, Trace, Vote};
+use condition::Target;
 pub use config::{ErrorMode, PolicyConfig, PolicyKind};
 use probabilistic::{Probabilistic, consistent_threshold};
 pub(super) use question::{Asked, Questions};
 use question::{Asking, Native};
 
+use super::config::Config;
 use super::entry::Shape;
 use crate::config::Problems;
 
@@ -39,11 +45,16 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    /// Compiles the policies; mistakes in conditions and regular expressions go to `problems`.
-    pub(super) fn compile(config: &[PolicyConfig], problems: &mut Problems) -> Option<(Self, Questions)> {
-        let mut compiler = Compiler { asking: Asking::new(), fresh: State::default(), problems };
+    /// Compiles the policies; mistakes in conditions and regular expressions go to `problems`, and nothing comes back.
+    pub(super) fn compile(
+        config: &Config,
+        options: ottl::Options,
+        problems: &mut Problems,
+    ) -> Option<(Self, Questions)> {
+        let before = problems.list().len();
+        let mut compiler = Compiler { asking: Asking::new(options), fresh: State::default(), problems };
         let (drops, others): (Vec<_>, Vec<_>) =
-            config.iter().partition(|policy| matches!(policy.kind, PolicyKind::Drop(_)));
+            config.policies.iter().partition(|policy| matches!(policy.kind, PolicyKind::Drop(_)));
         let list = drops
             .iter()
             .chain(&others)
@@ -54,7 +65,10 @@ impl Policies {
             })
             .collect();
         let Compiler { asking, fresh, .. } = compiler;
-        let questions = asking.build(problems)?;
+        if problems.list().len() > before {
+            return None;
+        }
+        let questions = asking.build(&config.path, problems)?;
         Some((Self { list, drops: drops.len(), fresh, shape: questions.shape() }, questions))
     }
 
@@ -146,14 +160,9 @@ impl Compiler<'_> {
             }
             PolicyKind::OttlCondition { error_mode, span, spanevent } => {
                 let path = format!("{path}::ottl_condition");
-                match error_mode {
-                    ErrorMode::Propagate => {
-                        Clause::Outcome(self.asking.failing_conditions(span, spanevent, &path, self.problems))
-                    }
-                    mode => Clause::Bit {
-                        bit: self.asking.conditions(span, spanevent, *mode, &path, self.problems),
-                        wanted: true,
-                    },
+                match self.asking.conditions(span, spanevent, *error_mode, &path, self.problems) {
+                    Target::Bit(bit) => Clause::Bit { bit, wanted: true },
+                    Target::Outcome(outcome) => Clause::Outcome(outcome),
                 }
             }
             PolicyKind::Not(member) => Clause::Not(Box::new(self.clause(member))),

@@ -6,6 +6,8 @@
 use ottl::go::regexp::Regexp;
 use pdata::Traces;
 
+use super::ErrorMode;
+use super::condition::{Builder, Conditions, Target};
 use super::reader::{Attribute, Header, Keys, read_resource, read_span};
 use super::trace_state;
 use crate::config::Problems;
@@ -72,23 +74,25 @@ impl Asked {
 
 /// Collects questions while policies are compiled.
 pub(super) struct Asking {
-    natives: Vec<Native>,
-    bits: usize,
-    outcomes: usize,
+    natives: Vec<(u16, Native)>,
+    conditions: Builder,
+    bits: u16,
+    outcomes: u16,
 }
 
 impl Asking {
-    pub(super) fn new() -> Self {
-        Self { natives: Vec::new(), bits: 0, outcomes: 0 }
+    pub(super) fn new(options: ottl::Options) -> Self {
+        Self { natives: Vec::new(), conditions: Builder::new(options), bits: 0, outcomes: 0 }
     }
 
     /// The bit of a built-in question.
     pub(super) fn native(&mut self, question: Native) -> u16 {
-        let at = self.natives.iter().position(|known| *known == question).unwrap_or_else(|| {
-            self.natives.push(question);
-            self.natives.len() - 1
-        });
-        u16::try_from(at).unwrap_or(u16::MAX)
+        if let Some((bit, _)) = self.natives.iter().find(|(_, known)| *known == question) {
+            return *bit;
+        }
+        let bit = next(&mut self.bits);
+        self.natives.push((bit, question));
+        bit
     }
 
     /// Reports regular expressions that do not compile.
@@ -100,63 +104,69 @@ impl Asking {
         }
     }
 
-    /// The bit of a list of conditions whose errors do not count.
+    /// Where the answer of a policy's conditions goes.
     pub(super) fn conditions(
         &mut self,
         span: &[String],
         spanevent: &[String],
-        mode: super::ErrorMode,
+        mode: ErrorMode,
         path: &str,
         problems: &mut Problems,
-    ) -> u16 {
-        let _ = (span, spanevent, mode);
-        problems.add(path, "OTTL conditions are not supported yet");
-        self.bits += 1;
-        0
+    ) -> Target {
+        let (bits, outcomes) = (&mut self.bits, &mut self.outcomes);
+        self.conditions.add(span, spanevent, mode, path, problems, || match mode {
+            ErrorMode::Propagate => Target::Outcome(next(outcomes)),
+            ErrorMode::Ignore | ErrorMode::Silent => Target::Bit(next(bits)),
+        })
     }
 
-    /// The outcome of a list of conditions whose errors count.
-    pub(super) fn failing_conditions(
-        &mut self,
-        span: &[String],
-        spanevent: &[String],
-        path: &str,
-        problems: &mut Problems,
-    ) -> u16 {
-        let _ = (span, spanevent);
-        problems.add(path, "OTTL conditions are not supported yet");
-        self.outcomes += 1;
-        0
-    }
-
-    /// All questions, unless there are problems.
-    pub(super) fn build(self, problems: &Problems) -> Option<Questions> {
-        if !problems.is_empty() {
+    /// All questions, unless something is wrong with them taken together.
+    pub(super) fn build(self, path: &str, problems: &mut Problems) -> Option<Questions> {
+        if self.bits == u16::MAX || self.outcomes == u16::MAX {
+            problems.add(path, "too many policies");
             return None;
         }
+        let conditions = match self.conditions.build() {
+            Ok(conditions) => conditions,
+            Err(error) => {
+                problems.add(path, error.to_string());
+                return None;
+            }
+        };
         let mut keys = Keys::default();
         let bytes = |values: &[String]| values.iter().map(|value| value.as_bytes().into()).collect();
         let tests = self
             .natives
             .iter()
-            .map(|native| match native {
-                Native::Number { key, min, max } => Test::Number { slot: keys.slot(key), min: *min, max: *max },
-                Native::Boolean { key, value } => Test::Boolean { slot: keys.slot(key), value: *value },
-                Native::Text { key, values } => Test::Text { slot: keys.slot(key), values: bytes(values) },
-                Native::Pattern { key, values } => Test::Pattern {
-                    slot: keys.slot(key),
-                    // Those that do not compile are problems already.
-                    patterns: values.iter().filter_map(|value| Regexp::new(value).ok()).collect(),
-                },
-                Native::Status { codes } => Test::Status { codes: *codes },
-                Native::TraceState { key, values } => {
-                    Test::TraceState { key: key.as_bytes().into(), values: bytes(values) }
-                }
-                Native::SampledFlag => Test::SampledFlag,
+            .map(|(bit, native)| {
+                let test = match native {
+                    Native::Number { key, min, max } => Test::Number { slot: keys.slot(key), min: *min, max: *max },
+                    Native::Boolean { key, value } => Test::Boolean { slot: keys.slot(key), value: *value },
+                    Native::Text { key, values } => Test::Text { slot: keys.slot(key), values: bytes(values) },
+                    Native::Pattern { key, values } => Test::Pattern {
+                        slot: keys.slot(key),
+                        // Those that do not compile are problems already.
+                        patterns: values.iter().filter_map(|value| Regexp::new(value).ok()).collect(),
+                    },
+                    Native::Status { codes } => Test::Status { codes: *codes },
+                    Native::TraceState { key, values } => {
+                        Test::TraceState { key: key.as_bytes().into(), values: bytes(values) }
+                    }
+                    Native::SampledFlag => Test::SampledFlag,
+                };
+                (*bit, test)
             })
             .collect();
-        Some(Questions { shape: Shape::new(self.natives.len() + self.bits, self.outcomes), keys, tests })
+        let shape = Shape::new(usize::from(self.bits), usize::from(self.outcomes));
+        Some(Questions { shape, keys, tests, conditions })
     }
+}
+
+/// Takes a number; `u16::MAX` means that there are none left.
+fn next(count: &mut u16) -> u16 {
+    let taken = *count;
+    *count = count.saturating_add(1);
+    taken
 }
 
 /// All questions of a configuration.
@@ -164,7 +174,8 @@ impl Asking {
 pub(in super::super) struct Questions {
     shape: Shape,
     keys: Keys,
-    tests: Vec<Test>,
+    tests: Vec<(u16, Test)>,
+    conditions: Option<Conditions>,
 }
 
 impl Questions {
@@ -183,7 +194,11 @@ impl Questions {
             ignored_errors: 0,
         };
         let mut slots: Vec<Option<Attribute<'_>>> = vec![None; self.keys.len()];
+        let mut asker = self.conditions.as_ref().map(|conditions| conditions.asker(self.shape));
         for resource in traces.resources() {
+            if let Some(asker) = &mut asker {
+                asker.resource(resource.resource(), resource.schema_url());
+            }
             let mut of_resource = empty.clone();
             if !slots.is_empty() {
                 slots.fill(None);
@@ -191,6 +206,9 @@ impl Questions {
                 self.test(&Header::default(), &slots, true, &mut of_resource);
             }
             for scope in resource.scopes() {
+                if let Some(asker) = &mut asker {
+                    asker.scope(scope.scope(), scope.schema_url());
+                }
                 for span in scope.spans() {
                     slots.fill(None);
                     let header = read_span(span.bytes(), &self.keys, &mut slots);
@@ -203,16 +221,20 @@ impl Questions {
                     asked.answers.extend_from_slice(&of_resource);
                     if let Some(answers) = asked.answers.get_mut(start..) {
                         self.test(&header, &slots, false, answers);
+                        if let Some(asker) = &mut asker {
+                            asker.span(span.bytes(), answers);
+                        }
                     }
                 }
             }
         }
+        asked.ignored_errors = asker.map_or(0, |asker| asker.ignored_errors);
         asked
     }
 
     fn test(&self, header: &Header<'_>, slots: &[Option<Attribute<'_>>], is_resource: bool, answers: &mut [u64]) {
         let attribute = |slot: u16| slots.get(usize::from(slot)).copied().flatten();
-        for (bit, test) in self.tests.iter().enumerate() {
+        for (bit, test) in &self.tests {
             let yes = match test {
                 Test::Number { slot, min, max } => {
                     attribute(*slot).is_some_and(|value| (*min..=*max).contains(&value.integer()))
@@ -235,7 +257,7 @@ impl Questions {
                 Test::SampledFlag => header.flags & 1 == 1,
             };
             if yes {
-                Shape::set_bit(answers, u16::try_from(bit).unwrap_or(u16::MAX));
+                Shape::set_bit(answers, *bit);
             }
         }
     }

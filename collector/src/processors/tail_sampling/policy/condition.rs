@@ -1,0 +1,164 @@
+//! OTTL conditions of all policies, compiled into one program and asked span by span.
+
+use ottl::{ConditionId, Context, Frame, ListId, Options, Outcome, PathMode, Program, ProgramBuilder};
+
+use super::ErrorMode;
+use crate::config::Problems;
+use crate::processors::tail_sampling::entry::Shape;
+
+/// Where the answer of a policy's conditions goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A bit: errors do not count.
+    Bit(u16),
+    /// An outcome: errors count.
+    Outcome(u16),
+}
+
+/// The conditions of one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Texts {
+    span: Vec<String>,
+    spanevent: Vec<String>,
+    mode: ErrorMode,
+}
+
+#[derive(Debug)]
+struct Question {
+    span: Option<ListId>,
+    spanevent: Option<ListId>,
+    target: Target,
+}
+
+/// Collects conditions while policies are compiled.
+pub(super) struct Builder {
+    program: ProgramBuilder,
+    known: Vec<Texts>,
+    questions: Vec<Question>,
+}
+
+impl Builder {
+    pub(super) fn new(options: Options) -> Self {
+        Self { program: ProgramBuilder::new(options), known: Vec::new(), questions: Vec::new() }
+    }
+
+    /// Where the answer of these conditions goes; `fresh` is asked where, unless another policy has the same ones.
+    pub(super) fn add(
+        &mut self,
+        span: &[String],
+        spanevent: &[String],
+        mode: ErrorMode,
+        path: &str,
+        problems: &mut Problems,
+        fresh: impl FnOnce() -> Target,
+    ) -> Target {
+        let texts = Texts { span: span.to_vec(), spanevent: spanevent.to_vec(), mode };
+        if let Some(at) = self.known.iter().position(|known| *known == texts)
+            && let Some(question) = self.questions.get(at)
+        {
+            return question.target;
+        }
+        let target = fresh();
+        let span = self.list(span, Context::Span, mode, &format!("{path}::span"), problems);
+        let spanevent = self.list(spanevent, Context::SpanEvent, mode, &format!("{path}::spanevent"), problems);
+        self.known.push(texts);
+        self.questions.push(Question { span, spanevent, target });
+        target
+    }
+
+    fn list(
+        &mut self,
+        texts: &[String],
+        context: Context,
+        mode: ErrorMode,
+        path: &str,
+        problems: &mut Problems,
+    ) -> Option<ListId> {
+        let mut conditions: Vec<ConditionId> = Vec::with_capacity(texts.len());
+        for (at, text) in texts.iter().enumerate() {
+            // A path without a context name gets the list's own.
+            match self.program.add(text, context, PathMode::AutoPrefix) {
+                Ok(condition) => conditions.push(condition),
+                Err(errors) => {
+                    for error in errors {
+                        problems.add(format!("{path}[{at}]"), error.render(text, false).trim_end());
+                    }
+                }
+            }
+        }
+        let mode = match mode {
+            ErrorMode::Ignore => ottl::ErrorMode::Ignore,
+            ErrorMode::Propagate => ottl::ErrorMode::Propagate,
+            ErrorMode::Silent => ottl::ErrorMode::Silent,
+        };
+        (!conditions.is_empty()).then(|| self.program.list(&conditions, mode))
+    }
+
+    /// The program, or none if there is no condition.
+    pub(super) fn build(self) -> Result<Option<Conditions>, ottl::Error> {
+        if self.questions.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Conditions { program: self.program.build()?, questions: self.questions }))
+    }
+}
+
+/// All conditions of a configuration.
+#[derive(Debug)]
+pub(super) struct Conditions {
+    program: Program,
+    questions: Vec<Question>,
+}
+
+impl Conditions {
+    /// What one batch is asked with.
+    pub(super) fn asker<'w>(&self, shape: Shape) -> Asker<'_, 'w> {
+        Asker { conditions: self, shape, frame: self.program.frame(), ignored_errors: 0 }
+    }
+}
+
+/// Asks about the spans of one batch.
+pub(super) struct Asker<'c, 'w> {
+    conditions: &'c Conditions,
+    shape: Shape,
+    frame: Frame<'w>,
+    /// Errors that `error_mode: ignore` wants logged.
+    pub(super) ignored_errors: u64,
+}
+
+impl<'w> Asker<'_, 'w> {
+    pub(super) fn resource(&mut self, resource: &'w [u8], schema_url: &'w [u8]) {
+        self.conditions.program.load_resource(&mut self.frame, resource, schema_url);
+    }
+
+    pub(super) fn scope(&mut self, scope: &'w [u8], schema_url: &'w [u8]) {
+        self.conditions.program.load_scope(&mut self.frame, scope, schema_url);
+    }
+
+    /// Asks about a span: its own conditions first, then those on its events, event by event.
+    pub(super) fn span(&mut self, span: &'w [u8], answers: &mut [u64]) {
+        let Conditions { program, questions } = self.conditions;
+        program.load_span(&mut self.frame, span);
+        for question in questions {
+            let mut outcome = Outcome::False;
+            if let Some(list) = question.span {
+                outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
+            }
+            if let (Outcome::False, Some(list)) = (outcome, question.spanevent) {
+                for event in pdata::span::events(span) {
+                    program.load_event(&mut self.frame, event);
+                    outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
+                    if outcome != Outcome::False {
+                        break;
+                    }
+                }
+            }
+            match (outcome, question.target) {
+                (Outcome::True, Target::Bit(bit)) => Shape::set_bit(answers, bit),
+                (Outcome::True, Target::Outcome(at)) => self.shape.set_outcome(answers, at, false),
+                (Outcome::Error(_), Target::Outcome(at)) => self.shape.set_outcome(answers, at, true),
+                (Outcome::False | Outcome::Error(_), _) => {}
+            }
+        }
+    }
+}
