@@ -6,10 +6,44 @@
 //!
 //! To add a converter: write `func/<name>.rs` with `pub(super) static FUNCTION: Function`, add it to [`ALL`].
 
+mod affix;
+mod calendar;
+mod case;
+mod coalesce;
+mod community_id;
+mod concat;
+mod contains_value;
 pub(crate) mod convert;
+mod decode;
+mod duration;
+mod extract_patterns;
+mod format;
+mod hash;
+mod ids;
+mod instant;
+mod is_empty;
+mod is_in_cidr;
+mod is_match;
 mod is_root_span;
+mod is_type;
+mod is_valid_luhn;
+mod keys_values;
 mod len;
+mod numbers;
+mod parse_csv;
+mod parse_json;
+mod parse_key_value;
+mod parse_severity;
+mod slice_to_map;
+mod sort;
+mod split;
+mod substring;
 pub(crate) mod text_form;
+mod time;
+mod to_key_value_string;
+mod trim;
+mod url;
+mod uuid;
 
 use std::{any::Any, borrow::Cow};
 
@@ -21,7 +55,95 @@ use crate::{
 };
 
 /// Every converter. Order does not matter: lookup is by name.
-static ALL: &[&Function] = &[&is_root_span::FUNCTION, &len::FUNCTION];
+static ALL: &[&Function] = &[
+    &affix::HAS_PREFIX,
+    &affix::HAS_SUFFIX,
+    &affix::TRIM_PREFIX,
+    &affix::TRIM_SUFFIX,
+    &calendar::DAY,
+    &calendar::HOUR,
+    &calendar::MINUTE,
+    &calendar::MONTH,
+    &calendar::NANOSECOND,
+    &calendar::SECOND,
+    &calendar::UNIX_MICRO,
+    &calendar::UNIX_MILLI,
+    &calendar::UNIX_NANO,
+    &calendar::UNIX_SECONDS,
+    &calendar::WEEKDAY,
+    &calendar::YEAR,
+    &case::CONVERT_CASE,
+    &case::TO_CAMEL,
+    &case::TO_LOWER,
+    &case::TO_SNAKE,
+    &case::TO_UPPER,
+    &coalesce::FUNCTION,
+    &community_id::FUNCTION,
+    &concat::FUNCTION,
+    &contains_value::CONTAINS_VALUE,
+    &contains_value::INDEX,
+    &decode::BASE64_ENCODE,
+    &decode::DECODE,
+    &duration::DURATION,
+    &duration::HOURS,
+    &duration::MICROSECONDS,
+    &duration::MILLISECONDS,
+    &duration::MINUTES,
+    &duration::NANOSECONDS,
+    &duration::SECONDS,
+    &extract_patterns::FUNCTION,
+    &format::FUNCTION,
+    &hash::FNV,
+    &hash::MD5,
+    &hash::MURMUR3,
+    &hash::MURMUR3_128,
+    &hash::SHA1,
+    &hash::SHA256,
+    &hash::SHA512,
+    &hash::XXH128,
+    &hash::XXH3,
+    &ids::HEX,
+    &ids::SPAN_ID,
+    &ids::TRACE_ID,
+    &instant::NOW,
+    &instant::TRUNCATE_TIME,
+    &instant::UNIX,
+    &is_empty::FUNCTION,
+    &is_in_cidr::FUNCTION,
+    &is_match::FUNCTION,
+    &is_root_span::FUNCTION,
+    &is_type::IS_BOOL,
+    &is_type::IS_DOUBLE,
+    &is_type::IS_INT,
+    &is_type::IS_LIST,
+    &is_type::IS_MAP,
+    &is_type::IS_STRING,
+    &is_valid_luhn::FUNCTION,
+    &keys_values::KEYS,
+    &keys_values::VALUES,
+    &len::FUNCTION,
+    &numbers::BOOL,
+    &numbers::DOUBLE,
+    &numbers::INT,
+    &numbers::LOG,
+    &numbers::PARSE_INT,
+    &numbers::STRING,
+    &parse_csv::FUNCTION,
+    &parse_json::FUNCTION,
+    &parse_key_value::FUNCTION,
+    &parse_severity::FUNCTION,
+    &slice_to_map::FUNCTION,
+    &sort::FUNCTION,
+    &split::FUNCTION,
+    &substring::FUNCTION,
+    &time::FORMAT_TIME,
+    &time::TIME,
+    &to_key_value_string::FUNCTION,
+    &trim::FUNCTION,
+    &url::FUNCTION,
+    &uuid::UUID,
+    &uuid::UUID_V7,
+];
 
 /// All converters in order of registration.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -2,7 +2,7 @@
 
 use crate::value::Time;
 
-pub(super) const LONG_MONTHS: [&str; 12] = [
+pub(in crate::go) const LONG_MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -16,7 +16,8 @@ pub(super) const LONG_MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-pub(super) const LONG_DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(in crate::go) const LONG_DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// How an offset from UTC is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod layout;
 mod parse;
 
 pub use layout::format;
+pub(in crate::go) use layout::{LONG_DAYS, LONG_MONTHS};
 pub use parse::{ParseError, Parsed, parse_in_location};
 
 use std::borrow::Cow;
