@@ -2,7 +2,7 @@
 //! `cargo run --release -p ottl --example vectors -- DIR` reads `inputs.jsonl`, `hand.jsonl` and `random.jsonl` there and
 //! prints one line a group, the differences, and the totals.
 
-#[path = "../tests/vectors/mod.rs"]
+#[path = "../tests/conformance/vectors.rs"]
 mod vectors;
 
 use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
