@@ -107,7 +107,8 @@ impl Pass<'_> {
             Node::Const(_) | Node::Slot(_) | Node::Fail(_) | Node::And(_) | Node::Or(_) => false,
             Node::Call(call) => {
                 let site = self.ir.call_site(*call);
-                site.function.needs == Needs::Nothing && site.args.iter().all(|arg| self.is_constant_arg(arg))
+                matches!(site.function.needs, Needs::Nothing | Needs::ClockForSome)
+                    && site.args.iter().all(|arg| self.is_constant_arg(arg))
             }
             _ => {
                 let mut constant = true;
@@ -119,7 +120,9 @@ impl Pass<'_> {
             return id;
         }
         let frame = Frame::empty();
-        let interpreter = Interpreter { ir: self.ir, frame: &frame, host: self.host, limits: self.limits };
+        // Without a clock: what then succeeds does not depend on one.
+        let host = Host { clock: None, random: None, local_zone: self.host.local_zone };
+        let interpreter = Interpreter { ir: self.ir, frame: &frame, host: &host, limits: self.limits };
         let Some(value) = interpreter.value(id).ok().and_then(owned) else { return id };
         self.ir.constant(value)
     }

@@ -56,8 +56,8 @@ impl Checker<'_> {
             return self.fail(Error::new(error::UNKNOWN_FUNCTION, span, message));
         }
         let missing = match function.needs {
-            Needs::Clock if self.host.clock.is_none() => Some("a clock"),
-            Needs::Randomness if self.host.random.is_none() => Some("randomness"),
+            Needs::Clock | Needs::ClockAndRandomness if self.host.clock.is_none() => Some("a clock"),
+            Needs::Randomness | Needs::ClockAndRandomness if self.host.random.is_none() => Some("randomness"),
             _ => None,
         };
         if let Some(missing) = missing {

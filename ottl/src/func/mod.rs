@@ -205,8 +205,12 @@ pub enum Needs {
     Nothing,
     /// The time of day.
     Clock,
+    /// The time of day for some arguments, such as a text without a year; those are errors without a clock.
+    ClockForSome,
     /// Random bytes.
     Randomness,
+    /// Both.
+    ClockAndRandomness,
 }
 
 /// A parameter.

@@ -1,6 +1,6 @@
 //! `Time(time, format, location, locale)` and `FormatTime(time, format)`: times and texts, by strptime-like formats.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Needs, Param, ParamKind, Prepared};
 use crate::{
     error::EvalError,
     go::{locale::Locale, strptime, time::load_location},
@@ -10,6 +10,7 @@ use crate::{
 
 // It needs a clock only for texts without a year, and errors there if the host has none.
 pub(super) static TIME: Function = Function {
+    needs: Needs::ClockForSome,
     prepare: Some(prepare_time),
     ..Function::new(
         "Time",

@@ -6,7 +6,7 @@ use crate::{error::EvalError, ir::Type, value::Value};
 pub(super) static UUID: Function =
     Function { needs: Needs::Randomness, ..Function::new("UUID", &[], Type::String, v4, "a random UUID") };
 pub(super) static UUID_V7: Function = Function {
-    needs: Needs::Randomness,
+    needs: Needs::ClockAndRandomness,
     ..Function::new("UUIDv7", &[], Type::String, v7, "a UUID that sorts by the time of its making")
 };
 
