@@ -13,3 +13,5 @@ mod ottl_host;
 pub mod processors;
 pub mod receivers;
 pub mod registry;
+#[cfg(test)]
+mod testing;

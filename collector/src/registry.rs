@@ -1,7 +1,7 @@
 //! All components of the program, one line each. `components`, the README's table and unknown-type errors read it.
 
 use crate::factory::{ConnectorPlan, ExporterPlan, ExtensionPlan, Factory, ProcessorPlan, ReceiverPlan};
-use crate::{processors, receivers};
+use crate::{exporters, processors, receivers};
 
 /// Factories by kind of component. Order does not matter.
 #[derive(Default)]
@@ -32,6 +32,7 @@ impl Factories {
                 processors::tail_sampling::FACTORY,
             ],
             exporters: vec![
+                exporters::otlp::FACTORY,
             ],
             connectors: vec![
             ],

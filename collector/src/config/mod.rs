@@ -3,6 +3,7 @@
 mod decode;
 mod duration;
 mod expand;
+mod headers;
 mod merge;
 mod nearest;
 mod node;
@@ -14,6 +15,7 @@ mod source;
 mod yaml;
 
 pub use duration::{Duration, DurationError};
+pub use headers::Headers;
 pub use node::Node;
 pub use resolve::{Origins, Place, ResolveError, Resolved, resolve};
 pub use secret::{REDACTED, Secret};

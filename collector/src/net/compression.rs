@@ -57,7 +57,7 @@ impl Algorithm {
     pub fn decode(self, body: &Bytes, limit: usize) -> Result<Bytes, DecodeError> {
         let input: &[u8] = body;
         match self {
-            Self::Gzip => read_all(MultiGzDecoder::new(input), input.len(), limit).map_err(gzip_error),
+            Self::Gzip => read_all(MultiGzDecoder::new(input), input.len(), limit).map_err(|error| gzip_error(&error)),
             Self::Zlib => read_all(ZlibDecoder::new(input), input.len(), limit)
                 .map_err(|error| named(&error, |_| "zlib: invalid header".to_owned())),
             Self::Zstd => {
@@ -137,9 +137,9 @@ fn named(error: &io::Error, text: impl FnOnce(&io::Error) -> String) -> DecodeEr
     }
 }
 
-fn gzip_error(error: io::Error) -> DecodeError {
+fn gzip_error(error: &io::Error) -> DecodeError {
     // Go's texts: the header's, or that of the data behind it.
-    named(&error, |error| match error.to_string().as_str() {
+    named(error, |error| match error.to_string().as_str() {
         "invalid gzip header" => "gzip: invalid header".to_owned(),
         "corrupt gzip stream does not have a matching checksum" => "gzip: invalid checksum".to_owned(),
         other => other.to_owned(),

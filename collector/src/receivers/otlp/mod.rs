@@ -8,6 +8,8 @@ mod cors;
 mod grpc;
 mod http;
 mod intake;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,0 +1,65 @@
+//! The `otlp_grpc` exporter (`otlp` in files until now): OTLP over gRPC, the bytes as they are.
+
+mod client;
+mod config;
+
+use std::sync::Arc;
+
+use component::{Signal, TracesConsumer};
+
+pub use client::Client;
+pub use config::{Config, Endpoint};
+
+use crate::config::{Problems, Section};
+use crate::exporters::helper::{Exporter, Settings};
+use crate::factory::{Context, ExporterPlan, Factory, Lifecycle, Part, StartError};
+use crate::net::connect::Target;
+
+/// The factory.
+pub const FACTORY: Factory<dyn ExporterPlan> =
+    Factory { kind: "otlp_grpc", alias: Some("otlp"), stability: "stable", parse };
+
+fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExporterPlan>> {
+    let before = problems.list().len();
+    let config: Config = section.decode(problems)?;
+    config.check(&section.path, problems);
+    (problems.list().len() == before).then(|| Box::new(Plan { config }) as Box<dyn ExporterPlan>)
+}
+
+struct Plan {
+    config: Config,
+}
+
+impl ExporterPlan for Plan {
+    fn signals(&self) -> &'static [Signal] {
+        &[Signal::Traces]
+    }
+
+    fn make_traces(&self, context: &Context) -> Result<Part<TracesConsumer>, StartError> {
+        let exporter = make(&self.config, context, Signal::Traces)?;
+        Ok(Part { input: Arc::clone(&exporter) as _, lifecycle: Some(exporter as Arc<dyn Lifecycle>) })
+    }
+}
+
+/// One exporter of one signal, with queue and retries as configured.
+pub fn make(config: &Config, context: &Context, signal: Signal) -> Result<Arc<Exporter>, StartError> {
+    let client = Client::new(config, &context.clock).map_err(StartError)?;
+    let settings = Settings {
+        timeout: config.timeout.positive(),
+        retry: config.retry_on_failure.clone(),
+        queue: config.sending_queue.clone(),
+        attributes: server_attributes(config),
+    };
+    Ok(Exporter::new(context, signal, settings, Box::new(client)))
+}
+
+/// `server.address` and `server.port`, as OTLP exporters add them to their metrics.
+fn server_attributes(config: &Config) -> Vec<(&'static str, String)> {
+    match Endpoint::parse(&config.endpoint) {
+        Ok(Endpoint { target: Target::Tcp(address), .. }) => {
+            vec![("server.address", address.host), ("server.port", address.port.to_string())]
+        }
+        Ok(Endpoint { target: Target::Unix(path), .. }) => vec![("server.address", path.display().to_string())],
+        Err(_) => Vec::new(),
+    }
+}
