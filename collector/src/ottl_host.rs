@@ -6,7 +6,7 @@ use component::Clock;
 
 /// A host that reads `clock`; random bytes come from the operating system.
 #[must_use]
-pub fn host(clock: Arc<dyn Clock>) -> ottl::Host {
+pub(crate) fn host(clock: Arc<dyn Clock>) -> ottl::Host {
     ottl::Host {
         clock: Some(Arc::new(move || i64::try_from(clock.unix_nano()).unwrap_or(i64::MAX))),
         random: Some(Arc::new(|buf| {

@@ -293,6 +293,9 @@ mod tests {
     use super::super::envelope::{Envelope, Envelopes};
     use super::*;
 
+    /// Last link, first segment, spans.
+    type Trace = (Link, u32, Vec<Vec<u8>>);
+
     fn chain(log: &mut Log, mut link: Link) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         while link != Link::NONE {
@@ -346,7 +349,7 @@ mod tests {
         #[test]
         fn reads_back(ops in prop::collection::vec((0_usize..12, 0_usize..40_000, 0_u8..10), 1..200)) {
             let (mut log, mut envelopes) = (Log::new(), Envelopes::new(7));
-            let mut traces: Vec<Option<(Link, u32, Vec<Vec<u8>>)>> = vec![None; 12];
+            let mut traces = vec![None::<Trace>; 12];
             for (n, (trace, len, op)) in ops.into_iter().enumerate() {
                 match op {
                     0 => {

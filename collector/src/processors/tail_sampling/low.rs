@@ -14,7 +14,6 @@ pub(super) struct Low {
     pub(super) block_on_overflow: bool,
     pub(super) max_buffer_bytes: u64,
     /// Only a hint for upstream's allocations; nothing is sized by it here.
-    #[expect(dead_code, reason = "accepted because upstream has it")]
     pub(super) expected_new_traces_per_sec: u64,
     pub(super) policies: Vec<LowPolicy>,
     pub(super) decision_cache: DecisionCache,
@@ -62,9 +61,8 @@ pub(super) struct LowPolicy {
     pub(super) name: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
-    #[expect(dead_code, reason = "has no settings")]
+    /// Has no settings, nor has the next.
     pub(super) always_sample: Nothing,
-    #[expect(dead_code, reason = "has no settings")]
     pub(super) trace_flags: Nothing,
     pub(super) latency: Latency,
     pub(super) numeric_attribute: NumericAttribute,
@@ -142,7 +140,6 @@ pub(super) struct StringAttribute {
     pub(super) values: Vec<String>,
     pub(super) enabled_regex_matching: bool,
     /// The size of upstream's memory of regular expression results; matching needs none here.
-    #[expect(dead_code, reason = "accepted because upstream has it")]
     pub(super) cache_max_size: i64,
     pub(super) invert_match: bool,
 }

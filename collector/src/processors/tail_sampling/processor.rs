@@ -51,7 +51,7 @@ struct Shared {
 impl TailSampling {
     pub(super) fn new(
         config: &Arc<Config>,
-        policies: Arc<Policies>,
+        policies: &Arc<Policies>,
         questions: Arc<Questions>,
         context: &Context,
         next: TracesConsumer,
@@ -61,7 +61,7 @@ impl TailSampling {
         let shared = Shared {
             shards: (0..config.num_shards).map(shard).collect(),
             questions,
-            metrics: Metrics::new(&context.registry, &context.id, &policies),
+            metrics: Metrics::new(&context.registry, &context.id, policies),
             clock: context.clock.clone(),
             next,
             room: Notify::new(),

@@ -184,12 +184,12 @@ mod tests {
         BufReader::new(file).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
     }
 
-    fn plan(config: &str) -> Result<Plan, String> {
+    fn plan(config: &str) -> Plan {
         let config: serde_yaml::Value = serde_yaml::from_str(config).unwrap();
         let yaml = serde_yaml::to_string(&config["processors"]["tail_sampling"]).unwrap();
         let section = Section::parse("tail_sampling", "processors", &yaml).unwrap();
         let mut problems = Problems::default();
-        Plan::parse(&section, &mut problems).ok_or_else(|| format!("{:?}", problems.list()))
+        Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
     }
 
     fn count(batches: &[Traces], into: &mut BTreeMap<String, usize>) {
@@ -207,20 +207,11 @@ mod tests {
 
     fn compare(engine: ottl::Engine) {
         let mut wrong = Vec::new();
-        let (mut n_cases, mut skipped) = (0, 0);
+        let mut n_cases = 0;
         for case in cases() {
             n_cases += 1;
-            let plan = match plan(&case.config) {
-                Ok(plan) => plan,
-                // Some converters are still to come.
-                Err(problems) if problems.contains("unknown converter") => {
-                    skipped += 1;
-                    continue;
-                }
-                Err(problems) => panic!("{problems}"),
-            };
             let (mut sent, mut got) = (BTreeMap::new(), BTreeMap::new());
-            let mut replay = plan.replay(engine).unwrap();
+            let mut replay = plan(&case.config).replay(engine).unwrap();
             for line in case.input.lines() {
                 let bytes = pdata::json::traces_from_json(line.as_bytes()).unwrap();
                 let batch = Traces::index(bytes.into()).unwrap();
@@ -239,7 +230,6 @@ mod tests {
             }
         }
         assert_eq!(n_cases, 225);
-        eprintln!("{skipped} cases need converters that are still to come");
         assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 }

@@ -64,6 +64,8 @@ pub(super) struct Keys {
     keys: Vec<Box<[u8]>>,
     /// Slots by length of the key.
     by_len: Vec<Vec<u16>>,
+    /// A bit for each length that some key has, modulo 64.
+    lengths: u64,
 }
 
 impl Keys {
@@ -77,6 +79,7 @@ impl Keys {
             self.by_len.resize(key.len() + 1, Vec::new());
         }
         self.by_len[key.len()].push(slot);
+        self.lengths |= 1 << (key.len() % 64);
         self.keys.push(key.as_bytes().into());
         slot
     }
@@ -85,7 +88,11 @@ impl Keys {
         self.keys.len()
     }
 
+    #[inline]
     fn find(&self, key: &[u8]) -> Option<usize> {
+        if self.lengths >> (key.len() % 64) & 1 == 0 {
+            return None;
+        }
         let slots = self.by_len.get(key.len())?;
         slots.iter().map(|slot| usize::from(*slot)).find(|slot| *self.keys[*slot] == *key)
     }
@@ -132,6 +139,10 @@ pub(super) fn read_resource<'w>(resource: &'w [u8], keys: &Keys, slots: &mut [Op
 }
 
 fn read_attribute<'w>(message: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) {
+    // Most attributes are not asked for, and nearly all senders write key and value once and in this order.
+    if plain_key(message).is_some_and(|key| keys.find(key).is_none()) {
+        return;
+    }
     let mut key: &[u8] = &[];
     let mut value = Attribute::Other;
     fields(message, |number, field| match (number, field) {
@@ -142,6 +153,19 @@ fn read_attribute<'w>(message: &'w [u8], keys: &Keys, slots: &mut [Option<Attrib
     if let Some(slot @ None) = keys.find(key).and_then(|slot| slots.get_mut(slot)) {
         *slot = Some(value);
     }
+}
+
+/// The key of a message that is exactly a key of less than 128 bytes and a value of less than 16 KiB.
+#[inline]
+fn plain_key(message: &[u8]) -> Option<&[u8]> {
+    let (&[0x0a, key_len @ 0..0x80], rest) = message.split_first_chunk()? else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(key_len))?;
+    let value_len = match *rest {
+        [0x12, len @ 0..0x80, ..] => usize::from(len) + 2,
+        [0x12, low @ 0x80..=0xff, high @ 0..0x80, ..] => usize::from(low & 0x7f) + (usize::from(high) << 7) + 3,
+        _ => return None,
+    };
+    (rest.len() == value_len).then_some(key)
 }
 
 /// The last member of the oneof wins; a value that is given twice is merged.
