@@ -5,17 +5,24 @@
 //! types. Metrics are few and off the hot path: they are plain structs.
 
 mod builder;
+mod edit;
 mod encode;
 mod index;
 pub mod json;
 pub mod metrics;
 pub mod number;
 pub mod span;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod traces;
+pub mod value;
 mod value_text;
 pub mod wire;
 
 pub use builder::TracesBuilder;
+pub use edit::EditError;
 pub use metrics::Metrics;
-pub use traces::{Range, ResourceRow, ResourceView, ScopeRow, ScopeView, SpanRow, SpanView, TraceId, Traces};
+pub use traces::{
+    Range, ResourceRow, ResourceView, ScopeRow, ScopeView, SpanRow, SpanView, TraceGroups, TraceId, Traces,
+};
 pub use wire::{WireError, WireErrorKind};

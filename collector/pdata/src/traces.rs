@@ -1,7 +1,8 @@
 //! A batch of spans: shared buffers of wire bytes plus a flat index of ranges.
 //!
-//! Rows are in order: spans by scope, scopes by resource. Removing a span removes a row; editing a resource or a span adds
-//! its new bytes as another buffer; nothing is ever changed in place. Only the index and the methods here make ranges.
+//! Invariant: every range lies inside its buffer, every span points at a scope and every scope at a resource, and rows
+//! are in order: spans by scope, scopes by resource, so what belongs together is neighbours. Only `index`, `edit` and
+//! `builder` make rows. This file reads them and never copies telemetry.
 
 use bytes::Bytes;
 
@@ -53,32 +54,6 @@ pub struct Traces {
     pub(crate) spans: Vec<SpanRow>,
 }
 
-/// A ResourceSpans with what belongs to it.
-#[derive(Clone, Copy)]
-pub struct ResourceView<'a> {
-    traces: &'a Traces,
-    index: usize,
-    /// Its rows of scopes.
-    first_scope: usize,
-    end_scope: usize,
-}
-
-/// A ScopeSpans with what belongs to it.
-#[derive(Clone, Copy)]
-pub struct ScopeView<'a> {
-    traces: &'a Traces,
-    index: usize,
-    first_span: usize,
-    end_span: usize,
-}
-
-/// One span.
-#[derive(Clone, Copy)]
-pub struct SpanView<'a> {
-    traces: &'a Traces,
-    index: usize,
-}
-
 impl Traces {
     /// Number of spans.
     #[must_use]
@@ -90,6 +65,12 @@ impl Traces {
     #[must_use]
     pub fn resource_count(&self) -> usize {
         self.resources.len()
+    }
+
+    /// Number of ScopeSpans.
+    #[must_use]
+    pub fn scope_count(&self) -> usize {
+        self.scopes.len()
     }
 
     /// True without spans.
@@ -104,20 +85,52 @@ impl Traces {
         self.spans.iter().map(|row| row.span.len as usize).sum()
     }
 
-    /// All resources in order.
-    pub fn resources(&self) -> impl Iterator<Item = ResourceView<'_>> {
-        let mut first_scope = 0;
-        (0..self.resources.len()).map(move |index| {
-            let count = self.scopes[first_scope..].iter().take_while(|row| row.resource as usize == index).count();
-            let view = ResourceView { traces: self, index, first_scope, end_scope: first_scope + count };
-            first_scope = view.end_scope;
-            view
-        })
+    /// Bytes of memory that the batch keeps alive: its buffers, whole even where it shares them, and its rows. What it
+    /// takes on the wire is [`Traces::encoded_len`].
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        self.buffers.iter().map(Bytes::len).sum::<usize>()
+            + self.resources.len() * size_of::<ResourceRow>()
+            + self.scopes.len() * size_of::<ScopeRow>()
+            + self.spans.len() * size_of::<SpanRow>()
+    }
+
+    /// The trace id of each span, in order.
+    pub fn trace_ids(&self) -> impl ExactSizeIterator<Item = &TraceId> {
+        self.spans.iter().map(|row| &row.trace_id)
+    }
+
+    /// All resources in order; each leads to its scopes, and those to their spans.
+    pub fn resources(&self) -> impl ExactSizeIterator<Item = ResourceView<'_>> {
+        (0..self.resources.len()).map(|index| ResourceView { traces: self, index })
+    }
+
+    /// All scopes in order.
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = ScopeView<'_>> {
+        (0..self.scopes.len()).map(|index| ScopeView { traces: self, index })
     }
 
     /// All spans in order.
     pub fn spans(&self) -> impl ExactSizeIterator<Item = SpanView<'_>> {
-        (0..self.spans.len()).map(move |index| SpanView { traces: self, index })
+        self.spans.iter().enumerate().map(|(index, row)| SpanView { traces: self, index, row })
+    }
+
+    /// The span of a row.
+    #[must_use]
+    pub fn span(&self, index: usize) -> Option<SpanView<'_>> {
+        self.spans.get(index).map(|row| SpanView { traces: self, index, row })
+    }
+
+    /// The resource of a row.
+    #[must_use]
+    pub fn resource(&self, index: usize) -> Option<ResourceView<'_>> {
+        (index < self.resources.len()).then_some(ResourceView { traces: self, index })
+    }
+
+    /// The scope of a row.
+    #[must_use]
+    pub fn scope(&self, index: usize) -> Option<ScopeView<'_>> {
+        (index < self.scopes.len()).then_some(ScopeView { traces: self, index })
     }
 
     /// The bytes of a range; empty for an absent one.
@@ -128,204 +141,72 @@ impl Traces {
         self.buffers.get(range.buffer as usize).and_then(|buffer| buffer.get(start..start + len)).unwrap_or_default()
     }
 
-    /// Keeps the spans that `keep` says yes to, by row number, and drops scopes and resources that have none left,
-    /// whether emptied or empty when they came.
-    pub fn retain_spans(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let mut index = 0;
-        self.spans.retain(|_| {
-            index += 1;
-            keep(index - 1)
-        });
-        self.prune();
+    /// Rows of a resource's scopes.
+    fn scope_range(&self, resource: usize) -> std::ops::Range<usize> {
+        let start = self.scopes.partition_point(|row| (row.resource as usize) < resource);
+        let end = self.scopes.partition_point(|row| row.resource as usize <= resource);
+        start..end
     }
 
-    /// Drops scopes without spans and resources without scopes.
-    pub fn prune(&mut self) {
-        let mut scope_used = vec![false; self.scopes.len()];
-        for row in &self.spans {
-            scope_used[row.scope as usize] = true;
-        }
-        let mut resource_used = vec![false; self.resources.len()];
-        for (row, _) in self.scopes.iter().zip(&scope_used).filter(|(_, used)| **used) {
-            resource_used[row.resource as usize] = true;
-        }
-        if resource_used.iter().all(|used| *used) && scope_used.iter().all(|used| *used) {
-            return;
-        }
-        let new_scope = renumber(&scope_used);
-        let new_resource = renumber(&resource_used);
-        retain_marked(&mut self.scopes, &scope_used);
-        retain_marked(&mut self.resources, &resource_used);
-        for row in &mut self.spans {
-            row.scope = new_scope[row.scope as usize];
-        }
-        for row in &mut self.scopes {
-            row.resource = new_resource[row.resource as usize];
-        }
+    /// Rows of a scope's spans.
+    fn span_range(&self, scope: usize) -> std::ops::Range<usize> {
+        let start = self.spans.partition_point(|row| (row.scope as usize) < scope);
+        let end = self.spans.partition_point(|row| row.scope as usize <= scope);
+        start..end
     }
 
-    /// Drops resources that have no scopes, and only those.
-    pub fn prune_resources(&mut self) {
-        let mut used = vec![false; self.resources.len()];
-        for row in &self.scopes {
-            used[row.resource as usize] = true;
-        }
-        if used.iter().all(|used| *used) {
-            return;
-        }
-        let new_resource = renumber(&used);
-        retain_marked(&mut self.resources, &used);
-        for row in &mut self.scopes {
-            row.resource = new_resource[row.resource as usize];
-        }
-    }
-
-    /// Keeps the resources that `keep` says yes to, with everything below them.
-    pub fn retain_resources(&mut self, keep: impl FnMut(usize) -> bool) {
-        let kept: Vec<bool> = (0..self.resources.len()).map(keep).collect();
-        let scope_kept: Vec<bool> = self.scopes.iter().map(|row| kept[row.resource as usize]).collect();
-        let (new_resource, new_scope) = (renumber(&kept), renumber(&scope_kept));
-        self.spans.retain(|row| scope_kept[row.scope as usize]);
-        retain_marked(&mut self.scopes, &scope_kept);
-        retain_marked(&mut self.resources, &kept);
-        for row in &mut self.spans {
-            row.scope = new_scope[row.scope as usize];
-        }
-        for row in &mut self.scopes {
-            row.resource = new_resource[row.resource as usize];
-        }
-    }
-
-    /// Replaces the span of a row; the trace id stays what the row says. `bytes` must be a valid Span message.
-    pub fn replace_span(&mut self, index: usize, bytes: Bytes) {
-        let range = self.add_buffer(bytes);
-        self.spans[index].span = range;
-    }
-
-    /// Replaces the Resource message of a ResourceSpans. `bytes` must be a valid Resource message.
-    pub fn replace_resource(&mut self, index: usize, bytes: Bytes) {
-        let range = self.add_buffer(bytes);
-        self.resources[index].resource = range;
-    }
-
-    fn add_buffer(&mut self, bytes: Bytes) -> Range {
-        // An edit is at most a request's size, and requests are bounded to 32 bits.
-        let range = Range { buffer: self.buffers.len() as u32, start: 0, len: bytes.len() as u32 };
-        self.buffers.push(bytes);
-        range
-    }
-
-    /// Appends all of `other`; equal resources are not joined.
-    pub fn append(&mut self, other: Self) {
-        if self.buffers.is_empty() {
-            *self = other;
-            return;
-        }
-        let (buffer, resource, scope) =
-            (self.buffers.len() as u32, self.resources.len() as u32, self.scopes.len() as u32);
-        let moved = |range: Range| match range {
-            Range::ABSENT => range,
-            Range { buffer: old, start, len } => Range { buffer: old + buffer, start, len },
-        };
-        self.buffers.extend(other.buffers);
-        self.resources.extend(
-            other
-                .resources
-                .iter()
-                .map(|row| ResourceRow { resource: moved(row.resource), schema_url: moved(row.schema_url) }),
-        );
-        self.scopes.extend(other.scopes.iter().map(|row| ScopeRow {
-            resource: row.resource + resource,
-            scope: moved(row.scope),
-            schema_url: moved(row.schema_url),
-        }));
-        self.spans.extend(other.spans.iter().map(|row| SpanRow {
-            trace_id: row.trace_id,
-            scope: row.scope + scope,
-            span: moved(row.span),
-        }));
-    }
-
-    /// Takes the first `n` spans out, with their envelopes; an envelope whose spans are divided is in both parts.
-    pub fn split_first(&mut self, n: usize) -> Self {
-        if n >= self.spans.len() {
-            return std::mem::take(self);
-        }
-        let rest = self.spans.split_off(n);
-        let first_scope = rest.first().map_or(0, |row| row.scope);
-        let first_resource = self.scopes[first_scope as usize].resource;
-        let last_scope = self.spans.last().map_or(0, |row| row.scope);
-        let last_resource = self.scopes[last_scope as usize].resource;
-        let first = Self {
-            buffers: self.buffers.clone(),
-            resources: self.resources[..=last_resource as usize].to_vec(),
-            scopes: self.scopes[..=last_scope as usize].to_vec(),
-            spans: std::mem::replace(&mut self.spans, rest),
-        };
-        self.resources.drain(..first_resource as usize);
-        self.scopes.drain(..first_scope as usize);
-        for row in &mut self.scopes {
-            row.resource -= first_resource;
-        }
-        for row in &mut self.spans {
-            row.scope -= first_scope;
-        }
-        self.drop_unused_buffers();
-        let mut first = first;
-        first.drop_unused_buffers();
-        first
-    }
-
-    /// Deals the spans out to `n` batches by trace id; each keeps the order and the envelopes of what it gets.
+    /// Spans grouped by trace id, groups in order of their first span, spans in order within a group.
     #[must_use]
-    pub fn split_by(&self, n: usize, mut target: impl FnMut(&TraceId) -> usize) -> Vec<Self> {
-        let mut parts: Vec<Self> = (0..n).map(|_| Self { buffers: self.buffers.clone(), ..Self::default() }).collect();
-        let mut last = vec![(u32::MAX, u32::MAX); n];
-        for row in &self.spans {
-            let at = target(&row.trace_id);
-            let (part, (last_resource, last_scope)) = (&mut parts[at], &mut last[at]);
-            let scope = self.scopes[row.scope as usize];
-            if *last_resource != scope.resource {
-                part.resources.push(self.resources[scope.resource as usize]);
-                *last_resource = scope.resource;
+    pub fn group_by_trace(&self) -> TraceGroups {
+        let mut order: Vec<u32> = (0..self.spans.len() as u32).collect();
+        let id = |span: &u32| self.spans[*span as usize].trace_id;
+        // Stable, so spans stay in order within their trace. Sorted input, such as one trace a request, costs one scan.
+        order.sort_by_key(id);
+        let mut groups: Vec<(TraceId, std::ops::Range<u32>)> = Vec::new();
+        for (at, span) in (0_u32..).zip(&order) {
+            match groups.last_mut() {
+                Some((last, range)) if *last == id(span) => range.end = at + 1,
+                _ => groups.push((id(span), at..at + 1)),
             }
-            if *last_scope != row.scope {
-                part.scopes.push(ScopeRow { resource: part.resources.len() as u32 - 1, ..scope });
-                *last_scope = row.scope;
-            }
-            part.spans.push(SpanRow { scope: part.scopes.len() as u32 - 1, ..*row });
         }
-        parts
+        groups.sort_unstable_by_key(|(_, range)| order.get(range.start as usize).copied());
+        TraceGroups { order, groups }
+    }
+}
+
+/// Span indexes grouped by trace id; see [`Traces::group_by_trace`].
+#[derive(Clone, Debug)]
+pub struct TraceGroups {
+    order: Vec<u32>,
+    groups: Vec<(TraceId, std::ops::Range<u32>)>,
+}
+
+impl TraceGroups {
+    /// Each trace with the indexes of its spans, ascending.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (TraceId, &[u32])> {
+        self.groups
+            .iter()
+            .map(|(id, range)| (*id, self.order.get(range.start as usize..range.end as usize).unwrap_or_default()))
     }
 
-    /// Lets go of buffers that no row points into, so that a small rest does not pin a large request.
-    fn drop_unused_buffers(&mut self) {
-        if self.buffers.len() < 2 {
-            return;
-        }
-        let mut used = vec![false; self.buffers.len()];
-        for range in self.ranges_mut() {
-            if let Some(used) = used.get_mut(range.buffer as usize) {
-                *used = true;
-            }
-        }
-        if used.iter().all(|used| *used) {
-            return;
-        }
-        let new = renumber(&used);
-        retain_marked(&mut self.buffers, &used);
-        for range in self.ranges_mut() {
-            if let Some(new) = new.get(range.buffer as usize) {
-                range.buffer = *new;
-            }
-        }
+    /// Number of traces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.len()
     }
 
-    fn ranges_mut(&mut self) -> impl Iterator<Item = &mut Range> {
-        let resources = self.resources.iter_mut().flat_map(|row| [&mut row.resource, &mut row.schema_url]);
-        let scopes = self.scopes.iter_mut().flat_map(|row| [&mut row.scope, &mut row.schema_url]);
-        resources.chain(scopes).chain(self.spans.iter_mut().map(|row| &mut row.span))
+    /// No trace at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
     }
+}
+
+/// One ResourceSpans.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceView<'a> {
+    traces: &'a Traces,
+    index: usize,
 }
 
 impl<'a> ResourceView<'a> {
@@ -341,24 +222,30 @@ impl<'a> ResourceView<'a> {
         self.traces.bytes(self.traces.resources[self.index].resource)
     }
 
-    /// Schema URL of the resource.
+    /// Schema URL as sent; empty if absent.
     #[must_use]
     pub fn schema_url(&self) -> &'a [u8] {
         self.traces.bytes(self.traces.resources[self.index].schema_url)
     }
 
     /// Its scopes in order.
-    pub fn scopes(&self) -> impl Iterator<Item = ScopeView<'a>> + use<'a> {
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = ScopeView<'a>> + use<'a> {
         let traces = self.traces;
-        // The first span of the first scope is found by search once; from there on rows follow each other.
-        let mut first_span = traces.spans.partition_point(|row| (row.scope as usize) < self.first_scope);
-        (self.first_scope..self.end_scope).map(move |index| {
-            let count = traces.spans[first_span..].partition_point(|row| row.scope as usize == index);
-            let view = ScopeView { traces, index, first_span, end_span: first_span + count };
-            first_span = view.end_span;
-            view
-        })
+        traces.scope_range(self.index).map(move |index| ScopeView { traces, index })
     }
+
+    /// Number of spans under it.
+    #[must_use]
+    pub fn span_count(&self) -> usize {
+        self.scopes().map(|scope| scope.span_range().len()).sum()
+    }
+}
+
+/// One ScopeSpans.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeView<'a> {
+    traces: &'a Traces,
+    index: usize,
 }
 
 impl<'a> ScopeView<'a> {
@@ -374,17 +261,40 @@ impl<'a> ScopeView<'a> {
         self.traces.bytes(self.traces.scopes[self.index].scope)
     }
 
-    /// Schema URL of the scope.
+    /// Schema URL as sent; empty if absent.
     #[must_use]
     pub fn schema_url(&self) -> &'a [u8] {
         self.traces.bytes(self.traces.scopes[self.index].schema_url)
     }
 
+    /// Row number of the resource it belongs to.
+    #[must_use]
+    pub fn resource_index(&self) -> usize {
+        self.traces.scopes[self.index].resource as usize
+    }
+
+    /// The batch's span indexes that belong to it.
+    #[must_use]
+    pub fn span_range(&self) -> std::ops::Range<usize> {
+        self.traces.span_range(self.index)
+    }
+
     /// Its spans in order.
     pub fn spans(&self) -> impl ExactSizeIterator<Item = SpanView<'a>> + use<'a> {
         let traces = self.traces;
-        (self.first_span..self.end_span).map(move |index| SpanView { traces, index })
+        let range = self.span_range();
+        let first = range.start;
+        let rows = traces.spans.get(range).unwrap_or_default();
+        rows.iter().enumerate().map(move |(n, row)| SpanView { traces, index: first + n, row })
     }
+}
+
+/// One Span.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanView<'a> {
+    traces: &'a Traces,
+    index: usize,
+    row: &'a SpanRow,
 }
 
 impl<'a> SpanView<'a> {
@@ -394,31 +304,43 @@ impl<'a> SpanView<'a> {
         self.index
     }
 
-    /// Trace id; all zero if not set.
+    /// Its trace id; all zero if absent.
     #[must_use]
+    #[inline]
     pub fn trace_id(&self) -> &'a TraceId {
-        &self.traces.spans[self.index].trace_id
+        &self.row.trace_id
     }
 
     /// The Span message.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
-        self.traces.bytes(self.traces.spans[self.index].span)
+        self.traces.bytes(self.row.span)
     }
-}
 
-fn renumber(kept: &[bool]) -> Vec<u32> {
-    let mut next = 0;
-    kept.iter()
-        .map(|kept| {
-            let number = next;
-            next += u32::from(*kept);
-            number
-        })
-        .collect()
-}
+    /// Row number of its scope.
+    #[must_use]
+    #[inline]
+    pub fn scope_index(&self) -> usize {
+        self.row.scope as usize
+    }
 
-fn retain_marked<T>(rows: &mut Vec<T>, kept: &[bool]) {
-    let mut marks = kept.iter();
-    rows.retain(|_| *marks.next().unwrap_or(&false));
+    /// Row number of its resource.
+    #[must_use]
+    #[inline]
+    pub fn resource_index(&self) -> usize {
+        self.traces.scopes[self.scope_index()].resource as usize
+    }
+
+    /// The scope it belongs to.
+    #[must_use]
+    pub fn scope(&self) -> ScopeView<'a> {
+        ScopeView { traces: self.traces, index: self.scope_index() }
+    }
+
+    /// The resource it belongs to.
+    #[must_use]
+    pub fn resource(&self) -> ResourceView<'a> {
+        ResourceView { traces: self.traces, index: self.resource_index() }
+    }
 }

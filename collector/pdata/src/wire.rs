@@ -60,11 +60,16 @@ pub enum WireType {
 /// Groups inside groups that are followed while skipping.
 const GROUP_DEPTH: u32 = 100;
 
-/// A position in a buffer. `base` is added to positions in errors, so that nested cursors report whole-buffer offsets.
+/// A position in a message. Positions and errors count from the start of the outermost buffer, also in nested messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
+    /// The outermost buffer up to the end of this message: so a nested cursor is two numbers and a shorter slice.
     bytes: &'a [u8],
+    /// Next byte; never behind the end.
     at: usize,
+    /// First byte of this message.
+    start: usize,
+    /// Where `bytes` lies in a larger buffer that is not at hand.
     base: usize,
 }
 
@@ -73,14 +78,14 @@ impl<'a> Cursor<'a> {
     #[inline]
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, base: 0 }
+        Self { bytes, at: 0, start: 0, base: 0 }
     }
 
     /// At the start of `bytes`, which stand at offset `base` of a larger buffer.
     #[inline]
     #[must_use]
     pub fn at_offset(bytes: &'a [u8], base: usize) -> Self {
-        Self { bytes, at: 0, base }
+        Self { bytes, at: 0, start: 0, base }
     }
 
     /// True behind the last byte.
@@ -101,41 +106,61 @@ impl<'a> Cursor<'a> {
     #[cold]
     #[must_use]
     pub fn error(&self, kind: WireErrorKind) -> WireError {
-        WireError { kind, at: u32::try_from(self.position()).unwrap_or(u32::MAX) }
+        Self::error_at(self.position(), kind)
+    }
+
+    /// An error at this offset of the larger buffer.
+    #[cold]
+    #[must_use]
+    pub fn error_at(at: usize, kind: WireErrorKind) -> WireError {
+        WireError { kind, at: u32::try_from(at).unwrap_or(u32::MAX) }
+    }
+
+    /// The next field's tag as it is on the wire, `number << 3 | wire type`, for a `match` that tests both at once;
+    /// `None` behind the last one. The end of a group is an error: only skipping a group may meet one.
+    #[inline(always)]
+    pub fn tag(&mut self) -> Result<Option<u32>, WireError> {
+        match self.bytes.get(self.at) {
+            None => Ok(None),
+            // Fields 1 to 15 have one-byte tags: all but a few of OTLP's.
+            Some(&tag) if (8..0x80).contains(&tag) && !matches!(tag & 7, 4 | 6 | 7) => {
+                self.at += 1;
+                Ok(Some(u32::from(tag)))
+            }
+            Some(_) => self.long_tag().map(Some),
+        }
+    }
+
+    #[inline(never)]
+    fn long_tag(&mut self) -> Result<u32, WireError> {
+        let start = self.position();
+        let tag = self.varint()?;
+        match u32::try_from(tag) {
+            Ok(tag) if tag & 7 > 5 => Err(Self::error_at(start, WireErrorKind::WireType)),
+            Ok(tag) if tag < 8 => Err(Self::error_at(start, WireErrorKind::FieldNumber)),
+            Ok(tag) if tag & 7 == 4 => Err(Self::error_at(start, WireErrorKind::Group)),
+            Ok(tag) => Ok(tag),
+            Err(_) => Err(Self::error_at(start, WireErrorKind::FieldNumber)),
+        }
     }
 
     /// The next field's number and wire type; `None` behind the last one.
     #[inline]
     pub fn field(&mut self) -> Result<Option<(u32, WireType)>, WireError> {
-        let Some(&first) = self.bytes.get(self.at) else { return Ok(None) };
-        // Fields 1 to 15 have one-byte tags: all but a few of OTLP's.
-        let tag = if first < 0x80 {
-            self.at += 1;
-            u64::from(first)
-        } else {
-            self.varint()?
-        };
-        let wire_type = match tag & 7 {
-            0 => WireType::Varint,
-            1 => WireType::Fixed64,
-            2 => WireType::Bytes,
-            3 | 4 => WireType::Group,
-            5 => WireType::Fixed32,
-            _ => return Err(self.error(WireErrorKind::WireType)),
-        };
-        match u32::try_from(tag >> 3) {
-            Ok(number @ 1..=0x1fff_ffff) => {
-                if tag & 7 == 4 {
-                    return Err(self.error(WireErrorKind::Group));
-                }
-                Ok(Some((number, wire_type)))
-            }
-            _ => Err(self.error(WireErrorKind::FieldNumber)),
-        }
+        Ok(self.tag()?.map(|tag| {
+            let wire_type = match tag & 7 {
+                0 => WireType::Varint,
+                1 => WireType::Fixed64,
+                2 => WireType::Bytes,
+                5 => WireType::Fixed32,
+                _ => WireType::Group,
+            };
+            (tag >> 3, wire_type)
+        }))
     }
 
     /// A varint.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, WireError> {
         match self.bytes.get(self.at) {
             Some(&byte) if byte < 0x80 => {
@@ -146,20 +171,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, WireError> {
+        let rest = self.rest();
         let mut value = 0_u64;
-        for (place, &byte) in self.bytes[self.at.min(self.bytes.len())..].iter().take(10).enumerate() {
-            if place == 9 && byte > 1 {
-                return Err(self.error(WireErrorKind::Varint));
-            }
+        for (place, &byte) in rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * place);
             if byte < 0x80 {
+                // The tenth byte holds bit 63 alone.
+                if place == 9 && byte > 1 {
+                    break;
+                }
                 self.at += place + 1;
                 return Ok(value);
             }
         }
-        let left = self.bytes.len() - self.at.min(self.bytes.len());
-        Err(self.error(if left < 10 { WireErrorKind::Truncated } else { WireErrorKind::Varint }))
+        Err(self.error(if rest.len() < 10 { WireErrorKind::Truncated } else { WireErrorKind::Varint }))
     }
 
     /// Eight bytes, little-endian.
@@ -187,38 +214,53 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length and that many bytes.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+        let start = self.position();
         let length = self.varint()?;
-        let rest = &self.bytes[self.at..];
-        match usize::try_from(length).ok().and_then(|length| rest.get(..length)) {
+        match usize::try_from(length).ok().and_then(|length| self.rest().get(..length)) {
             Some(bytes) => {
                 self.at += bytes.len();
                 Ok(bytes)
             }
-            None => Err(self.error(WireErrorKind::Truncated)),
+            None => Err(Self::error_at(start, WireErrorKind::Truncated)),
         }
     }
 
     /// A nested message, as a cursor over it.
-    #[inline]
+    #[inline(always)]
     pub fn message(&mut self) -> Result<Self, WireError> {
-        let bytes = self.bytes()?;
-        Ok(Self { bytes, at: 0, base: self.base + self.at - bytes.len() })
+        let error_at = self.position();
+        let length = self.varint()?;
+        let start = self.at;
+        match usize::try_from(length).ok().and_then(|length| start.checked_add(length)) {
+            Some(end) if end <= self.bytes.len() => {
+                self.at = end;
+                Ok(Self { bytes: &self.bytes[..end], at: start, start, base: self.base })
+            }
+            _ => Err(Self::error_at(error_at, WireErrorKind::Truncated)),
+        }
+    }
+
+    /// What is left of this message.
+    #[inline(always)]
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// Everything this cursor is over, read or not.
     #[inline]
     #[must_use]
     pub fn whole(&self) -> &'a [u8] {
-        self.bytes
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 
     /// Offset of the first byte this cursor is over, in the larger buffer.
     #[inline]
     #[must_use]
     pub fn start(&self) -> usize {
-        self.base
+        self.base + self.start
     }
 
     /// An error unless the field came with the wire type it must have.
@@ -299,6 +341,57 @@ pub fn put_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a varint field: int32, int64, uint32, uint64, bool or enum.
+#[inline]
+pub fn put_varint_field(out: &mut Vec<u8>, field: u32, value: u64) {
+    put_varint(out, u64::from(field) << 3);
+    put_varint(out, value);
+}
+
+/// Appends a fixed64 or double field.
+#[inline]
+pub fn put_fixed64_field(out: &mut Vec<u8>, field: u32, value: u64) {
+    put_varint(out, u64::from(field) << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a fixed32 field.
+#[inline]
+pub fn put_fixed32_field(out: &mut Vec<u8>, field: u32, value: u32) {
+    put_varint(out, u64::from(field) << 3 | 5);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a message whose length is not known beforehand.
+///
+/// One byte is kept free for the length, and the payload is moved when it needs more: right for small messages, which
+/// most are.
+pub fn put_message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    put_varint(out, u64::from(field) << 3 | 2);
+    let at = out.len();
+    out.push(0);
+    write(out);
+    set_length(out, at);
+}
+
+/// Puts the length of what follows the byte at `at` in its place.
+pub(crate) fn set_length(out: &mut Vec<u8>, at: usize) {
+    let len = (out.len() - at - 1) as u64;
+    let mut header = [0_u8; 10];
+    let mut rest = len;
+    let mut n = 0;
+    for byte in &mut header {
+        *byte = (rest & 0x7f) as u8 | if rest < 0x80 { 0 } else { 0x80 };
+        n += 1;
+        rest >>= 7;
+        if rest == 0 {
+            break;
+        }
+    }
+    // The byte that was kept, and as many more as the length needs.
+    out.splice(at..=at, header.into_iter().take(n));
+}
+
 /// What a field of an already validated message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field<'a> {
@@ -326,24 +419,40 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl<'a> Fields<'a> {
+    #[inline(always)]
+    fn read(&mut self) -> Result<Option<(u32, Field<'a>)>, WireError> {
+        let cursor = &mut self.0;
+        while let Some((number, wire_type)) = cursor.field()? {
+            let value = match wire_type {
+                WireType::Varint => Field::Varint(cursor.varint()?),
+                WireType::Fixed64 => Field::Fixed64(cursor.fixed64()?),
+                WireType::Fixed32 => Field::Fixed32(cursor.fixed32()?),
+                WireType::Bytes => Field::Bytes(cursor.bytes()?),
+                WireType::Group => {
+                    cursor.skip(number, wire_type)?;
+                    continue;
+                }
+            };
+            return Ok(Some((number, value)));
+        }
+        Ok(None)
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = (u32, Field<'a>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (number, wire_type) = self.0.field().ok()??;
-            let value = match wire_type {
-                WireType::Varint => Field::Varint(self.0.varint().ok()?),
-                WireType::Fixed64 => Field::Fixed64(self.0.fixed64().ok()?),
-                WireType::Fixed32 => Field::Fixed32(self.0.fixed32().ok()?),
-                WireType::Bytes => Field::Bytes(self.0.bytes().ok()?),
-                WireType::Group => {
-                    self.0.skip(number, wire_type).ok()?;
-                    continue;
-                }
-            };
-            return Some((number, value));
+        let field = self.read();
+        if field.is_err() {
+            // What follows damage is not a field, whatever it looks like.
+            self.0 = Cursor::new(&[]);
         }
+        field.ok().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+use super::*;
+use crate::testing::{Sample, SpanSample, request};
+use crate::wire::{put_bytes, put_message, put_varint, put_varint_field};
+
+/// The error for a request with one span of these bytes.
+fn span_error(span: &[u8]) -> Option<WireErrorKind> {
+    Traces::index(in_request(span)).err().map(|error| error.kind)
+}
+
+fn in_request(span: &[u8]) -> Bytes {
+    request(&[(&[], &[("scope", &[SpanSample { bytes: span.to_vec() }])])])
+}
+
+fn message(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut buf = Vec::new();
+    write(&mut buf);
+    buf
+}
+
+#[test]
+fn empty_requests() {
+    let empty = Traces::index(Bytes::new()).unwrap();
+    assert!(empty.is_empty());
+    assert_eq!(empty.encode(), Bytes::new());
+    // One ResourceSpans without content is still a row.
+    let bare = Traces::index(Bytes::from_static(&[0x0a, 0])).unwrap();
+    assert_eq!((bare.resource_count(), bare.scope_count(), bare.span_count()), (1, 0, 0));
+    assert_eq!(bare.encode(), Bytes::from_static(&[0x0a, 0]));
+    // Empty scope, empty span.
+    let bare = Traces::index(Bytes::from_static(&[0x0a, 4, 0x12, 2, 0x12, 0])).unwrap();
+    assert_eq!((bare.resource_count(), bare.scope_count(), bare.span_count()), (1, 1, 1));
+    assert_eq!(bare.spans().next().unwrap().trace_id(), &[0; 16]);
+}
+
+#[test]
+fn a_realistic_request() {
+    let sample = Sample { n_resources: 3, n_spans: 20, ..Sample::default() };
+    let body = sample.encode();
+    let traces = Traces::index(body.clone()).unwrap();
+    assert_eq!((traces.resource_count(), traces.scope_count(), traces.span_count()), (3, 3, 60));
+    let n_bytes: usize = traces.spans().map(|span| span.bytes().len()).sum();
+    assert!((600..660).contains(&(n_bytes / 60)), "{} bytes a span", n_bytes / 60);
+    // The sample is canonical, so it comes out as it went in.
+    assert_eq!(traces.encode(), body);
+    assert_eq!(traces.encoded_len(), body.len());
+}
+
+#[test]
+fn ids_have_one_length() {
+    let ids = |trace: usize, span: usize, parent: usize| {
+        span_error(&message(|buf| {
+            put_bytes(buf, 1, &vec![1; trace]);
+            put_bytes(buf, 2, &vec![1; span]);
+            put_bytes(buf, 4, &vec![1; parent]);
+        }))
+    };
+    assert_eq!(ids(16, 8, 8), None);
+    assert_eq!(ids(0, 0, 0), None);
+    assert_eq!(ids(15, 8, 8), Some(WireErrorKind::IdLength));
+    assert_eq!(ids(16, 16, 8), Some(WireErrorKind::IdLength));
+    assert_eq!(ids(16, 8, 7), Some(WireErrorKind::IdLength));
+    let link = |trace: usize, span: usize| {
+        span_error(&message(|buf| {
+            put_message(buf, 13, |buf| {
+                put_bytes(buf, 1, &vec![1; trace]);
+                put_bytes(buf, 2, &vec![1; span]);
+            });
+        }))
+    };
+    assert_eq!(link(16, 8), None);
+    assert_eq!(link(8, 8), Some(WireErrorKind::IdLength));
+    assert_eq!(link(16, 1), Some(WireErrorKind::IdLength));
+}
+
+#[test]
+fn the_last_trace_id_counts() {
+    let span = message(|buf| {
+        put_bytes(buf, 1, &[1; 16]);
+        put_bytes(buf, 1, &[2; 16]);
+    });
+    assert_eq!(Traces::index(in_request(&span)).unwrap().spans().next().unwrap().trace_id(), &[2; 16]);
+    let reset = message(|buf| {
+        put_bytes(buf, 1, &[1; 16]);
+        put_bytes(buf, 1, &[]);
+    });
+    assert_eq!(Traces::index(in_request(&reset)).unwrap().spans().next().unwrap().trace_id(), &[0; 16]);
+}
+
+#[test]
+fn every_known_field_has_its_wire_type() {
+    /// Wire types by number.
+    const VARINT: u64 = 0;
+    const FIXED64: u64 = 1;
+    const LEN: u64 = 2;
+    const GROUP: u64 = 3;
+    const FIXED32: u64 = 5;
+    let span: [u64; 16] =
+        [LEN, LEN, LEN, LEN, LEN, VARINT, FIXED64, FIXED64, LEN, VARINT, LEN, VARINT, LEN, VARINT, LEN, FIXED32];
+    let event = [FIXED64, LEN, LEN, VARINT];
+    let link = [LEN, LEN, LEN, LEN, VARINT, FIXED32];
+    let key_value = [LEN, LEN, VARINT];
+    let any_value = [LEN, VARINT, VARINT, FIXED64, LEN, LEN, LEN, VARINT];
+    let cases: [(&[u32], &[u64]); 6] = [
+        (&[], &span),
+        (&[11], &event),
+        (&[13], &link),
+        (&[9], &key_value),
+        (&[9, 2], &any_value),
+        (&[9, 2, 5, 1, 6, 1], &key_value),
+    ];
+    for (path, types) in cases {
+        for (number, &right) in (1..).zip(types) {
+            for wire_type in [VARINT, FIXED64, LEN, GROUP, FIXED32] {
+                let mut span = message(|buf| {
+                    put_varint(buf, number << 3 | wire_type);
+                    // Zero bytes are a payload of any wire type; a group ends with its own tag.
+                    match wire_type {
+                        VARINT | LEN => buf.push(0),
+                        FIXED64 => buf.extend([0; 8]),
+                        FIXED32 => buf.extend([0; 4]),
+                        _ => put_varint(buf, number << 3 | 4),
+                    }
+                });
+                // In a map the entry's number 1 is a key.
+                for &number in path.iter().rev() {
+                    span = message(|buf| put_bytes(buf, number, &span));
+                }
+                let error = span_error(&span);
+                let case = format!("{path:?} {number} {wire_type}");
+                if wire_type == right {
+                    assert_eq!(error, None, "{case}");
+                } else {
+                    assert_eq!(error, Some(WireErrorKind::WireType), "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_are_passed_over_everywhere() {
+    let junk = message(|buf| {
+        put_varint_field(buf, 90, u64::MAX);
+        put_bytes(buf, 91, b"junk");
+        put_varint(buf, 92 << 3 | 3);
+        put_varint_field(buf, 1, 1);
+        put_varint(buf, 92 << 3 | 4);
+        put_varint_field(buf, (1 << 29) - 1, 0);
+    });
+    let wrapped = |path: &[u32]| {
+        let mut bytes = junk.clone();
+        for &number in path.iter().rev() {
+            bytes = message(|buf| put_bytes(buf, number, &bytes));
+        }
+        Traces::index(Bytes::from(bytes))
+    };
+    for path in [
+        &[][..],
+        &[1],
+        &[1, 1],
+        &[1, 1, 3],
+        &[1, 2],
+        &[1, 2, 1],
+        &[1, 2, 2],
+        &[1, 2, 2, 9],
+        &[1, 2, 2, 9, 2],
+        &[1, 2, 2, 9, 2, 5],
+        &[1, 2, 2, 9, 2, 6],
+        &[1, 2, 2, 11],
+        &[1, 2, 2, 13],
+        &[1, 2, 2, 15],
+    ] {
+        assert!(wrapped(path).is_ok(), "{path:?}");
+    }
+    // The status's first field was retired; what old senders write there is passed over too.
+    assert_eq!(span_error(&message(|buf| put_message(buf, 15, |buf| put_varint_field(buf, 1, 2)))), None);
+}
+
+#[test]
+fn truncation_anywhere_is_refused() {
+    let body = in_request(
+        &SpanSample::new([1; 16], [2; 8])
+            .name("a")
+            .attribute("k", crate::metrics::Value::Map(vec![("x".into(), crate::metrics::Value::Double(1.0))]))
+            .event(1, "e", &[("k", crate::metrics::Value::Int(-1))])
+            .link([1; 16], [2; 8], &[])
+            .status(2, "m")
+            .flags(1)
+            .bytes,
+    );
+    assert!(Traces::index(body.clone()).is_ok());
+    for len in 1..body.len() {
+        let error = Traces::index(body.slice(..len)).unwrap_err();
+        assert_eq!(error.kind, WireErrorKind::Truncated, "at {len}");
+        assert!(error.at as usize <= len);
+    }
+}
+
+#[test]
+fn deep_values_are_refused() {
+    let nested = |depth: usize, list: bool| {
+        // AnyValue{list{AnyValue{..}}} or AnyValue{map{KeyValue{value AnyValue{..}}}}
+        let mut value = message(|buf| put_varint_field(buf, 2, 1));
+        for _ in 0..depth {
+            value = if list {
+                message(|buf| put_message(buf, 5, |buf| put_bytes(buf, 1, &value)))
+            } else {
+                message(|buf| {
+                    put_message(buf, 6, |buf| put_message(buf, 1, |buf| put_bytes(buf, 2, &value)));
+                })
+            };
+        }
+        span_error(&message(|buf| put_message(buf, 9, |buf| put_bytes(buf, 2, &value))))
+    };
+    for list in [true, false] {
+        assert_eq!(nested(MAX_VALUE_DEPTH as usize, list), None);
+        assert_eq!(nested(MAX_VALUE_DEPTH as usize + 1, list), Some(WireErrorKind::Depth));
+        assert_eq!(nested(2_000, list), Some(WireErrorKind::Depth));
+    }
+}
+
+#[test]
+fn repeated_envelope_messages_are_merged() {
+    let attribute =
+        |key: &str| message(|buf| crate::testing::put_attribute(buf, 1, key, &crate::metrics::Value::Int(1)));
+    let body = message(|buf| {
+        put_message(buf, 1, |buf| {
+            put_bytes(buf, 3, b"first");
+            put_bytes(buf, 1, &attribute("a"));
+            put_message(buf, 2, |buf| {
+                put_message(buf, 1, |buf| put_bytes(buf, 1, b"n1"));
+                put_bytes(buf, 2, &[]);
+                put_message(buf, 1, |buf| put_bytes(buf, 2, b"v"));
+                put_message(buf, 1, |buf| put_bytes(buf, 1, b"n2"));
+            });
+            put_bytes(buf, 1, &attribute("b"));
+            put_bytes(buf, 3, b"last");
+            put_bytes(buf, 1, &attribute("c"));
+        });
+    });
+    let traces = Traces::index(Bytes::from(body)).unwrap();
+    let resource = traces.resources().next().unwrap();
+    assert_eq!(resource.resource(), [attribute("a"), attribute("b"), attribute("c")].concat());
+    assert_eq!(resource.schema_url(), b"last");
+    let scope = message(|buf| {
+        put_bytes(buf, 1, b"n1");
+        put_bytes(buf, 2, b"v");
+        put_bytes(buf, 1, b"n2");
+    });
+    assert_eq!(resource.scopes().next().unwrap().scope(), scope);
+    assert_eq!(Traces::index(traces.encode()).unwrap().resources().next().unwrap().resource(), resource.resource());
+}
+
+#[test]
+fn many_parts_of_one_message_cost_linear_time() {
+    // 100 KB, then 200 000 empty parts: copying the first part for each would be 20 GB.
+    let body = message(|buf| {
+        put_message(buf, 1, |buf| {
+            put_message(buf, 1, |buf| crate::testing::put_attribute(buf, 1, &"k".repeat(100_000), &Default::default()));
+            for _ in 0..200_000 {
+                put_bytes(buf, 1, &[]);
+            }
+        });
+    });
+    assert_eq!(Traces::index(Bytes::from(body)).unwrap().resource_count(), 1);
+}
+
+#[test]
+fn retired_scope_spans_count_where_there_are_no_others() {
+    let scope_spans = |id: u8| message(|buf| put_message(buf, 2, |buf| put_bytes(buf, 1, &[id; 16])));
+    let only = message(|buf| put_message(buf, 1, |buf| put_bytes(buf, 1000, &scope_spans(1))));
+    let traces = Traces::index(Bytes::from(only)).unwrap();
+    assert_eq!(traces.trace_ids().collect::<Vec<_>>(), [&[1; 16]]);
+    let both = message(|buf| {
+        put_message(buf, 1, |buf| {
+            put_bytes(buf, 1000, &scope_spans(1));
+            put_bytes(buf, 2, &scope_spans(2));
+        });
+    });
+    let traces = Traces::index(Bytes::from(both)).unwrap();
+    assert_eq!(traces.trace_ids().collect::<Vec<_>>(), [&[2; 16]]);
+    assert_eq!(traces.scope_count(), 1);
+}
