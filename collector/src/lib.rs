@@ -13,5 +13,6 @@ mod ottl_host;
 pub mod processors;
 pub mod receivers;
 pub mod registry;
+pub mod simulate;
 #[cfg(test)]
 mod testing;
