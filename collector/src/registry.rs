@@ -29,6 +29,7 @@ impl Factories {
                 receivers::otlp::FACTORY,
             ],
             processors: vec![
+                processors::batch::FACTORY,
                 processors::tail_sampling::FACTORY,
             ],
             exporters: vec![

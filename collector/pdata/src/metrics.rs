@@ -8,6 +8,44 @@ pub struct Metrics {
     pub resource_metrics: Vec<ResourceMetrics>,
 }
 
+impl Metrics {
+    /// Number of data points.
+    #[must_use]
+    pub fn point_count(&self) -> usize {
+        self.resource_metrics.iter().map(ResourceMetrics::point_count).sum()
+    }
+}
+
+impl ResourceMetrics {
+    /// Number of data points.
+    #[must_use]
+    pub fn point_count(&self) -> usize {
+        self.scope_metrics.iter().map(ScopeMetrics::point_count).sum()
+    }
+}
+
+impl ScopeMetrics {
+    /// Number of data points.
+    #[must_use]
+    pub fn point_count(&self) -> usize {
+        self.metrics.iter().map(Metric::point_count).sum()
+    }
+}
+
+impl Metric {
+    /// Number of data points.
+    #[must_use]
+    pub fn point_count(&self) -> usize {
+        match &self.data {
+            MetricData::Gauge { points } | MetricData::Sum { points, .. } => points.len(),
+            MetricData::Histogram { points, .. } => points.len(),
+            MetricData::ExponentialHistogram { points, .. } => points.len(),
+            MetricData::Summary { points } => points.len(),
+            MetricData::Empty => 0,
+        }
+    }
+}
+
 /// Attributes in order of insertion.
 pub type Attributes = Vec<(String, Value)>;
 

@@ -1,3 +1,5 @@
 //! Processors, one module each, named as in YAML.
 
+pub mod batch;
+pub mod helper;
 pub mod tail_sampling;
