@@ -1,11 +1,10 @@
 //! `ExtractPatterns(target, pattern)`: what a regular expression's named groups matched.
 
-use std::borrow::Cow;
-
 use super::{
     Call, Function, Literals, Param, ParamKind, Prepared,
     affix::part,
     is_match::{computed_pattern, literal_pattern},
+    parse_key_value::last_of_equal_keys,
 };
 use crate::{error::EvalError, go::regexp::Regexp, ir::Type, value::Value};
 
@@ -43,9 +42,8 @@ fn eval<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
     let target = call.str(0)?;
     let Some(groups) = pattern.captures(&target) else { return Ok(Value::map(Vec::new())) };
     let entries = pattern.names().iter().zip(groups).filter_map(|(name, group)| {
-        let key = Cow::Owned(name.as_ref()?.clone().into_bytes());
         let (start, end) = group.unwrap_or_default();
-        Some((key, Value::Str(part(target.clone(), start..end))))
+        Some((name.as_ref()?.clone().into_bytes(), Value::Str(part(target.clone(), start..end))))
     });
-    Ok(Value::map(entries.collect()))
+    Ok(Value::map(last_of_equal_keys(entries.collect())))
 }

@@ -16,6 +16,7 @@ mod contains_value;
 pub(crate) mod convert;
 mod decode;
 mod duration;
+mod extract_grok_patterns;
 mod extract_patterns;
 mod format;
 mod hash;
@@ -43,7 +44,9 @@ mod time;
 mod to_key_value_string;
 mod trim;
 mod url;
+mod user_agent;
 mod uuid;
+mod xml;
 
 use std::{any::Any, borrow::Cow};
 
@@ -91,6 +94,7 @@ static ALL: &[&Function] = &[
     &duration::MINUTES,
     &duration::NANOSECONDS,
     &duration::SECONDS,
+    &extract_grok_patterns::FUNCTION,
     &extract_patterns::FUNCTION,
     &format::FUNCTION,
     &hash::FNV,
@@ -141,8 +145,16 @@ static ALL: &[&Function] = &[
     &to_key_value_string::FUNCTION,
     &trim::FUNCTION,
     &url::FUNCTION,
+    &user_agent::FUNCTION,
     &uuid::UUID,
     &uuid::UUID_V7,
+    &xml::ATTRIBUTES_TO_ELEMENTS,
+    &xml::GET,
+    &xml::INSERT,
+    &xml::PARSE,
+    &xml::PARSE_SIMPLIFIED,
+    &xml::REMOVE,
+    &xml::TEXT_TO_ELEMENTS,
 ];
 
 /// All converters in order of registration.

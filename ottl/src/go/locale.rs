@@ -6,7 +6,7 @@
 use super::time::{LONG_DAYS, LONG_MONTHS};
 
 /// One line a set of names, see the file's head.
-static NAMES: &str = include_str!("locales.txt");
+static NAMES: &str = include_str!("data/locales.txt");
 
 /// A language's names.
 #[derive(Clone, Debug, PartialEq, Eq)]

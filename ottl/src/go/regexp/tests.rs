@@ -51,7 +51,6 @@ fn what_go_refuses_is_refused() {
         r"\uFFFF",
         r"\k<n>",
         "(?>a)",
-        "(?P<n>a)(?P<n>b)",
         r"[b-a]",
         r"\x{110000}",
         "(?i-)a",
@@ -106,4 +105,78 @@ fn names_may_start_with_a_digit() {
     let compiled = Regexp::new("(?P<1a>x)(y)(?<b>z)").unwrap();
     let names: Vec<_> = compiled.names().iter().map(Option::as_deref).collect();
     assert_eq!(names, [None, Some("1a"), None, Some("b")]);
+}
+
+/// Recorded from Go 1.26.
+#[test]
+fn odd_patterns_are_judged_as_go_judges_them() {
+    for pattern in [
+        "(?P<n>a)(?P<n>b)",
+        "(?P<1>a)",
+        "a(?i)*",
+        "a*(?i)*",
+        "(?i-s)a",
+        "(?)a",
+        "(a*)+",
+        "(a{1000})*",
+        "((a{100}){10}){1}",
+        r"\pZ{2}",
+        "[[:^alpha:]]",
+        r"\p{greek}",
+        r"\p{Letter}",
+        r"\p{Any}",
+        r"\p{Cased_Letter}",
+        r"\p{LC}",
+        r"\p{^Lu}",
+        r"\P{^Lu}",
+        r"[\d-z]",
+        r"(?i)\Qab\E+",
+        r"\08",
+        "x{01}",
+        "x{1,01}",
+        "x{,}",
+        "x{1,2",
+        "(?s:.)",
+        "(?i-i)a",
+        "[a-z&&[^b]]",
+        "[^]a]",
+        "[]-a]",
+        "[--/]",
+        r"[\x{d800}-\x{dfff}]",
+        r"\x{d800}",
+        "x{1}?",
+        "(?m)^$",
+        r"\b*",
+        "$*",
+        "^{2}",
+        "(|a)*",
+        "a||b",
+        "[[.a.]]",
+        "[[=a=]]",
+        "(?i)\u{17f}",
+        r"\Qa\",
+    ] {
+        assert!(Regexp::new(pattern).is_ok(), "{pattern}: {:?}", Regexp::new(pattern).err());
+    }
+    for pattern in [
+        "(?P<\u{e9}>a)",
+        "x{2}{3}",
+        "(?:a{500}){3}",
+        r"\p{L1}",
+        r"\p{Grek}",
+        r"\p{sc=Greek}",
+        r"\p{Alphabetic}",
+        r"[a-\d]",
+        r"\8",
+        "(?-:a)",
+        "x*?*",
+        "x{1}??",
+        "(?P<n",
+        "(?P<>a)",
+        r"\x{}",
+        r"\x1",
+        r"\a\cA",
+    ] {
+        assert!(Regexp::new(pattern).is_err(), "{pattern}");
+    }
 }

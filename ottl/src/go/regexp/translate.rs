@@ -246,11 +246,8 @@ impl<'p> Reader<'p> {
                 if name.is_empty() || !name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) {
                     return Err(refuse("invalid named capture", whole));
                 }
-                if self.names.iter().flatten().any(|known| known == name) {
-                    return Err(refuse("duplicate capture group name", name));
-                }
                 self.at += whole.len();
-                // Go takes names that start with a digit, so names stay on this side.
+                // Go takes names that start with a digit, and equal names, so names stay on this side.
                 self.names.push(Some(name.to_owned()));
                 return self.open("(");
             }
@@ -652,7 +649,11 @@ fn unicode_table(name: &str) -> Option<ClassUnicode> {
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b' ')) {
         return None;
     }
-    ["gc", "sc"].iter().find_map(|property| {
+    // Go knows scripts by their names, not by their codes, which all have four letters.
+    const NAMES_OF_FOUR: [&str; 8] = ["ahom", "cham", "kawi", "lisu", "modi", "newa", "thai", "toto"];
+    let is_code = name.len() == 4 && !NAMES_OF_FOUR.contains(&name.to_ascii_lowercase().as_str());
+    let properties: &[&str] = if is_code { &["gc"] } else { &["gc", "sc"] };
+    properties.iter().find_map(|property| {
         let hir = regex_syntax::Parser::new().parse(&format!("\\p{{{property}={name}}}")).ok()?;
         match hir.into_kind() {
             HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => Some(class),
