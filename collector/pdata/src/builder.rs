@@ -4,10 +4,14 @@ use bytes::Bytes;
 
 use crate::traces::{Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
 
-/// Copies resources, scopes and spans into one buffer, in order. Parts must be valid messages.
+/// Copies resources, scopes and spans into its own buffer, in order, so the batch does not pin where they came from.
+/// Parts are not checked again: they must be messages that an index accepted.
 #[derive(Debug, Default)]
 pub struct TracesBuilder {
+    /// The buffer that is being written; its number is that of the full ones.
     buffer: Vec<u8>,
+    /// Buffers that are full: ranges have 32 bits, so one holds less than 4 GiB.
+    full: Vec<Bytes>,
     resources: Vec<ResourceRow>,
     scopes: Vec<ScopeRow>,
     spans: Vec<SpanRow>,
@@ -18,6 +22,18 @@ impl TracesBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one with room for `n_spans` spans and `n_bytes` bytes of parts.
+    #[must_use]
+    pub fn with_capacity(n_spans: usize, n_bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(n_bytes), spans: Vec::with_capacity(n_spans), ..Self::default() }
+    }
+
+    /// Spans so far.
+    #[must_use]
+    pub fn span_count(&self) -> usize {
+        self.spans.len()
     }
 
     /// Starts a ResourceSpans. Empty parts are left out.
@@ -50,14 +66,15 @@ impl TracesBuilder {
     /// Bytes copied so far.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.buffer.len()
+        self.full.iter().map(Bytes::len).sum::<usize>() + self.buffer.len()
     }
 
     /// The batch.
     #[must_use]
     pub fn build(self) -> Traces {
-        let Self { buffer, resources, scopes, spans } = self;
-        Traces { buffers: vec![Bytes::from(buffer)], resources, scopes, spans }
+        let Self { buffer, full: mut buffers, resources, scopes, spans } = self;
+        buffers.push(Bytes::from(buffer));
+        Traces { buffers, resources, scopes, spans }
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range {
@@ -65,9 +82,18 @@ impl TracesBuilder {
     }
 
     fn range(&mut self, bytes: &[u8]) -> Range {
-        // A batch is cut long before 4 GiB: callers hand over what they hold at a tick.
-        let range = Range { buffer: 0, start: self.buffer.len() as u32, len: bytes.len() as u32 };
+        if self.buffer.len() + bytes.len() > MAX_BUFFER && !self.buffer.is_empty() {
+            self.full.push(Bytes::from(std::mem::take(&mut self.buffer)));
+        }
+        // Accepted messages are below 4 GiB, and so is the buffer they are added to.
+        let range = Range { buffer: self.full.len() as u32, start: self.buffer.len() as u32, len: bytes.len() as u32 };
         self.buffer.extend_from_slice(bytes);
         range
     }
 }
+
+/// A test sees the buffer change without writing gigabytes.
+const MAX_BUFFER: usize = if cfg!(test) { 4 << 10 } else { u32::MAX as usize };
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! From rows back to the bytes of an ExportTraceServiceRequest: ranges are concatenated, lengths recomputed, and
 //! nothing inside a message is looked at.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 
 use crate::traces::{Range, Traces};
 use crate::wire::{put_bytes, put_bytes_header, varint_len};
@@ -16,15 +16,18 @@ impl Traces {
     /// The request. Every resource and scope row is in it, empty ones too; absent messages stay absent.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut out = Vec::new();
-        self.encode_into(&mut out);
+        let plan = self.plan();
+        let mut out = Vec::with_capacity(plan.total);
+        self.write(&plan, &mut out);
         Bytes::from(out)
     }
 
-    /// Appends the request to `out`.
-    pub fn encode_into(&self, out: &mut Vec<u8>) {
-        let plan = self.plan();
-        out.reserve(plan.total);
+    /// Appends the request to a buffer, which is best given [`Traces::encoded_len`] bytes of room beforehand.
+    pub fn encode_into<B: BufMut>(&self, out: &mut B) {
+        self.write(&self.plan(), out);
+    }
+
+    fn write<B: BufMut>(&self, plan: &Plan, out: &mut B) {
         let (mut scope, mut span) = (0, 0);
         for (resource, row) in self.resources.iter().enumerate() {
             put_bytes_header(out, 1, plan.resources[resource]);
@@ -43,7 +46,7 @@ impl Traces {
         }
     }
 
-    fn put(&self, out: &mut Vec<u8>, field: u32, range: Range) {
+    fn put<B: BufMut>(&self, out: &mut B, field: u32, range: Range) {
         if range != Range::ABSENT {
             put_bytes(out, field, self.bytes(range));
         }

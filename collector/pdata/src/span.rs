@@ -2,6 +2,7 @@
 //! attribute keys the first (as Go's map look-up does).
 
 use crate::metrics::Value;
+use crate::value::{AnyValueRef, Attributes, messages};
 use crate::wire::{Field, Fields};
 
 /// The scalars of a Span message, read in one pass.
@@ -73,6 +74,84 @@ impl<'a> SpanFields<'a> {
     }
 }
 
+/// The scalars of an Event message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventFields<'a> {
+    /// Nanoseconds since the epoch.
+    pub time_unix_nano: u64,
+    /// Name.
+    pub name: &'a [u8],
+    /// Dropped attributes.
+    pub dropped_attributes_count: u32,
+}
+
+impl<'a> EventFields<'a> {
+    /// Reads an Event message.
+    #[must_use]
+    pub fn read(event: &'a [u8]) -> Self {
+        Fields::new(event).fold(Self::default(), |out, field| match field {
+            (1, Field::Fixed64(time_unix_nano)) => Self { time_unix_nano, ..out },
+            (2, Field::Bytes(name)) => Self { name, ..out },
+            (4, Field::Varint(count)) => Self { dropped_attributes_count: count as u32, ..out },
+            _ => out,
+        })
+    }
+}
+
+/// The scalars of a Link message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkFields<'a> {
+    /// Trace id as on the wire: 16 bytes or none.
+    pub trace_id: &'a [u8],
+    /// Span id as on the wire: 8 bytes or none.
+    pub span_id: &'a [u8],
+    /// W3C trace state.
+    pub trace_state: &'a [u8],
+    /// Dropped attributes.
+    pub dropped_attributes_count: u32,
+    /// Trace flags.
+    pub flags: u32,
+}
+
+impl<'a> LinkFields<'a> {
+    /// Reads a Link message.
+    #[must_use]
+    pub fn read(link: &'a [u8]) -> Self {
+        Fields::new(link).fold(Self::default(), |out, field| match field {
+            (1, Field::Bytes(trace_id)) => Self { trace_id, ..out },
+            (2, Field::Bytes(span_id)) => Self { span_id, ..out },
+            (3, Field::Bytes(trace_state)) => Self { trace_state, ..out },
+            (5, Field::Varint(count)) => Self { dropped_attributes_count: count as u32, ..out },
+            (6, Field::Fixed32(flags)) => Self { flags, ..out },
+            _ => out,
+        })
+    }
+}
+
+/// The scalars of an InstrumentationScope message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeFields<'a> {
+    /// Name.
+    pub name: &'a [u8],
+    /// Version.
+    pub version: &'a [u8],
+    /// Dropped attributes.
+    pub dropped_attributes_count: u32,
+}
+
+impl<'a> ScopeFields<'a> {
+    /// Reads an InstrumentationScope message.
+    #[must_use]
+    pub fn read(scope: &'a [u8]) -> Self {
+        Fields::new(scope).fold(Self::default(), |out, field| match field {
+            (1, Field::Bytes(name)) => Self { name, ..out },
+            (2, Field::Bytes(version)) => Self { version, ..out },
+            (4, Field::Varint(count)) => Self { dropped_attributes_count: count as u32, ..out },
+            _ => out,
+        })
+    }
+}
+
 /// Field numbers of the repeated KeyValue of each message that has attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -85,6 +164,20 @@ pub enum AttributesOf {
     Link = 4,
     /// `Span.attributes`
     Span = 9,
+}
+
+impl AttributesOf {
+    /// The attributes of a message in wire order, typed.
+    #[must_use]
+    pub fn iter(self, message: &[u8]) -> Attributes<'_> {
+        Attributes::new(message, self as u32)
+    }
+
+    /// The value of the first attribute with this key.
+    #[must_use]
+    pub fn get<'a>(self, message: &'a [u8], key: &[u8]) -> Option<AnyValueRef<'a>> {
+        self.iter(message).find_key(key)
+    }
 }
 
 /// The attributes of a message in wire order: key and AnyValue message (`None` where the entry has no value).
@@ -102,60 +195,33 @@ pub fn links(span: &[u8]) -> impl Iterator<Item = &[u8]> {
     messages(span, 13)
 }
 
-/// The first attribute with this key whose value is a string.
+/// The first attribute with this key, if its value is a string.
 #[must_use]
 pub fn string_attribute<'a>(message: &'a [u8], of: AttributesOf, key: &[u8]) -> Option<&'a [u8]> {
-    let (_, value) = attributes(message, of).find(|(found, _)| *found == key)?;
-    Fields::new(value?).fold(None, |text, field| match field {
-        (1, Field::Bytes(found)) => Some(found),
-        (2..=7, _) => None,
-        _ => text,
-    })
+    of.get(message, key)?.as_str()
 }
 
-/// An AnyValue message as an owned value. Invalid UTF-8 is replaced. Values were bounded in depth by the index.
+/// An AnyValue message as an owned value. Invalid UTF-8 is replaced.
 #[must_use]
 pub fn value(any: &[u8]) -> Value {
-    let mut out = Value::Empty;
-    for (number, field) in Fields::new(any) {
-        out = match (number, field) {
-            (1, Field::Bytes(text)) => Value::String(String::from_utf8_lossy(text).into_owned()),
-            (2, Field::Varint(truth)) => Value::Bool(truth != 0),
-            (3, Field::Varint(whole)) => Value::Int(whole as i64),
-            (4, Field::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),
-            (5, Field::Bytes(list)) => Value::Array(messages(list, 1).map(value).collect()),
-            (6, Field::Bytes(map)) => Value::Map(map_entries(map, 1)),
-            (7, Field::Bytes(bytes)) => Value::Bytes(bytes.to_vec()),
-            _ => out,
-        };
-    }
-    out
+    AnyValueRef::parse(any).to_value()
 }
 
 /// The attributes of a message as owned values, in wire order.
 #[must_use]
 pub fn attribute_values(message: &[u8], of: AttributesOf) -> Vec<(String, Value)> {
-    map_entries(message, of as u32)
-}
-
-fn map_entries(message: &[u8], field: u32) -> Vec<(String, Value)> {
-    messages(message, field)
-        .map(key_value)
-        .map(|(key, any)| (String::from_utf8_lossy(key).into_owned(), any.map_or(Value::Empty, value)))
-        .collect()
-}
-
-fn messages(message: &[u8], wanted: u32) -> impl Iterator<Item = &[u8]> {
-    Fields::new(message).filter_map(move |(number, field)| match field {
-        Field::Bytes(bytes) if number == wanted => Some(bytes),
-        _ => None,
-    })
+    of.iter(message).to_owned_attributes()
 }
 
 fn key_value(entry: &[u8]) -> (&[u8], Option<&[u8]>) {
     Fields::new(entry).fold((&[][..], None), |(key, value), field| match field {
         (1, Field::Bytes(text)) => (text, value),
+        // Parts of a value are merged, so an empty one changes nothing.
+        (2, Field::Bytes([])) => (key, value.or(Some(&[]))),
         (2, Field::Bytes(any)) => (key, Some(any)),
         _ => (key, value),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Reads what `opentelemetry-proto` messages are made of; a field that a caller does not know is skipped, whatever its
 //! number, groups included. Errors are small and carry the byte position in the buffer that the cursor was made on.
 
+use bytes::BufMut;
+
 /// Why bytes are no protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum WireErrorKind {
@@ -319,26 +321,26 @@ pub fn varint_len(value: u64) -> usize {
 
 /// Appends a varint.
 #[inline]
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_varint<B: BufMut>(out: &mut B, mut value: u64) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.put_u8((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.put_u8(value as u8);
 }
 
 /// Appends the tag and length of a length-delimited field.
 #[inline]
-pub fn put_bytes_header(out: &mut Vec<u8>, field: u32, len: usize) {
+pub fn put_bytes_header<B: BufMut>(out: &mut B, field: u32, len: usize) {
     put_varint(out, u64::from(field) << 3 | 2);
     put_varint(out, len as u64);
 }
 
 /// Appends a length-delimited field.
 #[inline]
-pub fn put_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+pub fn put_bytes<B: BufMut>(out: &mut B, field: u32, bytes: &[u8]) {
     put_bytes_header(out, field, bytes.len());
-    out.extend_from_slice(bytes);
+    out.put_slice(bytes);
 }
 
 /// Appends a varint field: int32, int64, uint32, uint64, bool or enum.
