@@ -23,6 +23,8 @@ mod replay;
 mod sampler;
 mod size;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

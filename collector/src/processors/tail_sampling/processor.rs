@@ -83,10 +83,10 @@ impl Lifecycle for TailSampling {
     fn start(&self) -> factory::Step<'_> {
         Box::pin(async {
             let (shared, mut stop) = (self.shared.clone(), self.stop.subscribe());
+            let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+            // As Go's ticker: a tick that takes long is followed by one, not by all that were missed.
+            interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let ticking = tokio::spawn(async move {
-                let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
-                // As Go's ticker: a tick that takes long is followed by one, not by all that were missed.
-                interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
                 loop {
                     tokio::select! {
                         _ = interval.tick() => shared.tick().await,

@@ -44,6 +44,8 @@ pub struct Summary {
     pub decided_early: u64,
     /// Policies that failed on a trace.
     pub policy_errors: u64,
+    /// Answers of policies.
+    pub votes: u64,
     /// Policies in the order in which they are asked, with the traces that each is responsible for keeping.
     pub kept_by: Vec<(String, u64)>,
     /// Most memory that waiting traces took, in bytes.
@@ -155,6 +157,7 @@ impl Replay {
             for ((total, name), policy) in totals.kept_by.iter_mut().zip(&self.policies).zip(&counts.policies) {
                 total.0.clone_from(name);
                 total.1 += policy.kept;
+                totals.votes += policy.votes.iter().sum::<u64>();
             }
         }
         totals.clone()
