@@ -24,22 +24,43 @@ enum Shape {
 }
 
 /// What to do with a field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
-    #[default]
-    Skip,
     Attribute,
     Scalar(Shape, u32),
     Status,
+    /// `trace_state` where members of it are wanted; the position is that of the raw header, if that is wanted too.
+    Header(Option<u32>),
 }
 
-/// Highest field number of the messages read here.
-const MAX_FIELD: usize = 16;
+/// What to do at a one-byte tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    SkipVarint,
+    SkipFixed64,
+    SkipBytes,
+    SkipFixed32,
+    /// Attributes, by far the most fields of a span.
+    Attribute,
+    /// A wanted scalar of wire type 2: its slot's tag and position.
+    Bytes(u32, u32),
+    /// A wanted scalar of wire type 1.
+    Nanos(u32),
+    /// A wanted enum or count.
+    Varint(Shape, u32),
+    /// A status of which something is wanted.
+    Status,
+    /// Anything else goes through the general reader: groups, tags of several bytes, damage.
+    General,
+}
 
 /// Fills the slots of one message.
 #[derive(Clone, Debug)]
 pub(crate) struct Extractor {
-    actions: [Action; MAX_FIELD + 1],
+    /// By tag byte.
+    steps: Box<[Step; 128]>,
+    /// By field number.
+    actions: [Option<Action>; MAX_FIELD + 1],
     keys: KeyTable,
     /// Whether every wanted field must be seen to its last occurrence.
     to_the_end: bool,
@@ -48,22 +69,23 @@ pub(crate) struct Extractor {
     /// Slots that hold the whole message: maps and structs.
     whole: Vec<(u32, u32)>,
     trace_state: Vec<(Box<str>, u32)>,
-    /// A slot for the raw header, if members of it are wanted.
-    header: bool,
 }
 
+/// Highest field number of the messages read here.
+const MAX_FIELD: usize = 16;
+
 impl Extractor {
-    /// The extractor of the attributes of one source alone (`otelcol.*`), or of a whole message.
+    /// The extractor of the slots that are filled from one buffer.
     pub(crate) fn plan(layout: &Layout, level: Level, base: Base) -> Self {
         let mut extractor = Self {
-            actions: [Action::Skip; MAX_FIELD + 1],
+            steps: Box::new([Step::General; 128]),
+            actions: [None; MAX_FIELD + 1],
             keys: KeyTable::default(),
             to_the_end: false,
             status_code: None,
             status_message: None,
             whole: Vec::new(),
             trace_state: Vec::new(),
-            header: false,
         };
         let mut keys: Vec<(Box<[u8]>, u32)> = Vec::new();
         for placed in layout.of(level).filter(|placed| placed.base == base) {
@@ -85,10 +107,7 @@ impl Extractor {
                     extractor.status_message = Some(position);
                     extractor.set(15, Action::Status);
                 }
-                SlotPath::TraceStateMember(key) => {
-                    extractor.trace_state.push((key.clone(), position));
-                    extractor.header = true;
-                }
+                SlotPath::TraceStateMember(key) => extractor.trace_state.push((key.clone(), position)),
                 path => {
                     if let Some((field, shape)) = scalar(path) {
                         extractor.set(field, Action::Scalar(shape, position));
@@ -96,15 +115,40 @@ impl Extractor {
                 }
             }
         }
-        extractor.to_the_end = extractor.header
-            || extractor.actions.iter().any(|action| matches!(action, Action::Scalar(..) | Action::Status));
+        if !extractor.trace_state.is_empty() {
+            let raw = match extractor.actions[TRACE_STATE as usize] {
+                Some(Action::Scalar(_, position)) => Some(position),
+                _ => None,
+            };
+            extractor.set(TRACE_STATE, Action::Header(raw));
+        }
+        extractor.to_the_end = extractor.actions.iter().flatten().any(|action| *action != Action::Attribute);
         extractor.keys = KeyTable::new(keys);
+        for (byte, step) in extractor.steps.iter_mut().enumerate() {
+            let action = extractor.actions.get(byte >> 3).copied().flatten();
+            *step = match (action, byte & 7) {
+                (None, 0) if byte > 7 => Step::SkipVarint,
+                (None, 1) if byte > 7 => Step::SkipFixed64,
+                (None, 2) if byte > 7 => Step::SkipBytes,
+                (None, 5) if byte > 7 => Step::SkipFixed32,
+                (Some(Action::Attribute), 2) => Step::Attribute,
+                (Some(Action::Status), 2) => Step::Status,
+                (Some(Action::Scalar(Shape::Str, position)), 2) => Step::Bytes(tag::STR, position),
+                (Some(Action::Scalar(Shape::TraceId, position)), 2) => Step::Bytes(tag::TRACE_ID, position),
+                (Some(Action::Scalar(Shape::SpanId, position)), 2) => Step::Bytes(tag::SPAN_ID, position),
+                (Some(Action::Scalar(Shape::Nanos, position)), 1) => Step::Nanos(position),
+                (Some(Action::Scalar(shape @ (Shape::Int32 | Shape::Uint32), position)), 0) => {
+                    Step::Varint(shape, position)
+                }
+                _ => Step::General,
+            };
+        }
         extractor
     }
 
     fn set(&mut self, field: u32, action: Action) {
         if let Some(slot) = self.actions.get_mut(field as usize) {
-            *slot = action;
+            *slot = Some(action);
         }
     }
 
@@ -121,65 +165,133 @@ impl Extractor {
         if self.is_idle() {
             return;
         }
-        let mut wanted = self.keys.len();
         let mut header = Range::default();
-        for (field, payload) in Fields::new(base) {
-            let action = self.actions.get(field as usize).copied().unwrap_or_default();
-            match (action, payload) {
-                (Action::Skip, Payload::Bytes(range)) if self.header && field == TRACE_STATE => header = range,
-                (Action::Skip, _) => {}
-                (Action::Attribute, Payload::Bytes(range)) if wanted > 0 => {
-                    wanted -= usize::from(self.attribute(base, range, slots));
-                    if wanted == 0 && !self.to_the_end {
-                        return;
-                    }
-                }
-                (Action::Scalar(shape, position), payload) => {
-                    if let Some(slot) = read(shape, payload) {
-                        put(slots, position, slot);
-                        if self.header && field == TRACE_STATE {
-                            header = slot.as_range();
-                        }
-                    }
-                }
-                (Action::Status, Payload::Bytes(range)) => self.status(base, range, slots),
-                _ => {}
-            }
-        }
+        self.walk(base, slots, &mut header);
         self.members(base, header, slots);
     }
 
-    /// Whether the attribute at `range` filled a slot.
-    fn attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
-        let mut key = Range::default();
-        let mut value: Option<Range> = None;
-        let mut more_values = false;
-        for (field, payload) in Fields::within(base, range) {
-            match (field, payload) {
-                (1, Payload::Bytes(at)) => key = at,
-                (2, Payload::Bytes(at)) => {
-                    more_values |= value.is_some();
-                    value = Some(at);
+    fn walk(&self, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
+        let mut wanted = self.keys.len();
+        let mut at = 0;
+        while let Some(&tag) = base.get(at) {
+            let step = self.steps.get(usize::from(tag)).copied().unwrap_or(Step::General);
+            let end = match step {
+                Step::SkipVarint => {
+                    let Some(len) = base[at + 1..].iter().take(10).position(|&byte| byte < 0x80) else { return };
+                    at + 2 + len
                 }
-                _ => {}
+                Step::SkipFixed64 => at + 9,
+                Step::SkipFixed32 => at + 5,
+                Step::SkipBytes => match length(base, at + 1) {
+                    Some((_, end)) => end,
+                    None => return,
+                },
+                Step::Attribute => match length(base, at + 1) {
+                    Some((start, end)) => {
+                        if wanted > 0 {
+                            wanted -= usize::from(self.attribute(base, Range { start, end }, slots));
+                            if wanted == 0 && !self.to_the_end {
+                                return;
+                            }
+                        }
+                        end
+                    }
+                    None => return,
+                },
+                Step::Bytes(tag, position) => match length(base, at + 1) {
+                    Some((start, end)) => {
+                        put(slots, position, RawSlot::range(tag, Range { start, end }));
+                        end
+                    }
+                    None => return,
+                },
+                Step::Nanos(position) => {
+                    let Some(bytes) = base[at + 1..].first_chunk::<8>() else { return };
+                    put(slots, position, RawSlot::int(i64::from_le_bytes(*bytes)));
+                    at + 9
+                }
+                Step::Varint(shape, position) => {
+                    let mut cursor = pdata::wire::Cursor::at_offset(&base[at + 1..], at + 1);
+                    let Ok(bits) = cursor.varint() else { return };
+                    if let Some(slot) = read(shape, Payload::Varint(bits)) {
+                        put(slots, position, slot);
+                    }
+                    cursor.position()
+                }
+                Step::Status => match length(base, at + 1) {
+                    Some((start, end)) => {
+                        self.status(base, Range { start, end }, slots);
+                        end
+                    }
+                    None => return,
+                },
+                Step::General => {
+                    let mut fields = Fields::within(base, Range { start: at, end: base.len() });
+                    let Some((field, payload)) = fields.next() else { return };
+                    match self.actions.get(field as usize).copied().flatten() {
+                        // A field may come under a tag that is longer than need be.
+                        Some(Action::Attribute) => {
+                            if let Payload::Bytes(range) = payload {
+                                wanted = wanted.saturating_sub(usize::from(self.attribute(base, range, slots)));
+                            }
+                        }
+                        Some(action) => self.scalar(action, payload, base, slots, header),
+                        None => {}
+                    }
+                    fields.position()
+                }
+            };
+            at = end;
+        }
+    }
+
+    fn scalar(&self, action: Action, payload: Payload, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
+        match (action, payload) {
+            (Action::Scalar(shape, position), payload) => {
+                if let Some(slot) = read(shape, payload) {
+                    put(slots, position, slot);
+                }
+            }
+            (Action::Header(position), Payload::Bytes(range)) => {
+                *header = range;
+                if let Some(position) = position {
+                    put(slots, position, RawSlot::range(tag::STR, range));
+                }
+            }
+            (Action::Status, Payload::Bytes(range)) => self.status(base, range, slots),
+            _ => {}
+        }
+    }
+
+    /// Whether the attribute at `range` filled a slot.
+    #[inline]
+    fn attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
+        match plain_key_value(base, range) {
+            Some((key, value)) => match self.keys.find(key.of(base)) {
+                Some(position) => first(slots, position, |empty| merge_plain(base, value, empty)),
+                None => false,
+            },
+            None => self.odd_attribute(base, range, slots),
+        }
+    }
+
+    /// An attribute whose fields are not once each in order, or too long for one-byte lengths.
+    #[cold]
+    fn odd_attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
+        let mut key = Range::default();
+        for (field, payload) in Fields::within(base, range) {
+            if let (1, Payload::Bytes(at)) = (field, payload) {
+                key = at;
             }
         }
         let Some(position) = self.keys.find(key.of(base)) else { return false };
-        let Some(slot) = slots.get_mut(position as usize) else { return false };
-        if slot.tag != tag::MISSING {
-            return false;
-        }
-        let empty = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
-        *slot = match value {
-            None => empty,
-            Some(value) if !more_values => empty.merge_any(base, value),
-            // The value field occurs more than once: protobuf merges the messages.
-            Some(_) => Fields::within(base, range).fold(empty, |slot, (field, payload)| match (field, payload) {
+        // Where the value field occurs more than once, protobuf merges the messages.
+        first(slots, position, |empty| {
+            Fields::within(base, range).fold(empty, |slot, (field, payload)| match (field, payload) {
                 (2, Payload::Bytes(at)) => slot.merge_any(base, at),
                 _ => slot,
-            }),
-        };
-        true
+            })
+        })
     }
 
     fn status(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) {
@@ -214,6 +326,81 @@ impl Extractor {
 }
 
 const TRACE_STATE: u32 = 3;
+
+/// Fills a slot unless an earlier attribute of the key did.
+#[inline]
+fn first(slots: &mut [RawSlot], position: u32, value: impl FnOnce(RawSlot) -> RawSlot) -> bool {
+    let empty = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
+    match slots.get_mut(position as usize) {
+        Some(slot) if slot.tag == tag::MISSING => {
+            *slot = value(empty);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Start and end of what a length prefix at `at` announces; `None` if it goes beyond the buffer.
+#[inline]
+fn length(base: &[u8], at: usize) -> Option<(usize, usize)> {
+    let &low = base.get(at)?;
+    let (start, len) = match low < 0x80 {
+        true => (at + 1, usize::from(low)),
+        false => match base.get(at + 1) {
+            Some(&high) if high < 0x80 => (at + 2, usize::from(low & 0x7f) | usize::from(high) << 7),
+            _ => long_length(base, at)?,
+        },
+    };
+    let end = start.checked_add(len)?;
+    (end <= base.len()).then_some((start, end))
+}
+
+/// A length of three bytes or more.
+#[cold]
+fn long_length(base: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut cursor = pdata::wire::Cursor::new(base.get(at..)?);
+    let len = usize::try_from(cursor.varint().ok()?).ok()?;
+    Some((at + cursor.position(), len))
+}
+
+/// Key and value of a KeyValue message that is written the usual way: key, then value, each once, with lengths of one
+/// byte for the key and one or two for the value.
+#[inline]
+fn plain_key_value(base: &[u8], range: Range) -> Option<(Range, Range)> {
+    let message = base.get(range.start..range.end)?;
+    let [0x0a, key_len, rest @ ..] = message else { return None };
+    let key_len = usize::from(*key_len);
+    if key_len >= 0x80 {
+        return None;
+    }
+    let [0x12, value @ ..] = rest.get(key_len..)? else { return None };
+    let key = Range { start: range.start + 2, end: range.start + 2 + key_len };
+    let start = match value {
+        [len, value @ ..] if *len < 0x80 && usize::from(*len) == value.len() => key.end + 2,
+        [low, high, value @ ..]
+            if *low >= 0x80 && *high < 0x80 && usize::from(*low & 0x7f) | usize::from(*high) << 7 == value.len() =>
+        {
+            key.end + 3
+        }
+        _ => return None,
+    };
+    Some((key, Range { start, end: range.end }))
+}
+
+/// As [`RawSlot::merge_any`], with the usual forms first.
+#[inline]
+fn merge_plain(base: &[u8], value: Range, empty: RawSlot) -> RawSlot {
+    match base.get(value.start..value.end) {
+        Some([0x0a, len, text @ ..]) if *len < 0x80 && usize::from(*len) == text.len() => {
+            RawSlot::range(tag::STR, Range { start: value.start + 2, end: value.end })
+        }
+        Some([0x18, low]) if *low < 0x80 => RawSlot::int(i64::from(*low)),
+        Some([0x18, low, high]) if *low >= 0x80 && *high < 0x80 => {
+            RawSlot::int(i64::from(*low & 0x7f) | i64::from(*high) << 7)
+        }
+        _ => empty.merge_any(base, value),
+    }
+}
 
 fn put(slots: &mut [RawSlot], position: u32, value: RawSlot) {
     if let Some(slot) = slots.get_mut(position as usize) {

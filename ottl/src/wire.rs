@@ -47,6 +47,12 @@ impl<'w> Fields<'w> {
     pub(crate) fn within(base: &'w [u8], range: Range) -> Self {
         Self { cursor: Cursor::at_offset(range.of(base), range.start) }
     }
+
+    /// Where the next field would start.
+    #[inline]
+    pub(crate) fn position(&self) -> usize {
+        self.cursor.position()
+    }
 }
 
 impl Iterator for Fields<'_> {
