@@ -6,7 +6,7 @@ use crate::{
     error::EvalError,
     frame::Frame,
     func::{Arguments, Call, HostRef, ParamKind, convert},
-    ir::{CallArg, CallSite, Ir, KindText, Node, NodeId},
+    ir::{CallArg, CallSite, Ir, KindText, Node, NodeId, Type},
     limits::Limits,
     math,
     program::Host,
@@ -169,7 +169,15 @@ impl<'e> Interpreter<'e> {
             host: HostRef { host: self.host },
             limits: self.limits,
         };
-        (site.function.eval)(&call)
+        let result = (site.function.eval)(&call);
+        // Generated code relies on the registry's static types.
+        debug_assert!(
+            result.as_ref().is_ok_and(|value| [Type::Any, Type::of(value)].contains(&site.function.returns))
+                || result.is_err(),
+            "{} gave {result:?}",
+            site.function.name
+        );
+        result
     }
 }
 

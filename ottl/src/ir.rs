@@ -11,7 +11,7 @@ use grammar::ast::{CompareOp, MathOp};
 use crate::{
     error::EvalError,
     func::{Function, Needs, Prepared},
-    layout::{SlotId, SlotPath},
+    layout::{Level, SlotId, SlotPath},
     value::Value,
 };
 
@@ -312,6 +312,19 @@ impl Ir {
     #[must_use]
     pub fn compact(self, roots: &[NodeId], keep: &[SlotId]) -> (Self, Vec<NodeId>, Vec<SlotId>) {
         compact::compact(self, roots, keep)
+    }
+
+    /// The innermost level whose slots a node reads; `None` if it reads none. What reads a clock or randomness varies with
+    /// everything.
+    #[must_use]
+    pub fn level(&self, id: NodeId) -> Option<Level> {
+        let mut level = match self.get(id) {
+            Node::Slot(slot) => self.slots.get(slot.0 as usize).map(SlotPath::level),
+            Node::Call(call) if self.call_site(*call).function.needs != Needs::Nothing => Some(Level::Event),
+            _ => None,
+        };
+        self.operands(id, &mut |operand| level = level.max(self.level(operand)));
+        level
     }
 
     /// Number of nodes.

@@ -32,7 +32,7 @@ mod trace_state;
 pub mod value;
 mod wire;
 
-pub use context::{Context, PathMode, infer};
+pub use context::{Context, PathMode, infer_context};
 pub use error::{Error, EvalError};
 pub use frame::{Frame, Slot};
 pub use layout::{Level, MapSource, SlotId, SlotPath};

@@ -164,7 +164,7 @@ impl ProgramBuilder {
             return Err(vec![Error::new(error::LIMIT, Span::new(0, text.len()), message)]);
         }
         let tree = grammar::parse_condition_within(text, &self.parse_limits()).map_err(from_grammar)?;
-        let root = self.check(context, mode, text, |checker| checker.condition(&tree))?;
+        let root = self.check(context, mode, |checker| checker.condition(&tree))?;
         self.conditions.push(root);
         Ok(ConditionId(id(self.conditions.len() - 1)))
     }
@@ -175,7 +175,7 @@ impl ProgramBuilder {
     /// Everything that is wrong with the text; then nothing is added.
     pub fn add_value(&mut self, text: &str, context: Context, mode: PathMode) -> Result<ValueId, Vec<Error>> {
         let tree = grammar::parse_value_within(text, &self.parse_limits()).map_err(from_grammar)?;
-        let root = self.check(context, mode, text, |checker| checker.value(&tree))?;
+        let root = self.check(context, mode, |checker| checker.value(&tree))?;
         self.values.push(root);
         Ok(ValueId(id(self.values.len() - 1)))
     }
@@ -184,7 +184,6 @@ impl ProgramBuilder {
         &mut self,
         context: Context,
         mode: PathMode,
-        text: &str,
         check: impl FnOnce(&mut Checker<'_>) -> Option<NodeId>,
     ) -> Result<NodeId, Vec<Error>> {
         let mut checker = Checker {
@@ -199,10 +198,6 @@ impl ProgramBuilder {
         let errors = checker.errors;
         match root {
             Some(root) if errors.is_empty() => {
-                if self.ir.slots().len() > self.options.limits.slots {
-                    let message = format!("more than {} different paths", self.options.limits.slots);
-                    return Err(vec![Error::new(error::LIMIT, Span::new(0, text.len()), message)]);
-                }
                 Ok(simplify::simplify(&mut self.ir, root, &self.options.host, &self.options.limits))
             }
             _ => Err(errors),
@@ -226,10 +221,14 @@ impl ProgramBuilder {
     /// Lays out the slots and prepares the engine.
     ///
     /// # Errors
-    /// If machine code cannot be generated.
+    /// If the conditions read more paths than the limit, or machine code cannot be generated.
     pub fn build(self) -> Result<Program, Error> {
         let roots: Vec<NodeId> = self.conditions.iter().chain(&self.values).copied().collect();
         let (ir, roots, slots) = self.ir.compact(&roots, &self.slots);
+        if ir.slots().len() > self.options.limits.slots {
+            let message = format!("the conditions read more than {} different paths", self.options.limits.slots);
+            return Err(Error::new(error::LIMIT, Span::default(), message));
+        }
         let (conditions, values) = roots.split_at(self.conditions.len());
         let layout = Arc::new(Layout::plan(ir.slots()));
         let extractor = |level, base| Extractor::plan(&layout, level, base);
@@ -404,6 +403,13 @@ impl Program {
         self.slots.get(slot.0 as usize).map_or(Slot::Nil, |&slot| frame.get(slot))
     }
 
+    /// The innermost level that a condition's outcome depends on; `None` if it is constant. A caller may then ask once a
+    /// resource what only reads the resource. Calls that read a clock or randomness count as [`Level::Event`].
+    #[must_use]
+    pub fn level(&self, condition: ConditionId) -> Option<Level> {
+        self.conditions.get(condition.0 as usize).and_then(|&root| self.ir.level(root))
+    }
+
     /// The text form of a condition's IR.
     #[must_use]
     pub fn print_ir(&self, condition: ConditionId) -> String {
@@ -416,3 +422,6 @@ impl Program {
         self.layout.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

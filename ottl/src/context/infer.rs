@@ -25,14 +25,22 @@ const RANKS: [&str; 10] = [
     "resource",
 ];
 
-/// The context of a condition whose paths all name theirs. `registered` are the contexts the component offers.
+/// The context of a condition whose paths all name theirs. `registered` are the contexts the component offers. The text is
+/// then added with [`PathMode::Prefixed`](crate::PathMode::Prefixed).
 ///
 /// # Errors
-/// If the text has no path with a context name, or no registered context knows all its functions and enums.
-pub fn infer(condition: &BoolExpr, registered: &[Context]) -> Result<Context, Error> {
+/// If the text does not parse, has no path with a context name, or no registered context knows all its functions and enums.
+pub fn infer_context(text: &str, registered: &[Context]) -> Result<Context, Vec<Error>> {
+    match grammar::parse_condition(text) {
+        Ok(condition) => infer(&condition, Span::new(0, text.len()), registered).map_err(|error| vec![error]),
+        Err(errors) => Err(errors.into_iter().map(Error::from).collect()),
+    }
+}
+
+fn infer(condition: &BoolExpr, span: Span, registered: &[Context]) -> Result<Context, Error> {
     let mut names = Names::default();
     names.condition(condition);
-    let fail = |message: String| Error::new(error::CONTEXT_INFERENCE, Span::new(0, 0), message);
+    let fail = |message: String| Error::new(error::CONTEXT_INFERENCE, span, message);
     let rank = |name: &str| RANKS.iter().position(|known| *known == name).unwrap_or(RANKS.len());
     // contrib keeps the first of equally ranked prefixes.
     let Some(prefix) = names.prefixes.iter().min_by_key(|name| rank(name)) else {
@@ -150,5 +158,45 @@ impl<'t> Names<'t> {
                 self.value(value);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACES: [Context; 4] = [Context::Resource, Context::Scope, Context::Span, Context::SpanEvent];
+
+    fn check(text: &str, expected: Option<Context>) {
+        assert_eq!(infer_context(text, &TRACES).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn the_most_specific_prefix_wins() {
+        check(r#"span.name == "x""#, Some(Context::Span));
+        check(r#"resource.attributes["a"] == "b""#, Some(Context::Resource));
+        check(r#"scope.name == "x" and resource.attributes["a"] == "b""#, Some(Context::Scope));
+        check(r#"span.name == spanevent.name"#, Some(Context::SpanEvent));
+        check(r#"resource.attributes[span.name] == "x""#, Some(Context::Span));
+        check(r#"resource.attributes["a"] == Concat([span.name], "")"#, Some(Context::Span));
+    }
+
+    #[test]
+    fn functions_and_enums_move_it_down() {
+        check(r#"resource.attributes["a"] == "b" and IsRootSpan()"#, Some(Context::Span));
+        // spanevent ranks before span and knows the enum too, so the condition runs per event.
+        check(r#"resource.attributes["a"] == SPAN_KIND_SERVER"#, Some(Context::SpanEvent));
+        check("spanevent.name == SPAN_KIND_SERVER and IsRootSpan()", None);
+    }
+
+    #[test]
+    fn nothing_to_go_by() {
+        check("true", None);
+        check("IsRootSpan()", None);
+        check(r#"name == "x""#, None);
+        check(r#"instrumentation_scope.name == "x""#, None);
+        check("otelcol.client.addr != nil", None);
+        check(r#"log.body == "x""#, None);
+        check("span.name ==", None);
     }
 }

@@ -7,7 +7,7 @@ mod scope;
 mod span;
 mod spanevent;
 
-pub use infer::infer;
+pub use infer::infer_context;
 
 use crate::{
     ir::KindText,

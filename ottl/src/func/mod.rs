@@ -4,7 +4,7 @@
 //! that does not convert is refused when the condition is built) and, at run time, conversion by [`ParamKind`]. A body
 //! therefore sees converted values only. A body never reads a clock, a zone or randomness except through [`Call`].
 //!
-//! To add a converter: write `func/<name>.rs` with `pub(super) static FUNCTION: Function`, add it to [`ALL`].
+//! To add a converter: write `func/<name>.rs` with `pub(super) static FUNCTION: Function`, add it to `ALL`.
 
 mod affix;
 mod calendar;
