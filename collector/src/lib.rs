@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod exporters;
 pub mod factory;
+pub mod memory;
 pub mod net;
 mod ottl_host;
 pub mod processors;

@@ -2,4 +2,5 @@
 
 pub mod batch;
 pub mod helper;
+pub mod memory_limiter;
 pub mod tail_sampling;
