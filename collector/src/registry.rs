@@ -34,6 +34,7 @@ impl Factories {
                 processors::tail_sampling::FACTORY,
             ],
             exporters: vec![
+                exporters::debug::FACTORY,
                 exporters::otlp::FACTORY,
             ],
             connectors: vec![

@@ -1,5 +1,6 @@
 //! Exporters, one module a component, named as in YAML.
 
+pub mod debug;
 pub mod helper;
 pub mod otlp;
 pub mod prometheus;
