@@ -13,6 +13,9 @@ use super::sampler::{Sampler, now};
 /// Traces that are decided in one step.
 const SLICE: usize = 1024;
 
+/// Segments that are read in one step; each may have to be decompressed, which takes about 0.1 ms.
+const SEGMENTS: usize = 8;
+
 /// What a step came to.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -66,8 +69,8 @@ impl Sampler {
 
     /// Does a bounded part of what the tick has to do.
     pub(super) fn step(&mut self, clock: &dyn Clock) -> Step {
-        if !self.kept.is_empty() {
-            return Step::Output(self.collect());
+        if self.has_output() {
+            return self.collect_some(SEGMENTS).map_or(Step::More, Step::Output);
         }
         if self.due_at < self.due.len() {
             let mut slice = Vec::with_capacity(SLICE);

@@ -38,6 +38,18 @@ struct Span {
     len: usize,
 }
 
+/// A batch that is being put together.
+#[derive(Default)]
+pub(super) struct Collecting {
+    /// Number of the entry and segment of the first record.
+    traces: Vec<(u32, u32)>,
+    ids: Vec<TraceId>,
+    /// Where each trace goes on, newest first, with its place in `ids`.
+    links: BinaryHeap<(Link, usize)>,
+    buffer: Vec<u8>,
+    spans: Vec<Span>,
+}
+
 /// What freeing memory came to.
 pub(super) enum Relief {
     /// Spans of kept traces, to be sent before going on.
@@ -51,67 +63,97 @@ impl Sampler {
     pub(super) fn flush(&mut self) -> Option<Traces> {
         // With span-ingest a decision is meant to be heard at once.
         let at_once = self.config.strategy == Strategy::SpanIngest || self.kept_bytes > KEPT_BYTES;
-        (at_once && !self.kept.is_empty()).then(|| self.collect())
+        (at_once && self.has_output()).then(|| self.collect())
+    }
+
+    /// True while spans of kept traces are in the log.
+    pub(super) fn has_output(&self) -> bool {
+        !self.kept.is_empty() || self.collecting.is_some()
     }
 
     /// One batch of kept traces, which are gone from the shard then.
     pub(super) fn collect(&mut self) -> Traces {
-        let mut traces: Vec<(u32, u32)> = Vec::new();
-        let mut ids: Vec<TraceId> = Vec::new();
-        let mut links = BinaryHeap::new();
+        loop {
+            if let Some(traces) = self.collect_some(usize::MAX) {
+                return traces;
+            }
+        }
+    }
+
+    /// Goes on with a batch of kept traces, through `segments` segments of the log at most. Until the batch is complete,
+    /// its traces keep their spans in the log.
+    pub(super) fn collect_some(&mut self, segments: usize) -> Option<Traces> {
+        let mut collecting = self.collecting.take().unwrap_or_else(|| self.begin_collecting());
+        for _ in 0..segments {
+            let Some((newest, _)) = collecting.links.peek() else { break };
+            let segment = newest.segment;
+            while let Some((link, trace)) = collecting.links.peek().copied().filter(|(link, _)| link.segment == segment)
+            {
+                collecting.links.pop();
+                let rest = self.follow(link, trace, &mut collecting);
+                if rest != Link::NONE {
+                    collecting.links.push((rest, trace));
+                }
+            }
+        }
+        if !collecting.links.is_empty() {
+            self.collecting = Some(collecting);
+            return None;
+        }
+        collecting.spans.sort_unstable_by_key(|span| (span.resource, span.envelope, span.trace, Reverse(span.age)));
+        let out = self.build(&collecting);
+        for (at, born) in collecting.traces {
+            self.let_go(at, born, false);
+        }
+        Some(out)
+    }
+
+    fn begin_collecting(&mut self) -> Collecting {
+        let mut collecting = Collecting::default();
         let mut bytes = 0;
         while let Some(at) = self.kept.pop_front() {
             let entry = self.table.entry(at);
-            links.push((entry.last, ids.len()));
-            traces.push((at, entry.born));
-            ids.push(entry.id);
+            collecting.links.push((entry.last, collecting.ids.len()));
+            collecting.traces.push((at, entry.born));
+            collecting.ids.push(entry.id);
             bytes += entry.facts.bytes;
             if bytes >= BATCH_BYTES {
                 break;
             }
         }
         self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
-
-        let mut buffer = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
-        let mut spans: Vec<Span> = Vec::new();
-        while let Some((mut link, trace)) = links.pop() {
-            let segment = link.segment;
-            while link.segment == segment && link != Link::NONE {
-                let record = match self.log.read(link) {
-                    Ok(record) => record,
-                    Err(lost) => {
-                        tracing::error!(%lost, "spans of a sampled trace are lost");
-                        link = Link::NONE;
-                        break;
-                    }
-                };
-                spans.push(Span {
-                    resource: self.envelopes.resource_of(record.envelope),
-                    envelope: record.envelope,
-                    trace: u32::try_from(trace).unwrap_or(u32::MAX),
-                    age: u32::try_from(spans.len()).unwrap_or(u32::MAX),
-                    start: buffer.len(),
-                    len: record.span.len(),
-                });
-                buffer.extend_from_slice(record.span);
-                link = record.previous;
-            }
-            if link != Link::NONE {
-                links.push((link, trace));
-            }
-        }
-        spans.sort_unstable_by_key(|span| (span.resource, span.envelope, span.trace, Reverse(span.age)));
-        let out = self.build(&spans, &buffer, &ids);
-        for (at, born) in traces {
-            self.let_go(at, born, false);
-        }
-        out
+        collecting
     }
 
-    fn build(&self, spans: &[Span], buffer: &[u8], ids: &[TraceId]) -> Traces {
+    /// Copies the spans of a trace that lie in the link's segment, newest first; returns the link that leads out of it.
+    fn follow(&mut self, mut link: Link, trace: usize, into: &mut Collecting) -> Link {
+        let segment = link.segment;
+        while link != Link::NONE && link.segment == segment {
+            let record = match self.log.read(link) {
+                Ok(record) => record,
+                Err(lost) => {
+                    tracing::error!(%lost, "spans of a sampled trace are lost");
+                    return Link::NONE;
+                }
+            };
+            into.spans.push(Span {
+                resource: self.envelopes.resource_of(record.envelope),
+                envelope: record.envelope,
+                trace: u32::try_from(trace).unwrap_or(u32::MAX),
+                age: u32::try_from(into.spans.len()).unwrap_or(u32::MAX),
+                start: into.buffer.len(),
+                len: record.span.len(),
+            });
+            into.buffer.extend_from_slice(record.span);
+            link = record.previous;
+        }
+        link
+    }
+
+    fn build(&self, collected: &Collecting) -> Traces {
         let mut builder = TracesBuilder::new();
         let (mut resource, mut envelope) = (None, None);
-        for span in spans {
+        for span in &collected.spans {
             let Some(surrounding) = self.envelopes.get(span.envelope) else { continue };
             if resource != Some(span.resource) {
                 builder.resource(surrounding.resource, surrounding.resource_schema_url);
@@ -121,9 +163,8 @@ impl Sampler {
                 builder.scope(surrounding.scope, surrounding.scope_schema_url);
                 envelope = Some(span.envelope);
             }
-            if let (Some(bytes), Some(id)) =
-                (buffer.get(span.start..span.start + span.len), ids.get(span.trace as usize))
-            {
+            let bytes = collected.buffer.get(span.start..span.start + span.len);
+            if let (Some(bytes), Some(id)) = (bytes, collected.ids.get(span.trace as usize)) {
                 builder.span(*id, bytes);
             }
         }
@@ -143,7 +184,7 @@ impl Sampler {
             if self.log.compress(RELIEF_BYTES) > 0 {
                 continue;
             }
-            if !self.kept.is_empty() {
+            if self.has_output() {
                 return Relief::Output(self.collect());
             }
             if self.table.len() == 0 {

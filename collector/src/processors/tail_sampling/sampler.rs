@@ -14,6 +14,7 @@ use super::entry::Facts;
 use super::envelope::{Envelope, Envelopes};
 use super::id_hash::IdHash;
 use super::log::{Link, Log};
+use super::output::Collecting;
 use super::policy::{Asked, Now, Policies, State};
 use super::size::Place;
 use super::table::Table;
@@ -38,6 +39,8 @@ pub(super) struct Sampler {
     /// Entries of sampled traces whose spans are still in the log.
     pub(super) kept: VecDeque<u32>,
     pub(super) kept_bytes: u64,
+    /// The batch that is being put together from them.
+    pub(super) collecting: Option<Collecting>,
     /// ResourceSpans are numbered: those of the arriving batch from here on.
     first_part: u32,
     next_part: u32,
@@ -110,6 +113,7 @@ impl Sampler {
             due_at: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
+            collecting: None,
             first_part: 0,
             next_part: 0,
             last_arrival: 0,

@@ -305,7 +305,7 @@ impl Running {
     async fn start(id: &str, yaml: &str) -> Self {
         let (sink, clock) = (Arc::new(Sink::default()), Arc::new(ManualClock::new(1_700_000_000_000_000_000)));
         let registry = Registry::new(0);
-        let context = crate::factory::Context {
+        let context = Context {
             id: Id::parse(id).unwrap(),
             registry: registry.clone(),
             clock: clock.clone(),
