@@ -4,6 +4,14 @@
 //! first of equal keys wins, so where only attributes are wanted the pass ends with the last of them. Only what has a slot
 //! is decoded. Repeated embedded messages (`status`) merge, as protobuf says.
 
+mod forms;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use forms::{length, merge_plain, plain_key_value};
+use keys::KeyTable;
+
 use crate::{
     layout::{Base, Layout, Level, MapSource, SlotPath},
     slot::{RawSlot, tag},
@@ -340,68 +348,6 @@ fn first(slots: &mut [RawSlot], position: u32, value: impl FnOnce(RawSlot) -> Ra
     }
 }
 
-/// Start and end of what a length prefix at `at` announces; `None` if it goes beyond the buffer.
-#[inline]
-fn length(base: &[u8], at: usize) -> Option<(usize, usize)> {
-    let &low = base.get(at)?;
-    let (start, len) = match low < 0x80 {
-        true => (at + 1, usize::from(low)),
-        false => match base.get(at + 1) {
-            Some(&high) if high < 0x80 => (at + 2, usize::from(low & 0x7f) | usize::from(high) << 7),
-            _ => long_length(base, at)?,
-        },
-    };
-    let end = start.checked_add(len)?;
-    (end <= base.len()).then_some((start, end))
-}
-
-/// A length of three bytes or more.
-#[cold]
-fn long_length(base: &[u8], at: usize) -> Option<(usize, usize)> {
-    let mut cursor = pdata::wire::Cursor::new(base.get(at..)?);
-    let len = usize::try_from(cursor.varint().ok()?).ok()?;
-    Some((at + cursor.position(), len))
-}
-
-/// Key and value of a KeyValue message that is written the usual way: key, then value, each once, with lengths of one
-/// byte for the key and one or two for the value.
-#[inline]
-fn plain_key_value(base: &[u8], range: Range) -> Option<(Range, Range)> {
-    let message = base.get(range.start..range.end)?;
-    let [0x0a, key_len, rest @ ..] = message else { return None };
-    let key_len = usize::from(*key_len);
-    if key_len >= 0x80 {
-        return None;
-    }
-    let [0x12, value @ ..] = rest.get(key_len..)? else { return None };
-    let key = Range { start: range.start + 2, end: range.start + 2 + key_len };
-    let start = match value {
-        [len, value @ ..] if *len < 0x80 && usize::from(*len) == value.len() => key.end + 2,
-        [low, high, value @ ..]
-            if *low >= 0x80 && *high < 0x80 && usize::from(*low & 0x7f) | usize::from(*high) << 7 == value.len() =>
-        {
-            key.end + 3
-        }
-        _ => return None,
-    };
-    Some((key, Range { start, end: range.end }))
-}
-
-/// As [`RawSlot::merge_any`], with the usual forms first.
-#[inline]
-fn merge_plain(base: &[u8], value: Range, empty: RawSlot) -> RawSlot {
-    match base.get(value.start..value.end) {
-        Some([0x0a, len, text @ ..]) if *len < 0x80 && usize::from(*len) == text.len() => {
-            RawSlot::range(tag::STR, Range { start: value.start + 2, end: value.end })
-        }
-        Some([0x18, low]) if *low < 0x80 => RawSlot::int(i64::from(*low)),
-        Some([0x18, low, high]) if *low >= 0x80 && *high < 0x80 => {
-            RawSlot::int(i64::from(*low & 0x7f) | i64::from(*high) << 7)
-        }
-        _ => empty.merge_any(base, value),
-    }
-}
-
 fn put(slots: &mut [RawSlot], position: u32, value: RawSlot) {
     if let Some(slot) = slots.get_mut(position as usize) {
         *slot = value;
@@ -455,52 +401,6 @@ fn read(shape: Shape, payload: Payload) -> Option<RawSlot> {
         (Shape::Fixed32, Payload::Fixed32(bits)) => RawSlot::int(i64::from(bits)),
         _ => return None,
     })
-}
-
-/// Attribute keys and their slots. A key is looked up by its length first; most keys of a span end there.
-#[derive(Clone, Debug, Default)]
-struct KeyTable {
-    /// For each length up to the longest: where its keys are.
-    by_len: Vec<(u16, u16)>,
-    /// Sorted by length.
-    keys: Vec<(Box<[u8]>, u32)>,
-}
-
-impl KeyTable {
-    fn new(mut keys: Vec<(Box<[u8]>, u32)>) -> Self {
-        keys.sort_by(|left, right| (left.0.len(), &left.0).cmp(&(right.0.len(), &right.0)));
-        let longest = keys.last().map_or(0, |(key, _)| key.len());
-        let mut by_len = vec![(0_u16, 0_u16); longest + 1];
-        for (at, (key, _)) in keys.iter().enumerate() {
-            // The limit on slots keeps positions below 2^16.
-            let at = u16::try_from(at).unwrap_or(u16::MAX);
-            if let Some(range) = by_len.get_mut(key.len()) {
-                if range.1 == 0 {
-                    range.0 = at;
-                }
-                range.1 = at.saturating_add(1);
-            }
-        }
-        if keys.is_empty() {
-            by_len.clear();
-        }
-        Self { by_len, keys }
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    #[inline]
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        let &(start, end) = self.by_len.get(key.len())?;
-        let candidates = self.keys.get(usize::from(start)..usize::from(end))?;
-        candidates.iter().find(|(known, _)| known.as_ref() == key).map(|(_, position)| *position)
-    }
 }
 
 /// The sources that only have attributes, each in a buffer of its own.

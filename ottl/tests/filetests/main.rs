@@ -1,5 +1,5 @@
 //! File tests: one text file per idea, one snapshot per file with every stage that its header asks for, and rows that each
-//! engine must answer as written. See `filetests/README` lines at the head of any file: `;;!` starts a directive.
+//! engine must answer as written. Lines at the head of a file that start with `;;!` are directives:
 //!
 //! - `;;! context = "span"` (default), `;;! mode = "legacy"` (default), `"prefixed"` or `"auto"`;
 //! - `;;! print = "ast, ir, layout"` (default: `ir`);

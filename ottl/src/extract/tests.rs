@@ -1,0 +1,109 @@
+use crate::{
+    layout::{Base, Layout, Level, MapSource, SlotPath},
+    slot::{RawSlot, tag},
+    wire::Range,
+};
+
+use super::Extractor;
+
+/// What extraction of a span leaves in the slots of these paths.
+fn check(wire: &[u8], expected: &[(SlotPath, RawSlot)]) {
+    let paths: Vec<SlotPath> = expected.iter().map(|(path, _)| path.clone()).collect();
+    let layout = Layout::plan(&paths);
+    let extractor = Extractor::plan(&layout, Level::Span, Base::Span);
+    let mut slots = layout.template().to_vec();
+    extractor.extract(wire, &mut slots);
+    for (at, (path, want)) in expected.iter().enumerate() {
+        let id = crate::layout::SlotId(u32::try_from(at).unwrap());
+        let got = slots[layout.placed(id).unwrap().position as usize];
+        assert_eq!(got, *want, "{path} of {}", wire.escape_ascii());
+    }
+}
+
+fn key(key: &str) -> SlotPath {
+    SlotPath::attribute(MapSource::Span, key)
+}
+
+fn text(start: usize, end: usize) -> RawSlot {
+    RawSlot::range(tag::STR, Range { start, end })
+}
+
+const EMPTY: RawSlot = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
+
+#[test]
+fn usual_forms() {
+    let wire = b"\x2a\x02ab\x4a\x08\x0a\x01k\x12\x03\x0a\x01v\x4a\x07\x0a\x01n\x12\x02\x18\x05";
+    check(wire, &[(key("k"), text(13, 14)), (key("n"), RawSlot::int(5)), (SlotPath::SpanName, text(2, 4))]);
+    check(wire, &[(key("absent"), RawSlot::MISSING), (key(""), RawSlot::MISSING)]);
+}
+
+#[test]
+fn first_key_and_last_scalar_win() {
+    let wire = b"\x4a\x07\x0a\x01k\x12\x02\x18\x01\x4a\x07\x0a\x01k\x12\x02\x18\x02\x2a\x01a\x2a\x01b";
+    check(wire, &[(key("k"), RawSlot::int(1)), (SlotPath::SpanName, text(23, 24))]);
+}
+
+#[test]
+fn the_first_key_wins_even_when_empty() {
+    check(b"\x4a\x03\x0a\x01k\x4a\x07\x0a\x01k\x12\x02\x18\x02", &[(key("k"), EMPTY)]);
+    check(b"\x4a\x05\x0a\x01k\x12\x00", &[(key("k"), EMPTY)]);
+}
+
+#[test]
+fn fields_out_of_order_and_repeated() {
+    // value before key
+    check(b"\x4a\x07\x12\x02\x18\x05\x0a\x01k", &[(key("k"), RawSlot::int(5))]);
+    // the last key of a repeated one
+    check(b"\x4a\x0a\x0a\x01x\x0a\x01k\x12\x02\x18\x05", &[(key("k"), RawSlot::int(5)), (key("x"), RawSlot::MISSING)]);
+    // values merge: the last member of the oneof that is set wins
+    check(b"\x4a\x0b\x0a\x01k\x12\x02\x18\x05\x12\x02\x18\x06", &[(key("k"), RawSlot::int(6))]);
+    check(b"\x4a\x09\x0a\x01k\x12\x02\x18\x05\x12\x00", &[(key("k"), RawSlot::int(5))]);
+    // status messages merge
+    let wire = b"\x7a\x02\x18\x02\x7a\x03\x12\x01m";
+    check(wire, &[(SlotPath::StatusCode, RawSlot::int(2)), (SlotPath::StatusMessage, text(8, 9))]);
+}
+
+#[test]
+fn unknown_fields_and_groups_are_skipped() {
+    // group 100 { attribute with key "k" }, then a two-byte tag, then the real one
+    let wire = b"\xa3\x06\x4a\x07\x0a\x01k\x12\x02\x18\x01\xa4\x06\xa0\x06\x01\x4a\x07\x0a\x01k\x12\x02\x18\x02";
+    check(wire, &[(key("k"), RawSlot::int(2))]);
+    // flags have a two-byte tag
+    check(b"\x85\x01\x01\x00\x00\x00", &[(SlotPath::Flags, RawSlot::int(1))]);
+    // a tag that is longer than need be
+    check(b"\xca\x00\x07\x0a\x01k\x12\x02\x18\x02", &[(key("k"), RawSlot::int(2))]);
+}
+
+#[test]
+fn long_lengths() {
+    for len in [127, 128, 300, 20_000] {
+        let mut value = vec![0x0a];
+        pdata::wire::put_varint(&mut value, len as u64);
+        value.extend(vec![b'v'; len]);
+        let mut entry = b"\x0a\x01k".to_vec();
+        pdata::wire::put_bytes(&mut entry, 2, &value);
+        let mut wire = Vec::new();
+        pdata::wire::put_bytes(&mut wire, 9, &entry);
+        let end = wire.len();
+        check(&wire, &[(key("k"), text(end - len, end))]);
+    }
+}
+
+#[test]
+fn trace_state_members_point_into_the_header() {
+    let member = |key: &str| SlotPath::TraceStateMember(key.into());
+    let wire = b"\x1a\x0ba=1,bb=x y ";
+    check(wire, &[(member("bb"), text(9, 12)), (member("z"), text(0, 0)), (SlotPath::TraceState, text(2, 13))]);
+    check(b"\x1a\x01a", &[(member("a"), RawSlot::MISSING)]);
+    check(b"", &[(member("a"), text(0, 0))]);
+}
+
+#[test]
+fn damage_ends_the_pass() {
+    check(
+        b"\x4a\x07\x0a\x01k\x12\x02\x18\x05\x2a\x7fab",
+        &[(key("k"), RawSlot::int(5)), (SlotPath::SpanName, text(0, 0))],
+    );
+    check(b"\x4a\x7f\x0a\x01k", &[(key("k"), RawSlot::MISSING)]);
+    check(b"\x39\x01", &[(SlotPath::StartUnixNano, RawSlot::int(0))]);
+}
