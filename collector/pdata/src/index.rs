@@ -196,8 +196,9 @@ fn unknown(cursor: &mut Cursor<'_>, tag: u32, last: u32) -> Result<(), WireError
     if tag >> 3 <= last { Err(wrong_wire_type(cursor)) } else { skip(cursor, tag) }
 }
 
+/// Passes over a field whose tag was just read.
 #[inline(never)]
-fn skip(cursor: &mut Cursor<'_>, tag: u32) -> Result<(), WireError> {
+pub(crate) fn skip(cursor: &mut Cursor<'_>, tag: u32) -> Result<(), WireError> {
     let wire_type = match tag & 7 {
         0 => WireType::Varint,
         1 => WireType::Fixed64,
@@ -250,9 +251,9 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<TraceId, WireError
     while let Some(tag) = cursor.tag()? {
         match tag {
             // trace_id
-            0x0a => trace_id = read_trace_id(&mut cursor)?,
+            0x0a => trace_id = read_id(&mut cursor)?,
             // span_id, parent_span_id
-            0x12 | 0x22 => span_id(&mut cursor)?,
+            0x12 | 0x22 => drop(read_id::<8>(&mut cursor)?),
             // trace_state, name
             0x1a | 0x2a => drop(cursor.bytes()?),
             // kind, dropped attributes, events and links
@@ -275,21 +276,15 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<TraceId, WireError
     Ok(trace_id)
 }
 
-fn read_trace_id(cursor: &mut Cursor<'_>) -> Result<TraceId, WireError> {
+/// An id of `N` bytes; an empty one is all zero.
+#[inline]
+pub(crate) fn read_id<const N: usize>(cursor: &mut Cursor<'_>) -> Result<[u8; N], WireError> {
     let at = cursor.position();
     let bytes = cursor.bytes()?;
     if bytes.is_empty() {
-        return Ok(TraceId::default());
+        return Ok([0; N]);
     }
-    TraceId::try_from(bytes).map_err(|_| Cursor::error_at(at, WireErrorKind::IdLength))
-}
-
-fn span_id(cursor: &mut Cursor<'_>) -> Result<(), WireError> {
-    let at = cursor.position();
-    match cursor.bytes()?.len() {
-        0 | 8 => Ok(()),
-        _ => Err(Cursor::error_at(at, WireErrorKind::IdLength)),
-    }
+    <[u8; N]>::try_from(bytes).map_err(|_| Cursor::error_at(at, WireErrorKind::IdLength))
 }
 
 fn event(mut cursor: Cursor<'_>) -> Result<(), WireError> {
@@ -308,8 +303,8 @@ fn event(mut cursor: Cursor<'_>) -> Result<(), WireError> {
 fn link(mut cursor: Cursor<'_>) -> Result<(), WireError> {
     while let Some(tag) = cursor.tag()? {
         match tag {
-            LEN_1 => drop(read_trace_id(&mut cursor)?),
-            LEN_2 => span_id(&mut cursor)?,
+            LEN_1 => drop(read_id::<16>(&mut cursor)?),
+            LEN_2 => drop(read_id::<8>(&mut cursor)?),
             LEN_3 => drop(cursor.bytes()?),
             0x22 => key_value(cursor.message()?, MAX_VALUE_DEPTH)?,
             0x28 => drop(cursor.varint()?),
@@ -331,6 +326,11 @@ fn status(mut cursor: Cursor<'_>) -> Result<(), WireError> {
         }
     }
     Ok(())
+}
+
+/// Checks a KeyValue message.
+pub(crate) fn validate_attribute(cursor: Cursor<'_>) -> Result<(), WireError> {
+    key_value(cursor, MAX_VALUE_DEPTH)
 }
 
 /// Checks a KeyValue message whose value may nest `depth` levels.

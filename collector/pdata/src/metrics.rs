@@ -1,6 +1,9 @@
 //! Metrics as plain structs. They are few and off the hot path: made by `spanmetrics` and by the collector itself,
 //! read by exporters. Names and meaning follow `opentelemetry/proto/metrics/v1/metrics.proto`.
 
+mod decode;
+mod encode;
+
 /// A payload of metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {

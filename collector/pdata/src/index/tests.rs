@@ -281,3 +281,50 @@ fn retired_scope_spans_count_where_there_are_no_others() {
     assert_eq!(traces.trace_ids().collect::<Vec<_>>(), [&[2; 16]]);
     assert_eq!(traces.scope_count(), 1);
 }
+
+/// The short cut for plain attributes accepts nothing that the general loop refuses.
+#[test]
+fn the_short_cut_is_no_loophole() {
+    use crate::metrics::Value;
+    let check = |message: &[u8]| {
+        let plain = is_plain_attribute(message);
+        assert!(!plain || any_key_value(Cursor::new(message), 0).is_ok(), "{message:02x?}");
+        plain
+    };
+    for value in [
+        Value::String("ab".into()),
+        Value::Bool(true),
+        Value::Int(5),
+        Value::Int(200),
+        Value::Double(1.5),
+        Value::Bytes(vec![1]),
+        Value::Array(vec![Value::Int(1)]),
+        Value::Empty,
+    ] {
+        let mut field = Vec::new();
+        crate::testing::put_attribute(&mut field, 1, "key", &value);
+        let entry = &field[2..];
+        let scalar = !matches!(value, Value::Bytes(_) | Value::Array(_) | Value::Empty);
+        assert_eq!(check(entry), scalar, "{value:?}");
+        for at in 0..=entry.len() {
+            check(&entry[..at]);
+            for byte in 0..=255 {
+                let mut changed = entry.to_vec();
+                changed.insert(at, byte);
+                check(&changed);
+                if at < entry.len() {
+                    changed.remove(at + 1);
+                    check(&changed);
+                    // Two lengths that agree with each other and not with the rest.
+                    for later in at + 1..entry.len() {
+                        changed[later] = changed[later].wrapping_sub(1);
+                        check(&changed);
+                        changed[later] = entry[later];
+                    }
+                    changed.remove(at);
+                    check(&changed);
+                }
+            }
+        }
+    }
+}
