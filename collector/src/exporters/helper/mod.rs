@@ -10,6 +10,8 @@ mod metrics;
 mod queue;
 mod request;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
