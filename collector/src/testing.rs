@@ -6,7 +6,8 @@ use component::telemetry::Registry;
 use component::{Consume, ConsumeError, Consumer, Id};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use pdata::Traces;
+use pdata::metrics::{Metric, MetricData, NumberPoint, NumberValue, ResourceMetrics, ScopeMetrics};
+use pdata::{Metrics, Traces};
 use prost::Message;
 use tokio::sync::Notify;
 
@@ -28,7 +29,6 @@ pub(crate) fn context(id: &str) -> Context {
 
 /// All series as `name{key="value"} value`, sorted.
 pub(crate) fn series(registry: &Registry) -> Vec<String> {
-    use pdata::metrics::{MetricData, NumberValue};
     let mut out = Vec::new();
     for scope in registry.collect(0).scope_metrics {
         for metric in scope.metrics {
@@ -55,6 +55,7 @@ pub(crate) fn series(registry: &Registry) -> Vec<String> {
 #[derive(Default)]
 pub(crate) struct Sink {
     pub(crate) batches: Mutex<Vec<Traces>>,
+    pub(crate) metrics: Mutex<Vec<Metrics>>,
     pub(crate) refusal: Mutex<Option<ConsumeError>>,
     pub(crate) arrived: Notify,
 }
@@ -97,6 +98,39 @@ impl Consumer<Traces> for Sink {
             Ok(())
         })
     }
+}
+
+impl Consumer<Metrics> for Sink {
+    fn consume(&self, batch: Metrics) -> Consume<'_> {
+        Box::pin(async move {
+            if let Some(error) = self.refusal.lock().unwrap().clone() {
+                return Err(error);
+            }
+            self.metrics.lock().unwrap().push(batch);
+            self.arrived.notify_one();
+            Ok(())
+        })
+    }
+}
+
+/// A gauge of `n` points, valued 0 and up.
+pub(crate) fn metrics(n: i64) -> Metrics {
+    let point = |value| NumberPoint {
+        attributes: Vec::new(),
+        start_unix_nano: 0,
+        time_unix_nano: 1,
+        value: NumberValue::Int(value),
+        exemplars: Vec::new(),
+        flags: 0,
+    };
+    let metric = Metric {
+        name: "gauge".to_owned(),
+        description: String::new(),
+        unit: String::new(),
+        data: MetricData::Gauge { points: (0..n).map(point).collect() },
+    };
+    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+    Metrics { resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }] }
 }
 
 /// A request of `n` spans named `span-<i>` under one resource and scope.

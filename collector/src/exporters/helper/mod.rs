@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use component::{Consume, ConsumeError, Consumer, Signal};
-use pdata::Traces;
+use pdata::{Metrics as MetricsBatch, Traces};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -131,6 +131,19 @@ impl Consumer<Traces> for Exporter {
                 return Ok(());
             }
             let request = Request::from_traces(&batch);
+            drop(batch);
+            self.export(request).await
+        })
+    }
+}
+
+impl Consumer<MetricsBatch> for Exporter {
+    fn consume(&self, batch: MetricsBatch) -> Consume<'_> {
+        Box::pin(async move {
+            if batch.point_count() == 0 {
+                return Ok(());
+            }
+            let request = Request::from_metrics(&batch);
             drop(batch);
             self.export(request).await
         })

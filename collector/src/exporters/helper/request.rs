@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use component::Signal;
-use pdata::Traces;
+use pdata::{Metrics, Traces};
 
 use super::config::Sizer;
+use crate::processors::batch::Payload;
 
 /// An encoded Export...ServiceRequest in pieces. Protobuf merges by concatenation, so do requests.
 #[derive(Clone, Debug)]
@@ -23,6 +24,12 @@ impl Request {
     #[must_use]
     pub fn from_traces(batch: &Traces) -> Self {
         Self { signal: Signal::Traces, chunks: vec![batch.encode()], items: batch.span_count() }
+    }
+
+    /// Encodes a batch of metrics.
+    #[must_use]
+    pub fn from_metrics(batch: &Metrics) -> Self {
+        Self { signal: Signal::Metrics, chunks: vec![batch.encode()], items: batch.point_count() }
     }
 
     /// Length of the message.
@@ -63,30 +70,36 @@ impl Request {
         if sizer == Sizer::Requests || self.items < 2 || self.size(sizer) <= max {
             return None;
         }
+        // What was encoded here is well-formed, so reading it cannot fail; if it did, the request goes out whole.
         match self.signal {
             Signal::Traces => {
-                // What was encoded here is well-formed, so this cannot fail; if it did, the request goes out whole.
                 let mut rest = Traces::index(self.whole()).ok()?;
-                let n = match sizer {
-                    Sizer::Items | Sizer::Requests => usize::try_from(max).unwrap_or(usize::MAX),
-                    Sizer::Bytes => spans_within(&rest, max),
-                };
-                let first = rest.split_first(n.max(1));
+                let n = within(self.items, max, sizer, |n| rest.clone().split_first(n).encoded_len());
+                let first = rest.split_first(n);
                 *self = Self::from_traces(&rest);
                 Some(Self::from_traces(&first))
             }
-            Signal::Metrics | Signal::Logs => None,
+            Signal::Metrics => {
+                let mut rest = Metrics::decode(&self.whole()).ok()?;
+                let n = within(self.items, max, sizer, |n| rest.clone().split_first(n).encode().len());
+                let first = rest.split_first(n);
+                *self = Self::from_metrics(&rest);
+                Some(Self::from_metrics(&first))
+            }
+            Signal::Logs => None,
         }
     }
 }
 
-/// The most spans whose request is not longer than `max` bytes, by bisection.
-fn spans_within(batch: &Traces, max: u64) -> usize {
-    let (mut fits, mut too_many) = (0, batch.span_count());
+/// How many of `items` make a request of at most `max`, at least one. Bytes are found by bisection.
+fn within(items: usize, max: u64, sizer: Sizer, len_of_first: impl Fn(usize) -> usize) -> usize {
+    if sizer == Sizer::Items {
+        return usize::try_from(max).unwrap_or(usize::MAX).max(1);
+    }
+    let (mut fits, mut too_many) = (0, items);
     while too_many - fits > 1 {
         let middle = fits + (too_many - fits) / 2;
-        let len = batch.clone().split_first(middle).encoded_len();
-        if len as u64 <= max { fits = middle } else { too_many = middle }
+        if len_of_first(middle) as u64 <= max { fits = middle } else { too_many = middle }
     }
-    fits
+    fits.max(1)
 }

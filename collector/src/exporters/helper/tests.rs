@@ -267,6 +267,19 @@ async fn oversized_batches_are_split_and_callers_wait_for_all_parts() {
 }
 
 #[test]
+fn metrics_are_split_by_point() {
+    let mut whole = Request::from_metrics(&crate::testing::metrics(5));
+    let first = whole.split_first(2, Sizer::Items).unwrap();
+    assert_eq!((first.items, whole.items), (2, 3));
+    let mut both = first;
+    both.merge(whole);
+    let max = both.bytes() as u64 - 1;
+    let first = both.split_first(max, Sizer::Bytes).unwrap();
+    assert!(first.bytes() as u64 <= max);
+    assert_eq!(first.items + both.items, 5);
+}
+
+#[test]
 fn a_span_larger_than_the_limit_goes_alone() {
     let mut whole = Request::from_traces(&traces(3));
     let mut sizes = Vec::new();

@@ -5,7 +5,7 @@ mod config;
 
 use std::sync::Arc;
 
-use component::{Signal, TracesConsumer};
+use component::{MetricsConsumer, Signal, TracesConsumer};
 
 pub use client::Client;
 pub use config::{Config, Endpoint};
@@ -32,11 +32,16 @@ struct Plan {
 
 impl ExporterPlan for Plan {
     fn signals(&self) -> &'static [Signal] {
-        &[Signal::Traces]
+        &[Signal::Traces, Signal::Metrics]
     }
 
     fn make_traces(&self, context: &Context) -> Result<Part<TracesConsumer>, StartError> {
         let exporter = make(&self.config, context, Signal::Traces)?;
+        Ok(Part { input: Arc::clone(&exporter) as _, lifecycle: Some(exporter as Arc<dyn Lifecycle>) })
+    }
+
+    fn make_metrics(&self, context: &Context) -> Result<Part<MetricsConsumer>, StartError> {
+        let exporter = make(&self.config, context, Signal::Metrics)?;
         Ok(Part { input: Arc::clone(&exporter) as _, lifecycle: Some(exporter as Arc<dyn Lifecycle>) })
     }
 }

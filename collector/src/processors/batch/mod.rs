@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Duration, Problems, Section};
 use crate::factory::{Context, Factory, Lifecycle, Part, ProcessorPlan, StartError, Step};
-use payload::Payload;
+pub use payload::Payload;
 use worker::Worker;
 
 /// The factory.

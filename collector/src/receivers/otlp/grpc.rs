@@ -14,6 +14,7 @@ use crate::net::serve::{Answer, Handler, Reply};
 use crate::net::status::{GRPC_STATUS, Status};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -28,6 +29,7 @@ pub(super) struct Service {
 #[derive(Clone, Copy)]
 enum Call {
     Traces,
+    Metrics,
 }
 
 impl Handler for Service {
@@ -55,6 +57,7 @@ impl Service {
             let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
             match call {
                 Call::Traces => self.intake.traces(message).await,
+                Call::Metrics => self.intake.metrics(message).await,
             }
         };
         match head.headers.get(GRPC_TIMEOUT).and_then(grpc::timeout) {
@@ -69,6 +72,7 @@ impl Service {
     fn route(&self, path: &str) -> Result<Call, Status> {
         match path {
             TRACES if self.intake.takes_traces() => return Ok(Call::Traces),
+            METRICS if self.intake.takes_metrics() => return Ok(Call::Metrics),
             _ => {}
         }
         let unimplemented = |message: String| Err(Status::new(Code::Unimplemented, message));
@@ -78,7 +82,7 @@ impl Service {
         let known = |call: &str, used| {
             used && call.get(1..).and_then(|call| call.rsplit_once('/')).map(|call| call.0) == Some(service)
         };
-        if known(TRACES, self.intake.takes_traces()) {
+        if known(TRACES, self.intake.takes_traces()) || known(METRICS, self.intake.takes_metrics()) {
             return unimplemented(format!("unknown method {method} for service {service}"));
         }
         unimplemented(format!("unknown service {service}"))

@@ -1,4 +1,5 @@
-//! OTLP over HTTP: protobuf or JSON, with every encoding that upstream decodes.
+//! OTLP over HTTP: protobuf or JSON, with every encoding that upstream decodes. Metrics come as protobuf only; JSON is
+//! answered as an unsupported type.
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 pub(super) struct Service {
     pub(super) intake: Intake,
     pub(super) traces_path: String,
+    pub(super) metrics_path: String,
     pub(super) max_body: usize,
     /// Names that are decoded; none are all. An empty list decodes nothing and looks at no header.
     pub(super) encodings: Option<Vec<String>>,
@@ -38,6 +40,7 @@ enum Form {
 #[derive(Clone, Copy)]
 enum Call {
     Traces,
+    Metrics,
 }
 
 /// A refusal: a status, and whether the connection has to be closed because its body was not read.
@@ -82,6 +85,8 @@ impl Service {
         let path = request.uri().path();
         let call = if self.intake.takes_traces() && path == self.traces_path {
             Call::Traces
+        } else if self.intake.takes_metrics() && path == self.metrics_path {
+            Call::Metrics
         } else {
             return plain(StatusCode::NOT_FOUND, "404 page not found\n");
         };
@@ -94,6 +99,15 @@ impl Service {
         if request.method() != Method::POST {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
         }
+        let form = match (form, call) {
+            (Some(Form::Json), Call::Metrics) => {
+                return plain(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "415 unsupported media type, supported for metrics: [application/x-protobuf]",
+                );
+            }
+            (form, _) => form,
+        };
         let Some(form) = form else {
             return plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -109,13 +123,15 @@ impl Service {
     async fn call(&self, call: Call, form: Form, encoding: Option<Algorithm>, body: Incoming) -> Result<(), Refusal> {
         let body = self.read(body, encoding).await?;
         let message = match (form, call) {
-            (Form::Protobuf, _) => body,
+            // Metrics in JSON were refused by their type.
+            (Form::Protobuf, _) | (_, Call::Metrics) => body,
             (Form::Json, Call::Traces) => {
                 Bytes::from(pdata::json::traces_from_json(&body).map_err(|error| bad_request(error.to_string()))?)
             }
         };
         match call {
             Call::Traces => self.intake.traces(message).await?,
+            Call::Metrics => self.intake.metrics(message).await?,
         }
         Ok(())
     }

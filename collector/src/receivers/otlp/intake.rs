@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use component::telemetry::{Counter, Definition, Registry};
-use component::{Code, Id, TracesConsumer};
+use component::{Code, Id, MetricsConsumer, TracesConsumer};
 use pdata::Traces;
 
 use crate::factory::Outputs;
@@ -14,6 +14,7 @@ const SCOPE: &str = "go.opentelemetry.io/collector/receiver/receiverhelper";
 /// Where requests go, with the counters of one transport.
 pub(super) struct Intake {
     traces: Option<(TracesConsumer, Counters)>,
+    metrics: Option<(MetricsConsumer, Counters)>,
 }
 
 struct Counters {
@@ -26,7 +27,10 @@ impl Intake {
     pub(super) fn new(id: &Id, transport: &str, outputs: &Outputs, registry: &Registry) -> Self {
         let id = id.to_string();
         let attributes = [("receiver", id.as_str()), ("transport", transport)];
-        Self { traces: outputs.traces.clone().map(|next| (next, Counters::new(registry, &SPANS, &attributes))) }
+        Self {
+            traces: outputs.traces.clone().map(|next| (next, Counters::new(registry, &SPANS, &attributes))),
+            metrics: outputs.metrics.clone().map(|next| (next, Counters::new(registry, &POINTS, &attributes))),
+        }
     }
 
     /// True if a traces pipeline uses the receiver.
@@ -34,11 +38,28 @@ impl Intake {
         self.traces.is_some()
     }
 
+    /// True if a metrics pipeline uses the receiver.
+    pub(super) fn takes_metrics(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     /// Indexes and hands on an ExportTraceServiceRequest.
     pub(super) async fn traces(&self, body: Bytes) -> Result<(), Status> {
         let Some((next, counters)) = &self.traces else { return Err(unused("traces")) };
         let batch = Traces::index(body).map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
         let count = batch.span_count();
+        if count == 0 {
+            return Ok(());
+        }
+        counters.count(count, next.consume(batch).await)
+    }
+
+    /// Decodes and hands on an ExportMetricsServiceRequest.
+    pub(super) async fn metrics(&self, body: Bytes) -> Result<(), Status> {
+        let Some((next, counters)) = &self.metrics else { return Err(unused("metrics")) };
+        let batch =
+            pdata::Metrics::decode(&body).map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
+        let count = batch.point_count();
         if count == 0 {
             return Ok(());
         }
@@ -83,5 +104,23 @@ const SPANS: [Definition; 3] = [
         "otelcol_receiver_failed_spans",
         "{span}",
         "The number of spans that failed to be processed by the receiver due to internal errors. [Alpha]",
+    ),
+];
+
+const POINTS: [Definition; 3] = [
+    definition(
+        "otelcol_receiver_accepted_metric_points",
+        "{datapoint}",
+        "Number of metric points successfully pushed into the pipeline. [Alpha]",
+    ),
+    definition(
+        "otelcol_receiver_refused_metric_points",
+        "{datapoint}",
+        "Number of metric points that could not be pushed into the pipeline. [Alpha]",
+    ),
+    definition(
+        "otelcol_receiver_failed_metric_points",
+        "{datapoint}",
+        "The number of metric points that failed to be processed by the receiver due to internal errors. [Alpha]",
     ),
 ];

@@ -42,7 +42,7 @@ struct Plan {
 
 impl ReceiverPlan for Plan {
     fn signals(&self) -> &'static [Signal] {
-        &[Signal::Traces]
+        &[Signal::Traces, Signal::Metrics]
     }
 
     fn make(&self, context: &Context, outputs: Outputs) -> Result<Arc<dyn Lifecycle>, StartError> {
@@ -83,6 +83,7 @@ impl Receiver {
             Arc::new(http::Service {
                 intake: intake("http"),
                 traces_path: http.traces_path(),
+                metrics_path: http.metrics_path(),
                 max_body: http.max_body(),
                 encodings: http.encodings().map(<[String]>::to_vec),
                 read_timeout: http.read_timeout.positive(),

@@ -233,6 +233,31 @@ async fn grpc_round_trip_in_every_compression() {
 }
 
 #[tokio::test]
+async fn metrics_go_through_both_protocols() {
+    let (sink, context) = (Sink::new(), context("otlp"));
+    let section = Section::parse("otlp", "receivers", BOTH).unwrap();
+    let outputs = Outputs { traces: None, metrics: Some(Arc::clone(&sink) as _) };
+    let receiver = Receiver::new(section.decode(&mut Problems::default()).unwrap(), &context, &outputs);
+    receiver.start().await.unwrap();
+    let running = Running { receiver, sink, context };
+    let batch = crate::testing::metrics(3);
+    client(&running, "gzip").send(&Request::from_metrics(&batch)).await.unwrap();
+    let head = "POST /v1/metrics HTTP/1.1\r\nContent-Type: application/x-protobuf";
+    check_http(&running, head, &batch.encode(), "200", "").await;
+    assert_eq!(*running.sink.metrics.lock().unwrap(), [batch.clone(), batch]);
+    check_http(&running, PROTOBUF, b"", "404", "404 page not found\n").await;
+    let json = "POST /v1/metrics HTTP/1.1\r\nContent-Type: application/json";
+    let (answer, _) = http(&running, json, b"{}").await;
+    assert!(answer.starts_with("http/1.1 415"), "{answer}");
+    let all = series(&running.context.registry);
+    assert!(
+        all.iter()
+            .any(|line| line == "otelcol_receiver_accepted_metric_points{receiver=\"otlp\",transport=\"grpc\"} 3"),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
 async fn grpc_passes_statuses_through() {
     let running = run(BOTH).await;
     let client = client(&running, "none");
