@@ -133,14 +133,14 @@ pub(crate) fn storable<'w>(value: Value<'w>, limits: &Limits, depth: usize) -> R
 mod tests {
     use super::*;
 
-    fn check(kind: ParamKind, value: Value<'_>, expected: Result<Value<'_>, EvalError>) {
+    fn check(kind: ParamKind, value: Value<'_>, expected: &Result<Value<'_>, EvalError>) {
         let converted = convert(kind, value, &Limits::default());
         assert_eq!(format!("{converted:?}"), format!("{expected:?}"));
     }
 
     #[test]
     fn string_like_forms() {
-        let check = |value, text: &str| check(ParamKind::StringLike, value, Ok(Value::string(text)));
+        let check = |value, text: &str| check(ParamKind::StringLike, value, &Ok(Value::string(text)));
         check(Value::Double(1e-7), "1e-07");
         check(Value::Double(42.0), "42");
         check(Value::Duration(1_000_000_000), "1000000000");
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn numbers_without_a_json_form_are_errors() {
-        check(ParamKind::StringLike, Value::Double(f64::NAN), Err(EvalError::Argument));
-        check(ParamKind::StringLike, Value::slice(vec![Value::Double(f64::NAN)]), Err(EvalError::Argument));
+        check(ParamKind::StringLike, Value::Double(f64::NAN), &Err(EvalError::Argument));
+        check(ParamKind::StringLike, Value::slice(vec![Value::Double(f64::NAN)]), &Err(EvalError::Argument));
     }
 
     #[test]
@@ -185,18 +185,18 @@ mod tests {
     #[test]
     fn slices_refuse_what_pdata_cannot_hold() {
         let raw = |items| Value::List(List::owned(items, ListRepr::Raw));
-        check(ParamKind::Slice, raw(vec![Value::map(vec![])]), Err(EvalError::NotStorable));
-        check(ParamKind::Slice, raw(vec![Value::TraceId([0; 16])]), Err(EvalError::NotStorable));
-        check(ParamKind::Slice, raw(vec![raw(vec![])]), Ok(Value::slice(vec![Value::slice(vec![])])));
-        check(ParamKind::Slice, Value::Nil, Err(EvalError::Type));
+        check(ParamKind::Slice, raw(vec![Value::map(vec![])]), &Err(EvalError::NotStorable));
+        check(ParamKind::Slice, raw(vec![Value::TraceId([0; 16])]), &Err(EvalError::NotStorable));
+        check(ParamKind::Slice, raw(vec![raw(vec![])]), &Ok(Value::slice(vec![Value::slice(vec![])])));
+        check(ParamKind::Slice, Value::Nil, &Err(EvalError::Type));
     }
 
     #[test]
     fn casts_are_those_of_amd64() {
-        check(ParamKind::IntLike, Value::Double(f64::NAN), Ok(Value::Int(i64::MIN)));
-        check(ParamKind::IntLike, Value::str("1_0"), Err(EvalError::Parse));
-        check(ParamKind::BoolLike, Value::Double(f64::NAN), Ok(Value::Bool(true)));
-        check(ParamKind::BytesLike, Value::Int(1), Ok(Value::Bytes(Cow::Borrowed(&[0, 0, 0, 0, 0, 0, 0, 1]))));
-        check(ParamKind::IntLike, Value::GoInt(GoInt::Int(80)), Err(EvalError::Type));
+        check(ParamKind::IntLike, Value::Double(f64::NAN), &Ok(Value::Int(i64::MIN)));
+        check(ParamKind::IntLike, Value::str("1_0"), &Err(EvalError::Parse));
+        check(ParamKind::BoolLike, Value::Double(f64::NAN), &Ok(Value::Bool(true)));
+        check(ParamKind::BytesLike, Value::Int(1), &Ok(Value::Bytes(Cow::Borrowed(&[0, 0, 0, 0, 0, 0, 0, 1]))));
+        check(ParamKind::IntLike, Value::GoInt(GoInt::Int(80)), &Err(EvalError::Type));
     }
 }

@@ -227,7 +227,9 @@ fn get<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
 
 fn insert<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
     let xpath = prepared_xpath(call)?;
-    let mut target = tree(&call.str(0)?)?;
+    let target = call.str(0)?;
+    // An empty text is an empty document here, though nowhere else.
+    let mut target = if target.is_empty() { Tree::empty() } else { tree(&target)? };
     let sub_document = tree(&call.str(2)?)?;
     let mut added = 0usize;
     for selected in xpath.select(&target) {

@@ -172,10 +172,14 @@ impl Charset {
             Charset::Latin5 => with_controls(WINDOWS_1254),
             Charset::Web(encoding) => {
                 let decoded = encoding.decode_without_bom_handling(text).0;
-                let windows = encoding.name().starts_with("windows-");
-                // Go has no characters where the Windows sets leave a gap, browsers have controls.
-                if windows && decoded.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c)) {
-                    return Cow::Owned(decoded.replace(|c| ('\u{80}'..'\u{a0}').contains(&c), "\u{fffd}").into_bytes());
+                // Where Go's tables have gaps, those of browsers have controls, or private characters in East Asian sets.
+                let gaps = match encoding.name() {
+                    name if name.starts_with("windows-") || name.starts_with("ISO-8859-") => '\u{80}'..='\u{9f}',
+                    "Shift_JIS" | "GBK" | "gb18030" => '\u{e000}'..='\u{f8ff}',
+                    _ => '\u{fffd}'..='\u{fffd}',
+                };
+                if decoded.chars().any(|c| gaps.contains(&c)) {
+                    return Cow::Owned(decoded.replace(|c| gaps.contains(&c), "\u{fffd}").into_bytes());
                 }
                 match decoded {
                     Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -203,6 +207,7 @@ mod tests {
         check("utf-8", b"\xe2\x82\xffa", "\u{fffd}\u{fffd}a");
         check("us-ascii", b"hello", "hello");
         check("Shift_JIS", b"\x82\xa0", "\u{3042}");
+        check("iso-8859-15", b"\x80\xa4", "\u{fffd}\u{20ac}");
         check("latin5", b"\xd0", "\u{11e}");
         assert_eq!(Charset::find("nop").unwrap().decode(b"\xff").as_ref(), b"\xff");
     }

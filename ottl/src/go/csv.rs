@@ -57,7 +57,8 @@ impl<'t> Reader<'t> {
     fn record(&mut self) -> Option<(Vec<Vec<u8>>, bool)> {
         let mut line = loop {
             let line = self.line()?;
-            if line != b"\n" {
+            // A carriage return that ended the text was dropped, so a line can be empty without a break too.
+            if !matches!(line.as_slice(), b"" | b"\n") {
                 break line;
             }
         };
@@ -153,6 +154,7 @@ mod tests {
         check("1,2\n3,4", false, Some(&["1", "2\n3", "4"]));
         check("a,\nb,c", false, Some(&["a", "\nb", "c"]));
         check("a,\"b\nc\",d\n", false, Some(&["a", "b\nc", "d"]));
+        check("a,b\n\r", false, Some(&["a", "b"]));
         check("\na,b\r\n", false, Some(&["a", "b"]));
     }
 }

@@ -3,6 +3,9 @@
 use super::Flags;
 use crate::go::strconv;
 
+/// No double has more digits than this; what a precision asks beyond is zeros. (Rust's own formatting takes 16 bits.)
+const EXACT_DIGITS: usize = 1100;
+
 /// The number with its sign, if one is shown, without padding.
 pub(super) fn format(value: f64, verb: char, precision: Option<usize>, flags: &Flags) -> String {
     if value.is_nan() {
@@ -27,7 +30,13 @@ pub(super) fn format(value: f64, verb: char, precision: Option<usize>, flags: &F
     let size = value.abs();
     let upper = verb.is_ascii_uppercase();
     let mut text = match verb {
-        'f' => precision.map_or_else(|| strconv::format_plain(size), |precision| format!("{size:.precision$}")),
+        'f' => precision.map_or_else(
+            || strconv::format_plain(size),
+            |precision| {
+                let exact = precision.min(EXACT_DIGITS);
+                format!("{size:.exact$}{}", "0".repeat(precision - exact))
+            },
+        ),
         'e' | 'E' => exponent(size, precision),
         'x' | 'X' => hex(size, precision),
         'b' => binary(size),
@@ -46,7 +55,12 @@ pub(super) fn format(value: f64, verb: char, precision: Option<usize>, flags: &F
 fn exponent(size: f64, precision: Option<usize>) -> String {
     match precision {
         None => strconv::format_exponent(size),
-        Some(precision) => go_exponent(&format!("{size:.precision$e}")),
+        Some(precision) => {
+            let exact = precision.min(EXACT_DIGITS);
+            let text = go_exponent(&format!("{size:.exact$e}"));
+            let zeros = "0".repeat(precision - exact);
+            text.replacen('e', &format!("{zeros}e"), 1)
+        }
     }
 }
 
@@ -64,7 +78,7 @@ fn go_exponent(text: &str) -> String {
 fn general(size: f64, precision: Option<usize>) -> String {
     let text = match precision {
         None => format!("{size:e}"),
-        Some(precision) => format!("{size:.*e}", precision.max(1) - 1),
+        Some(precision) => format!("{size:.*e}", precision.clamp(1, EXACT_DIGITS) - 1),
     };
     let Some((mantissa, power)) = text.split_once('e') else { return text };
     let power: i64 = power.parse().unwrap_or(0);
@@ -139,7 +153,7 @@ fn hex(size: f64, precision: Option<usize>) -> String {
     let all = format!("{:015x}", mantissa & ((1 << 60) - 1));
     let digits = match precision {
         None => all.trim_end_matches('0').to_owned(),
-        Some(precision) => format!("{all:0<precision$}")[..precision].to_owned(),
+        Some(precision) => all.chars().chain(std::iter::repeat('0')).take(precision).collect(),
     };
     let point = if digits.is_empty() { "" } else { "." };
     let sign = if exponent < 0 { '-' } else { '+' };

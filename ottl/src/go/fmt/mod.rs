@@ -145,7 +145,8 @@ impl Printer {
                     cursor.good_index = false;
                 }
             }
-            if format.get(at) == Some(&b'.') {
+            // A point that ends the format is its verb.
+            if format.get(at) == Some(&b'.') && at + 1 < format.len() {
                 at += 1;
                 // Such as "%[3].2d".
                 if after_index {
@@ -211,7 +212,10 @@ impl Printer {
     fn arg(&mut self, arg: &Arg<'_>, verb: char, depth: usize) -> Option<()> {
         self.check()?;
         if verb == 'T' && depth == 0 {
-            self.padded(arg.type_name().as_bytes());
+            match arg {
+                Arg::Nil => self.padded(b"<nil>"),
+                arg => self.padded(self.flags.cut(arg.type_name().as_bytes())),
+            }
             return Some(());
         }
         match arg {
@@ -328,7 +332,8 @@ impl Printer {
                         let digits = self.flags.precision.unwrap_or(4).max(4);
                         // Go shows a negative number's bits.
                         let bits = if negative { size.wrapping_neg() } else { size };
-                        let mut text = format!("U+{bits:0digits$X}");
+                        let hex = format!("{bits:X}");
+                        let mut text = format!("U+{}{hex}", "0".repeat(digits.saturating_sub(hex.len())));
                         if let Some(code) = code.filter(|code| self.flags.sharp && quote::is_print(*code)) {
                             text.push_str(&format!(" '{code}'"));
                         }
@@ -381,7 +386,7 @@ impl Printer {
     fn string(&mut self, text: &[u8], verb: char) -> bool {
         match verb {
             'v' if self.flags.sharp_v => {
-                let quoted = quote::string(text, false);
+                let quoted = quote::string(self.flags.cut(text), false);
                 self.padded(quoted.as_bytes());
             }
             'v' | 's' => self.padded(self.flags.cut(text)),

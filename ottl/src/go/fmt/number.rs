@@ -32,10 +32,11 @@ pub(super) fn integer(size: u64, negative: bool, radix: Radix, flags: &Flags) ->
         Radix::Hex => format!("{size:x}"),
         Radix::UpperHex => format!("{size:X}"),
     };
-    let digits = format!("{digits:0>min_digits$}");
+    let digits = "0".repeat(min_digits.saturating_sub(digits.len())) + &digits;
     let prefix = match radix {
         Radix::Binary if flags.sharp => "0b",
         Radix::Octal if flags.sharp && !digits.starts_with('0') => "0",
+        Radix::OctalPrefixed if flags.sharp && !digits.starts_with('0') => "0o0",
         Radix::Hex if flags.sharp => "0x",
         Radix::UpperHex if flags.sharp => "0X",
         Radix::OctalPrefixed => "0o",

@@ -64,6 +64,14 @@ fn what_go_refuses_is_refused() {
 }
 
 #[test]
+fn flags_keep_operators_apart() {
+    let lengths = |pattern: &str| Regexp::new(pattern).unwrap().captures(b"aa").unwrap()[0];
+    assert_eq!(lengths("a+(?s)?"), Some((0, 2)));
+    assert_eq!(lengths("a+?"), Some((0, 1)));
+    assert_eq!(lengths("(a)+(?s)?(?s)?"), Some((0, 2)));
+}
+
+#[test]
 fn braces_that_are_no_repetition_are_literal() {
     check("a{,2}", "a{,2}", true);
     check("{", "x{", true);

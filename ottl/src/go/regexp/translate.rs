@@ -50,6 +50,10 @@ struct Level {
     atom: Option<u32>,
     /// The largest such number in this group.
     widest: u32,
+    /// Where the last atom starts in what is written.
+    atom_start: usize,
+    /// Whether an operator was written after it.
+    repeated: bool,
 }
 
 struct Reader<'p> {
@@ -164,6 +168,8 @@ impl<'p> Reader<'p> {
     }
 
     fn atom(&mut self, text: &str, token: Token) {
+        self.level.atom_start = self.out.len();
+        self.level.repeated = false;
         self.out.push_str(text);
         self.tokens.push(token);
         self.level.atom = Some(1);
@@ -210,6 +216,8 @@ impl<'p> Reader<'p> {
         if self.groups.len() >= self.nesting as usize {
             return Err(refuse("expression nests too deeply", self.pattern));
         }
+        // The group is an atom of the level around it.
+        self.level.atom_start = self.out.len();
         self.groups.push((self.flags, self.level));
         self.level = Level::default();
         self.out.push_str(text);
@@ -226,7 +234,7 @@ impl<'p> Reader<'p> {
         self.tokens.push(Token::Other);
         let inner = self.level.widest.max(1);
         self.flags = flags;
-        self.level = Level { atom: Some(inner), widest: outer.widest.max(inner) };
+        self.level = Level { atom: Some(inner), widest: outer.widest.max(inner), repeated: false, ..outer };
         Ok(())
     }
 
@@ -329,6 +337,11 @@ impl<'p> Reader<'p> {
         }
         self.level.atom = Some(product);
         self.level.widest = self.level.widest.max(product);
+        // In `a+(?s)?` the flags keep the operators apart for Go; here a group must.
+        if std::mem::replace(&mut self.level.repeated, true) {
+            self.out.insert_str(self.level.atom_start, "(?:");
+            self.out.push(')');
+        }
         match (min, max) {
             (0, None) => self.out.push('*'),
             (1, None) => self.out.push('+'),

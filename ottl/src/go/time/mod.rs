@@ -1,7 +1,7 @@
 //! Go's `time` on [`Time`]: calendar parts, layouts, zones.
 //!
-//! The process's own zone is always a parameter. Zone data is chrono-tz's; a zone's abbreviations are looked up around
-//! the date at hand only, while Go knows all a zone ever had.
+//! The process's own zone is always a parameter. Zone data is chrono-tz's, which ends with this century: later times have
+//! no daylight saving. A zone's abbreviations are looked up around the date at hand only, while Go knows all it ever had.
 
 mod layout;
 mod parse;
@@ -39,9 +39,23 @@ pub fn lookup(zone: Zone, unix_secs: i64) -> (Cow<'static, str>, i32) {
             // Beyond chrono's years a zone has no rules; those of 1970 are a guess as good as any.
             let instant = DateTime::from_timestamp(unix_secs, 0).unwrap_or_default();
             let offset = zone.offset_from_utc_datetime(&instant.naive_utc());
-            let name = offset.abbreviation().unwrap_or("").to_owned();
-            (Cow::Owned(name), offset.fix().local_minus_utc())
+            let seconds = offset.fix().local_minus_utc();
+            let name = match offset.abbreviation() {
+                Some(name) => name.to_owned(),
+                None => numeric_name(seconds),
+            };
+            (Cow::Owned(name), seconds)
         }
+    }
+}
+
+/// What the tz database calls a zone without letters: `-03`, `+0530`.
+fn numeric_name(offset: i32) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    let size = offset.unsigned_abs();
+    match (size / 3600, size / 60 % 60) {
+        (hours, 0) => format!("{sign}{hours:02}"),
+        (hours, minutes) => format!("{sign}{hours:02}{minutes:02}"),
     }
 }
 

@@ -124,9 +124,9 @@ pub fn parse_in_location(layout: &str, text: &str, zone: Zone) -> Result<Parsed,
         if let Some(offset) = offset_named(zone, &zone_name, shown.sec) {
             return Ok(named(Time { sec: shown.sec - i64::from(offset), zone, ..shown }));
         }
-        // A made-up zone of unknown offset, except that GMT may carry one.
+        // A made-up zone of unknown offset. GMT may carry one, which Go shows without moving the instant by it.
         let hours = zone_name.strip_prefix("GMT").and_then(|hours| hours.parse::<i32>().ok()).unwrap_or(0);
-        return Ok(Parsed { time: in_zone(Zone::Fixed(hours * 3600)), zone_name });
+        return Ok(Parsed { time: Time { zone: Zone::Fixed(hours * 3600), ..shown }, zone_name });
     }
     Ok(named(in_zone(zone)))
 }

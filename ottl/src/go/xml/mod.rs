@@ -84,7 +84,7 @@ impl Tree {
     /// first without being a declaration.
     ///
     /// # Errors
-    /// If Go would refuse it, or it nests too deeply.
+    /// If Go would refuse it, if there is no element, or if elements nest too deeply.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
         let mut tree = Tree::empty();
         let mut open = vec![Tree::ROOT];
@@ -137,7 +137,8 @@ impl Tree {
                 }
             }
         }
-        if open.len() > 1 { Err(Malformed) } else { Ok(tree) }
+        let has_element = tree.children(Tree::ROOT).iter().any(|id| matches!(tree.kind(*id), Kind::Element(..)));
+        if open.len() > 1 || !has_element { Err(Malformed) } else { Ok(tree) }
     }
 
     /// The document node.

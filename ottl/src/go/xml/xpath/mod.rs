@@ -1,7 +1,7 @@
 //! XPath 1.0: location paths with all axes but `namespace`, predicates, unions, and the core functions that predicates use.
 //!
-//! An expression must select nodes: what is a number, text or truth is refused, as upstream refuses it. Variables and the
-//! functions of section 4 that are not in `eval.rs` are refused too.
+//! An expression must select nodes. Upstream takes numbers, texts and truths as well and then selects nothing; here such
+//! a mistake is refused. Variables and the functions of section 4 that are not in `eval.rs` are refused too.
 
 mod eval;
 mod parse;
