@@ -1,4 +1,4 @@
-//! Cost per span of indexing and encoding, with prost's decoding and encoding beside it.
+//! Cost per span of indexing, encoding, reads and JSON, with prost's decoding and encoding beside it.
 //!
 //! Each element is one span of about 630 bytes with 12 attributes; a request has 512.
 
@@ -7,8 +7,10 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use pdata::Traces;
+use pdata::span::{AttributesOf, SpanFields};
 use pdata::testing::Sample;
+use pdata::value::AnyValueRef;
+use pdata::{Traces, json};
 use prost::Message;
 
 fn traces(c: &mut Criterion) {
@@ -33,8 +35,36 @@ fn traces(c: &mut Criterion) {
             half
         });
     });
+    group.bench_function("group_by_trace", |b| b.iter(|| black_box(&batch).group_by_trace()));
     group.bench_function("split_by_4", |b| {
         b.iter(|| black_box(&batch).split_by(4, |id| usize::from(id[15] & 3)));
+    });
+    group.finish();
+
+    let mut group = c.benchmark_group("span");
+    group.throughput(Throughput::Elements(batch.span_count() as u64));
+    group.bench_function("fields", |b| {
+        b.iter(|| batch.spans().map(|span| SpanFields::read(span.bytes()).end_unix_nano).fold(0, u64::wrapping_add));
+    });
+    group.bench_function("attribute", |b| {
+        let get = |span: pdata::SpanView<'_>| {
+            matches!(AttributesOf::Span.get(span.bytes(), b"http.response.status_code"), Some(AnyValueRef::Int(500..)))
+        };
+        b.iter(|| batch.spans().filter(|span| get(*span)).count());
+    });
+    group.finish();
+
+    let mut group = c.benchmark_group("json");
+    group.throughput(Throughput::Elements(batch.span_count() as u64));
+    let mut text = Vec::new();
+    json::traces_to_json(&body, &mut text);
+    group.bench_function("read", |b| b.iter(|| json::traces_from_json(black_box(&text))));
+    group.bench_function("write", |b| {
+        let mut out = Vec::with_capacity(text.len());
+        b.iter(|| {
+            out.clear();
+            json::traces_to_json(black_box(&body), &mut out);
+        });
     });
     group.finish();
 

@@ -94,6 +94,23 @@ pub fn push_json_float(out: &mut String, value: f64) {
     }
 }
 
+/// A finite value as the stream writer of Go's pdata prints it: as [`push_json_float`], but exponents keep two digits.
+pub(crate) fn push_go_float(out: &mut String, value: f64) {
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    if value == 0.0 {
+        out.push('0');
+        return;
+    }
+    let (digits, exponent) = digits(value.abs());
+    if (-6..21).contains(&exponent) {
+        positional(out, &digits, exponent);
+    } else {
+        scientific(out, &digits, exponent, 2);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

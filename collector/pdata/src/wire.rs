@@ -369,29 +369,29 @@ pub fn put_fixed32_field(out: &mut Vec<u8>, field: u32, value: u32) {
 /// One byte is kept free for the length, and the payload is moved when it needs more: right for small messages, which
 /// most are.
 pub fn put_message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    put_varint(out, u64::from(field) << 3 | 2);
-    let at = out.len();
-    out.push(0);
+    let at = begin_message(out, field);
     write(out);
-    set_length(out, at);
+    end_message(out, at);
 }
 
-/// Puts the length of what follows the byte at `at` in its place.
-pub(crate) fn set_length(out: &mut Vec<u8>, at: usize) {
-    let len = (out.len() - at - 1) as u64;
+/// Appends a message's tag and keeps a byte free for its length; gives the place for [`end_message`].
+pub(crate) fn begin_message(out: &mut Vec<u8>, field: u32) -> usize {
+    put_varint(out, u64::from(field) << 3 | 2);
+    out.push(0);
+    out.len()
+}
+
+/// Puts the length of what was appended since [`begin_message`] in its place.
+pub(crate) fn end_message(out: &mut Vec<u8>, start: usize) {
+    let len = out.len() - start;
     let mut header = [0_u8; 10];
-    let mut rest = len;
-    let mut n = 0;
-    for byte in &mut header {
-        *byte = (rest & 0x7f) as u8 | if rest < 0x80 { 0 } else { 0x80 };
-        n += 1;
-        rest >>= 7;
-        if rest == 0 {
-            break;
-        }
-    }
-    // The byte that was kept, and as many more as the length needs.
-    out.splice(at..=at, header.into_iter().take(n));
+    let mut free = &mut header[..];
+    put_varint(&mut free, len as u64);
+    let n_header = 10 - free.len();
+    // Room for what the length needs beyond the byte that was kept.
+    out.extend_from_slice(&[0; 10][..n_header - 1]);
+    out.copy_within(start..start + len, start + n_header - 1);
+    out[start - 1..start - 1 + n_header].copy_from_slice(&header[..n_header]);
 }
 
 /// What a field of an already validated message holds.
