@@ -15,5 +15,6 @@ pub mod processors;
 pub mod receivers;
 pub mod registry;
 pub mod simulate;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -41,10 +41,16 @@ pub fn resident() -> Option<u64> {
     status_kib("VmRSS:").map(|kib| kib * 1024)
 }
 
-/// Mapped memory in bytes.
+/// Resident anonymous memory in bytes: the heap and stacks, without mapped files.
 #[must_use]
-pub fn mapped() -> Option<u64> {
-    status_kib("VmSize:").map(|kib| kib * 1024)
+pub fn anonymous() -> Option<u64> {
+    status_kib("RssAnon:").map(|kib| kib * 1024)
+}
+
+/// The data segment in bytes, touched or not.
+#[must_use]
+pub fn data() -> Option<u64> {
+    status_kib("VmData:").map(|kib| kib * 1024)
 }
 
 fn status_kib(key: &str) -> Option<u64> {

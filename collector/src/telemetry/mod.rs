@@ -1,0 +1,4 @@
+//! The collector's own telemetry.
+
+pub mod page;
+pub mod process;
