@@ -6,6 +6,8 @@
 mod config;
 mod identity;
 mod roots;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::io;

@@ -1,5 +1,4 @@
-//! OTLP over HTTP: protobuf or JSON, with every encoding that upstream decodes. Metrics come as protobuf only; JSON is
-//! answered as an unsupported type.
+//! OTLP over HTTP: protobuf or JSON, with every encoding that upstream decodes.
 
 use std::sync::Arc;
 
@@ -99,15 +98,6 @@ impl Service {
         if request.method() != Method::POST {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
         }
-        let form = match (form, call) {
-            (Some(Form::Json), Call::Metrics) => {
-                return plain(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "415 unsupported media type, supported for metrics: [application/x-protobuf]",
-                );
-            }
-            (form, _) => form,
-        };
         let Some(form) = form else {
             return plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -123,11 +113,9 @@ impl Service {
     async fn call(&self, call: Call, form: Form, encoding: Option<Algorithm>, body: Incoming) -> Result<(), Refusal> {
         let body = self.read(body, encoding).await?;
         let message = match (form, call) {
-            // Metrics in JSON were refused by their type.
-            (Form::Protobuf, _) | (_, Call::Metrics) => body,
-            (Form::Json, Call::Traces) => {
-                Bytes::from(pdata::json::traces_from_json(&body).map_err(|error| bad_request(error.to_string()))?)
-            }
+            (Form::Protobuf, _) => body,
+            (Form::Json, Call::Traces) => transcoded(pdata::json::traces_from_json(&body))?,
+            (Form::Json, Call::Metrics) => transcoded(pdata::json::metrics_from_json(&body))?,
         };
         match call {
             Call::Traces => self.intake.traces(message).await?,
@@ -169,6 +157,10 @@ impl Service {
             _ => Err(bad_request(format!("unsupported Content-Encoding: {text}"))),
         }
     }
+}
+
+fn transcoded(outcome: Result<Vec<u8>, pdata::json::JsonError>) -> Result<Bytes, Refusal> {
+    outcome.map(Bytes::from).map_err(|error| bad_request(error.to_string()))
 }
 
 /// The content type without its parameters.
