@@ -175,6 +175,11 @@ impl Labels {
         self.ends.is_empty()
     }
 
+    /// Names and values one after the other, for hashing.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// (name, value) by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;

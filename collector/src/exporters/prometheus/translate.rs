@@ -290,7 +290,9 @@ impl<'a> Point<'a> {
         }
     }
 
-    fn start_unix_nano(self) -> u64 {
+    /// When counting began.
+    #[must_use]
+    pub fn start_unix_nano(self) -> u64 {
         match self {
             Self::Number(point) => point.start_unix_nano,
             Self::Histogram(point) => point.start_unix_nano,
@@ -342,21 +344,38 @@ pub fn for_points<'a>(metric: &'a Metric, mut each: impl FnMut(Point<'a>)) {
 /// The sample of a point under the labels given.
 pub fn sample(labels: Labels, point: Point<'_>, kind: Kind, timestamps: bool) -> Result<Sample, PointError> {
     let value = match point {
-        Point::Number(point) => Value::Number {
-            value: number(point.value),
-            exemplar: if kind == Kind::Counter { point.exemplars.last().map(exemplar) } else { None },
-        },
-        Point::Histogram(point) => Value::Histogram(histogram(point)),
-        Point::Exponential(point) => Value::Histogram(native_histogram(point)?),
-        Point::Summary(point) => {
-            let mut quantiles = point.quantiles.clone();
-            quantiles.sort_by(|a, b| a.0.total_cmp(&b.0));
-            Value::Summary { count: point.count, sum: point.sum, quantiles }
+        Point::Number(point) => number_value(point.value, point.exemplars.last(), kind),
+        Point::Histogram(point) => {
+            let sum = point.sum.unwrap_or_default();
+            histogram_value(point.count, sum, &point.explicit_bounds, &point.bucket_counts, &point.exemplars)
         }
+        Point::Exponential(point) => native_value(point)?,
+        Point::Summary(point) => summary_value(point),
     };
-    let timestamp_ms = timestamps.then(|| i64::try_from(point.time_unix_nano() / 1_000_000).unwrap_or(i64::MAX));
+    let timestamp_ms = timestamps.then(|| millis(point.time_unix_nano()));
     let created_unix_nano = if kind == Kind::Gauge { 0 } else { point.start_unix_nano() };
     Ok(Sample { labels, value, timestamp_ms, created_unix_nano })
+}
+
+/// Milliseconds since the epoch.
+#[must_use]
+pub fn millis(unix_nano: u64) -> i64 {
+    i64::try_from(unix_nano / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// Value of a gauge or counter; only counters show exemplars.
+#[must_use]
+pub fn number_value(value: NumberValue, exemplar: Option<&metrics::Exemplar>, kind: Kind) -> Value {
+    let exemplar = exemplar.filter(|_| kind == Kind::Counter).map(exemplar_of);
+    Value::Number { value: number(value), exemplar }
+}
+
+/// Value of a summary.
+#[must_use]
+pub fn summary_value(point: &SummaryPoint) -> Value {
+    let mut quantiles = point.quantiles.clone();
+    quantiles.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Value::Summary { count: point.count, sum: point.sum, quantiles }
 }
 
 /// A number as a double. Integers beyond 2^53 lose their last digits, as in Prometheus itself.
@@ -368,7 +387,7 @@ pub fn number(value: NumberValue) -> f64 {
     }
 }
 
-fn exemplar(exemplar: &metrics::Exemplar) -> Exemplar {
+fn exemplar_of(exemplar: &metrics::Exemplar) -> Exemplar {
     let mut labels = Vec::with_capacity(2);
     if exemplar.trace_id != [0; 16] {
         labels.push(("trace_id", hex(&exemplar.trace_id)));
@@ -384,9 +403,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
-fn histogram(point: &HistogramPoint) -> Histogram {
-    let counts = point.bucket_counts.iter().copied().chain(std::iter::repeat(0));
-    let mut by_bound: Vec<(f64, u64)> = point.explicit_bounds.iter().copied().zip(counts).collect();
+/// Value of a histogram with explicit bounds: cumulative counts in order of bounds, the last exemplar of each bucket.
+#[must_use]
+pub fn histogram_value(count: u64, sum: f64, bounds: &[f64], counts: &[u64], exemplars: &[metrics::Exemplar]) -> Value {
+    let mut by_bound: Vec<(f64, u64)> =
+        bounds.iter().copied().zip(counts.iter().copied().chain(std::iter::repeat(0))).collect();
     by_bound.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut buckets: Vec<Bucket> = Vec::with_capacity(by_bound.len());
     let mut cumulative = 0u64;
@@ -397,38 +418,36 @@ fn histogram(point: &HistogramPoint) -> Histogram {
             _ => buckets.push(Bucket { bound, cumulative, exemplar: None }),
         }
     }
-    for example in &point.exemplars {
-        let value = number(example.value);
+    for exemplar in exemplars {
+        let value = number(exemplar.value);
         let at = buckets.partition_point(|bucket| bucket.bound < value);
         if at == buckets.len() {
-            buckets.push(Bucket { bound: f64::INFINITY, cumulative: point.count, exemplar: None });
+            buckets.push(Bucket { bound: f64::INFINITY, cumulative: count, exemplar: None });
         }
-        buckets[at].exemplar = Some(exemplar(example));
+        buckets[at].exemplar = Some(exemplar_of(exemplar));
     }
-    Histogram { count: point.count, sum: point.sum.unwrap_or_default(), buckets, native: None }
+    Value::Histogram(Histogram { count, sum, buckets, native: None })
 }
 
-fn native_histogram(point: &ExponentialHistogramPoint) -> Result<Histogram, PointError> {
-    if point.scale < MIN_SCHEMA {
-        return Err(PointError::Scale(point.scale));
-    }
+/// Whether there is a native histogram of that scale.
+pub fn check_scale(scale: i32) -> Result<(), PointError> {
+    if scale < MIN_SCHEMA { Err(PointError::Scale(scale)) } else { Ok(()) }
+}
+
+/// Value of an exponential histogram: a native one. Its exemplars are in a list, not in buckets.
+pub fn native_value(point: &ExponentialHistogramPoint) -> Result<Value, PointError> {
+    check_scale(point.scale)?;
     let shift = (point.scale - MAX_SCHEMA).max(0);
-    let exemplars: Vec<_> = point.exemplars.iter().map(exemplar).collect();
     let native = Native {
         schema: point.scale.min(MAX_SCHEMA),
         zero_threshold: if point.zero_threshold == 0.0 { DEFAULT_ZERO_THRESHOLD } else { point.zero_threshold },
         zero_count: point.zero_count,
         positive: native_buckets(&point.positive, shift),
         negative: native_buckets(&point.negative, shift),
-        exemplars: exemplars.clone(),
+        exemplars: point.exemplars.iter().map(exemplar_of).collect(),
     };
-    Ok(Histogram {
-        count: point.count,
-        sum: point.sum.unwrap_or_default(),
-        // client_golang gives const native histograms no classic buckets, so their exemplars are in the list only.
-        buckets: Vec::new(),
-        native: Some(native),
-    })
+    let sum = point.sum.unwrap_or_default();
+    Ok(Value::Histogram(Histogram { count: point.count, sum, buckets: Vec::new(), native: Some(native) }))
 }
 
 /// Prometheus numbers buckets by their upper bound, OTLP by their lower: one more.
