@@ -34,6 +34,8 @@ pub struct Connector {
     pub target: Target,
     /// TLS, if any.
     pub tls: Option<tls::Connector>,
+    /// The server's name for TLS, if it is not the target's host.
+    pub name: Option<String>,
 }
 
 impl Connector {
@@ -51,7 +53,7 @@ impl Connector {
         };
         match &self.tls {
             None => Ok(stream),
-            Some(tls) => tls.connect(host, stream).await,
+            Some(tls) => tls.connect(self.name.as_deref().unwrap_or(host), stream).await,
         }
     }
 }

@@ -12,10 +12,11 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint as Transport};
 use tower::{Service, ServiceExt};
 
+use super::balancer::Balancer;
 use super::config::{Config, Endpoint};
 use crate::exporters::helper;
 use crate::net::compression::Algorithm;
-use crate::net::connect::Connector;
+use crate::net::connect::{Connector, Target};
 use crate::net::status::{self, GRPC_DETAILS, GRPC_MESSAGE, GRPC_STATUS};
 use crate::net::{grpc, tls};
 
@@ -27,11 +28,18 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Responses are a few bytes; a longer one is not read.
 const MAX_RESPONSE: usize = 64 << 10;
 
-/// One connection to one endpoint, opened when it is first needed and again when it broke.
+/// Connections to one endpoint, opened when they are first needed and again when they broke.
 pub struct Client {
-    channel: Channel,
+    route: Route,
     compression: Option<Algorithm>,
     headers: HeaderMap,
+}
+
+enum Route {
+    /// One connection, to the first address that answers.
+    One(Channel),
+    /// One to each address.
+    All(Balancer),
 }
 
 impl Client {
@@ -39,6 +47,7 @@ impl Client {
     pub fn new(config: &Config, clock: &std::sync::Arc<dyn component::Clock>) -> Result<Self, String> {
         let endpoint = Endpoint::parse(&config.endpoint)?;
         let origin = config.origin(&endpoint)?;
+        let balances = config.balances(&endpoint);
         let tls = config.uses_tls(&endpoint).then(|| tls::Connector::load(&config.tls, &["h2"], clock)).transpose()?;
         let agent = match config.user_agent.as_str() {
             "" => user_agent(),
@@ -59,7 +68,10 @@ impl Client {
                 transport = transport.keep_alive_timeout(timeout);
             }
         }
-        let channel = transport.connect_with_connector_lazy(Connector { target: endpoint.target, tls });
+        let route = match endpoint.target {
+            Target::Tcp(name) if balances => Route::All(Balancer::new(transport, name, tls)),
+            target => Route::One(transport.connect_with_connector_lazy(Connector { target, tls, name: None })),
+        };
         let compression = config.compression()?;
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers.0 {
@@ -77,7 +89,7 @@ impl Client {
             let millis = limit.as_millis().clamp(1, 99_999_999);
             headers.insert(GRPC_TIMEOUT, HeaderValue::from_str(&format!("{millis}m")).map_err(|e| e.to_string())?);
         }
-        Ok(Self { channel, compression, headers })
+        Ok(Self { route, compression, headers })
     }
 
     /// One attempt.
@@ -89,17 +101,41 @@ impl Client {
             Signal::Metrics => METRICS,
             Signal::Logs => LOGS,
         };
+        let balancer = match &self.route {
+            Route::One(channel) => {
+                let response = self.call(channel.clone(), path, message).await;
+                let response = response.map_err(|error| failed(Code::Unavailable, &chain(&error), None))?;
+                return finish(response, request.signal).await;
+            }
+            Route::All(balancer) => balancer,
+        };
+        let turn = balancer.turn().await.map_err(|error| failed(Code::Unavailable, &error.to_string(), None))?;
+        let mut last = failed(Code::Unavailable, "name resolver error: produced zero addresses", None);
+        for member in turn {
+            let failures = member.failures();
+            match self.call(member.channel.clone(), path, message.clone()).await {
+                Ok(response) => return finish(response, request.signal).await,
+                Err(error) => last = failed(Code::Unavailable, &chain(&error), None),
+            }
+            if member.failures() == failures {
+                // It was connected, so the request may have been sent: another try is the retries' business.
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    async fn call(
+        &self,
+        mut channel: Channel,
+        path: &'static str,
+        message: Bytes,
+    ) -> Result<Response<Body>, tonic::transport::Error> {
         let mut call = Request::new(Body::new(Full::new(message)));
         *call.method_mut() = http::Method::POST;
         *call.uri_mut() = Uri::from_static(path);
         *call.headers_mut() = self.headers.clone();
-        let mut channel = self.channel.clone();
-        let response = match channel.ready().await {
-            Ok(ready) => ready.call(call).await,
-            Err(error) => Err(error),
-        };
-        let response = response.map_err(|error| failed(Code::Unavailable, &chain(&error), None))?;
-        finish(response, request.signal).await
+        channel.ready().await?.call(call).await
     }
 }
 

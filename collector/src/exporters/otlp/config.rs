@@ -3,6 +3,8 @@
 //! `read_buffer_size` and `write_buffer_size` are Go's own buffers; they are accepted because they cannot change what
 //! is sent.
 
+use std::net::IpAddr;
+
 use http::{HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -148,6 +150,13 @@ impl Config {
             (_, authority) => authority.to_owned(),
         };
         format!("{scheme}://{authority}").parse().map_err(|error| format!("invalid authority: {error}"))
+    }
+
+    /// True if requests go to all addresses of the name in turn. An address or a socket is one anyway.
+    #[must_use]
+    pub fn balances(&self, endpoint: &Endpoint) -> bool {
+        let named = matches!(&endpoint.target, Target::Tcp(address) if address.host.parse::<IpAddr>().is_err());
+        named && self.balancer_name != "pick_first"
     }
 
     /// True unless plain text was asked for.

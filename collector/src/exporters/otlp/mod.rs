@@ -1,7 +1,10 @@
 //! The `otlp_grpc` exporter (`otlp` in files until now): OTLP over gRPC, the bytes as they are.
 
+mod balancer;
 mod client;
 mod config;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
