@@ -1,8 +1,14 @@
 //! Telemetry data: OTLP bytes and an index over them.
 //!
-//! A trace batch is shared buffers plus rows of byte ranges, made in one validating pass; nothing is decoded into trees.
-//! This crate never allocates per field, never decodes what was not asked for, and never depends on generated protobuf
-//! types. Metrics are few and off the hot path: they are plain structs.
+//! A trace batch is shared buffers plus rows of byte ranges, made in one validating pass ([`Traces::index`]); spans are
+//! moved, dropped and regrouped as rows, and [`Traces::encode`] concatenates ranges. [`span`] and [`value`] read single
+//! messages, [`wire`] is the cursor below all of it. Metrics are few and off the hot path: they are plain structs.
+//!
+//! Invariants: this crate never allocates per field on the trace path, never decodes what was not asked for, never depends
+//! on generated protobuf types, and never panics on wire input. It needs no unsafe code: the checked cursor indexes a span
+//! of 630 bytes in 70 ns (`benches/pdata.rs`).
+
+#![forbid(unsafe_code)]
 
 mod builder;
 mod edit;

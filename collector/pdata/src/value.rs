@@ -184,11 +184,11 @@ impl<'a> Attributes<'a> {
         let Self { fields, number } = self;
         fields
             .filter_map(|(field, payload)| match payload {
-                Field::Bytes(message) if field == number => Some(KeyValueRef::parse(message)),
+                Field::Bytes(message) if field == number => Some(message),
                 _ => None,
             })
-            .find(|entry| entry.key == key)
-            .map(|entry| entry.value)
+            .find(|message| key_of(message) == key)
+            .map(|message| KeyValueRef::parse(message).value)
     }
 
     /// Owned copies of all.
@@ -196,6 +196,22 @@ impl<'a> Attributes<'a> {
     pub fn to_owned_attributes(self) -> metrics::Attributes {
         self.map(|entry| (lossy(entry.key), entry.value.to_value())).collect()
     }
+}
+
+/// The key of a KeyValue, without reading its value: most entries are not the one that is looked for.
+#[inline]
+fn key_of(message: &[u8]) -> &[u8] {
+    // The usual form: a key, then a value up to the end, both below 128 bytes.
+    if let &[0x0a, key_len @ 0..0x80, ref rest @ ..] = message
+        && let Some((key, &[0x12, value_len @ 0..0x80, ref value @ ..])) = rest.split_at_checked(key_len.into())
+        && value.len() == usize::from(value_len)
+    {
+        return key;
+    }
+    Fields::new(message).fold(&[], |key, field| match field {
+        (1, Field::Bytes(text)) => text,
+        _ => key,
+    })
 }
 
 impl<'a> Iterator for Attributes<'a> {

@@ -149,17 +149,17 @@ impl<'a> Text<'a> {
         self.expect(b'"', Problem::Expected("a string"))?;
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
-        match rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
-            Some(len) if rest[len] == b'"' => {
-                self.at = start + len + 1;
-                Ok(Cow::Borrowed(&rest[..len]))
-            }
-            Some(len) => {
-                self.at = start + len;
-                self.escaped(rest[..len].to_vec()).map(Cow::Owned)
-            }
-            None => Err(Problem::End),
+        let len = memchr::memchr2(b'"', b'\\', rest).ok_or(Problem::End)?;
+        let (plain, end) = rest.split_at(len);
+        if has_control(plain) {
+            return Err(Problem::Control);
         }
+        if end.first() == Some(&b'"') {
+            self.at = start + len + 1;
+            return Ok(Cow::Borrowed(plain));
+        }
+        self.at = start + len;
+        self.escaped(plain.to_vec()).map(Cow::Owned)
     }
 
     /// The rest of a string from its first escape on.
@@ -293,4 +293,9 @@ impl<'a> Text<'a> {
             }
         }
     }
+}
+
+/// No early end, so that it runs on many bytes at once.
+fn has_control(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, &byte| found | (byte < 0x20))
 }

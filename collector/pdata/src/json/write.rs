@@ -187,6 +187,13 @@ fn double(out: &mut Vec<u8>, value: f64) {
 fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut rest = text;
+    // No early end, so that it runs on many bytes at once: nearly all text has nothing to escape.
+    let is_plain = !text.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
+    if is_plain {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     while let Some(len) = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
         let (plain, tail) = rest.split_at(len);
         out.extend_from_slice(plain);

@@ -70,3 +70,30 @@ fn maps_look_up_the_first_of_equal_keys() {
     assert_eq!(map.get("x"), None);
     assert_eq!(map.iter().count(), 2);
 }
+
+#[test]
+fn a_key_in_any_form_is_found() {
+    let entry = |fields: &[(u32, &[u8])]| {
+        let mut buf = Vec::new();
+        put_message(&mut buf, 9, |buf| fields.iter().for_each(|(field, bytes)| put_bytes(buf, *field, bytes)));
+        buf
+    };
+    let long = [b'x'; 200];
+    let any = written(&Value::Bool(true));
+    let long_any = written(&Value::Bytes(vec![0; 300]));
+    for (fields, key) in [
+        (&[(1, &b"k"[..]), (2, &any)][..], &b"k"[..]),
+        (&[(2, &any), (1, b"k")], b"k"),
+        (&[(1, b"k")], b"k"),
+        (&[(1, b"k"), (2, &any), (1, b"last")], b"last"),
+        (&[(1, b"k"), (2, &long_any)], b"k"),
+        (&[(1, &long), (2, &any)], &long),
+        (&[(2, &any)], b""),
+        (&[], b""),
+    ] {
+        let message = entry(fields);
+        assert!(Attributes::new(&message, 9).find_key(key).is_some(), "{fields:?}");
+        assert_eq!(Attributes::new(&message, 9).find_key(b"other"), None);
+        assert_eq!(Attributes::new(&message, 9).next().unwrap().key, key);
+    }
+}
