@@ -3,4 +3,5 @@
 pub mod debug;
 pub mod helper;
 pub mod otlp;
+pub mod otlp_http;
 pub mod prometheus;

@@ -17,6 +17,17 @@ pub enum Stream {
     Tls(Box<tokio_rustls::TlsStream<Self>>),
 }
 
+impl Stream {
+    /// The protocol that TLS negotiated.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
+    }
+}
+
 macro_rules! each {
     ($self:expr, $stream:ident => $body:expr) => {
         match $self.get_mut() {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use component::Consumer;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Status, span};

@@ -39,7 +39,7 @@ enum Route {
     /// One connection, to the first address that answers.
     One(Channel),
     /// One to each address.
-    All(Balancer),
+    All(Box<Balancer>),
 }
 
 impl Client {
@@ -69,7 +69,7 @@ impl Client {
             }
         }
         let route = match endpoint.target {
-            Target::Tcp(name) if balances => Route::All(Balancer::new(transport, name, tls)),
+            Target::Tcp(name) if balances => Route::All(Box::new(Balancer::new(transport, name, tls))),
             target => Route::One(transport.connect_with_connector_lazy(Connector { target, tls, name: None })),
         };
         let compression = config.compression()?;
@@ -270,18 +270,36 @@ pub(crate) fn log_partial_success(response: &[u8], signal: Signal) {
             }
         }
     }
+    warn_of_partial_success(rejected, &message, signal);
+}
+
+/// The same for an answer in JSON.
+pub(crate) fn log_partial_success_json(response: &serde_json::Value, signal: Signal) {
+    let Some(partial) = response.get("partialSuccess") else { return };
+    let key = match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Logs => "rejectedLogRecords",
+    };
+    // 64-bit numbers are texts in OTLP/JSON; plain numbers are accepted too.
+    let rejected = partial.get(key).and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()));
+    let message = partial.get("errorMessage").and_then(serde_json::Value::as_str);
+    warn_of_partial_success(rejected.unwrap_or_default(), message.unwrap_or_default(), signal);
+}
+
+fn warn_of_partial_success(rejected: u64, message: &str, signal: Signal) {
     if rejected == 0 && message.is_empty() {
         return;
     }
     match signal {
-        Signal::Traces => tracing::warn!(%message, dropped_spans = rejected, "Partial success response"),
-        Signal::Metrics => tracing::warn!(%message, dropped_data_points = rejected, "Partial success response"),
-        Signal::Logs => tracing::warn!(%message, dropped_log_records = rejected, "Partial success response"),
+        Signal::Traces => tracing::warn!(message, dropped_spans = rejected, "Partial success response"),
+        Signal::Metrics => tracing::warn!(message, dropped_data_points = rejected, "Partial success response"),
+        Signal::Logs => tracing::warn!(message, dropped_log_records = rejected, "Partial success response"),
     }
 }
 
 /// An error with its causes: tonic says only "transport error" itself.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -296,7 +314,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// `<name>/<version> (<os>/<arch>)`, architectures named as Go names them.
-fn user_agent() -> String {
+pub(crate) fn user_agent() -> String {
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

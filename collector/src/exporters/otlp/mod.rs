@@ -11,6 +11,7 @@ use std::sync::Arc;
 use component::{MetricsConsumer, Signal, TracesConsumer};
 
 pub use client::Client;
+pub(crate) use client::{chain, log_partial_success, log_partial_success_json, user_agent};
 pub use config::{Config, Endpoint};
 
 use crate::config::{Problems, Section};
