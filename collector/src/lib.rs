@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod connectors;
 pub mod exporters;
 pub mod factory;
 pub mod memory;

@@ -1,7 +1,7 @@
 //! All components of the program, one line each. `components`, the README's table and unknown-type errors read it.
 
 use crate::factory::{ConnectorPlan, ExporterPlan, ExtensionPlan, Factory, ProcessorPlan, ReceiverPlan};
-use crate::{exporters, processors, receivers};
+use crate::{connectors, exporters, processors, receivers};
 
 /// Factories by kind of component. Order does not matter.
 #[derive(Default)]
@@ -36,12 +36,4 @@ impl Factories {
             exporters: vec![
                 exporters::debug::FACTORY,
                 exporters::otlp::FACTORY,
-                exporters::otlp_http::FACTORY,
-            ],
-            connectors: vec![
-            ],
-            extensions: vec![
-            ],
-        }
-    }
-}
+                exporters::prometheus::FACTORY,

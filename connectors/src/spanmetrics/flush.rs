@@ -21,7 +21,17 @@ impl SpanMetrics {
     /// With cumulative temporality the first flush of a series of calls or events says 0, so that a consumer sees the
     /// step from nothing to its count; histograms say their count at once, as upstream.
     pub fn flush(&mut self, now_unix_nano: u64) -> Metrics {
-        let mut flush = Flush { plan: &self.plan, last_flush: &mut self.last_flush, now_unix_nano };
+        self.flush_with(now_unix_nano, true)
+    }
+
+    /// As [`SpanMetrics::flush`] for the last time: new series say their count, as nothing will say it later.
+    pub fn flush_last(&mut self, now_unix_nano: u64) -> Metrics {
+        self.flush_with(now_unix_nano, false)
+    }
+
+    fn flush_with(&mut self, now_unix_nano: u64, zero_first: bool) -> Metrics {
+        let zero_first = zero_first && self.plan.config.temporality == Temporality::Cumulative;
+        let mut flush = Flush { plan: &self.plan, last_flush: &mut self.last_flush, now_unix_nano, zero_first };
         let resource_metrics = self.resources.all_mut().map(|(key, resource)| flush.resource(key, resource)).collect();
         self.forget(now_unix_nano);
         Metrics { resource_metrics }
@@ -63,6 +73,8 @@ struct Flush<'state> {
     plan: &'state Plan,
     last_flush: &'state mut Lru<(ResourceKey, SeriesKey), u64>,
     now_unix_nano: u64,
+    /// New series of calls and events say 0.
+    zero_first: bool,
 }
 
 impl Flush<'_> {
@@ -140,10 +152,9 @@ impl Flush<'_> {
     }
 
     fn sum(&mut self, key: ResourceKey, base: &str, table: &mut Table) -> Metric {
-        let cumulative = self.plan.config.temporality == Temporality::Cumulative;
         let mut points = Vec::with_capacity(table.len());
         table.for_each(|series, _| {
-            let count = if cumulative && series.is_new { 0 } else { series.count };
+            let count = if self.zero_first && series.is_new { 0 } else { series.count };
             points.push(NumberPoint {
                 attributes: self.attributes(series),
                 start_unix_nano: self.start(key, series),

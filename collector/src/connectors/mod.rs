@@ -1,0 +1,3 @@
+//! Connectors as running parts, one module a component, named as in YAML. What they compute is in package `connectors`.
+
+pub mod spanmetrics;
