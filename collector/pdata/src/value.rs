@@ -1,5 +1,5 @@
 //! Attribute values in wire form: borrowed views of KeyValue and AnyValue, and conversion from and to
-//! [`metrics::Value`](crate::metrics::Value).
+//! [`metrics::Value`].
 //!
 //! The readers are meant for bytes that an index accepted, where no error can occur; on other bytes a list ends at the
 //! first malformed field and a value reads as empty. They allocate nothing.
