@@ -36,4 +36,14 @@ impl Factories {
             exporters: vec![
                 exporters::debug::FACTORY,
                 exporters::otlp::FACTORY,
+                exporters::otlp_http::FACTORY,
                 exporters::prometheus::FACTORY,
+            ],
+            connectors: vec![
+                connectors::spanmetrics::FACTORY,
+            ],
+            extensions: vec![
+            ],
+        }
+    }
+}
