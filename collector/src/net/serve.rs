@@ -4,6 +4,9 @@
 //! are being answered are done. The wait is bounded, which upstream's is not: a client that never finishes its request
 //! must not keep the data behind it from being flushed; it was told nothing, so it sends again.
 
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -174,7 +174,8 @@ fn frame(request: &helper::Request, compression: Option<Algorithm>) -> std::io::
     Ok(out.freeze())
 }
 
-/// The fastest level of gzip: six times the speed of Go's default level for OTLP, at a fifth more bytes.
+/// The fastest level of gzip. Measured on 512-span requests of 324 kB: level 1 takes 2.1 us a span and leaves 1/5.1, Go's
+/// default 6 takes 4.3 us and leaves 1/6.7 (zstd: 0.9 us and 1/6.7). The receiver cannot tell the difference.
 fn grpc_level(algorithm: Algorithm) -> Option<i32> {
     (algorithm == Algorithm::Gzip).then_some(1)
 }
