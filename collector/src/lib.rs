@@ -19,3 +19,8 @@ pub mod simulate;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+
+/// The program's name, as it calls itself in its own telemetry.
+pub const NAME: &str = "ottlcol";
+/// The program's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,6 @@
 //! Configuration in collector YAML: sources, expansion, merging, decoding, and errors with key paths.
 
+mod collector;
 mod decode;
 mod duration;
 mod expand;
@@ -11,9 +12,11 @@ pub mod optional;
 mod resolve;
 mod secret;
 mod section;
+pub mod service_telemetry;
 mod source;
 mod yaml;
 
+pub use collector::{Component, Config, Pipeline, Service};
 pub use duration::{Duration, DurationError};
 pub use headers::Headers;
 pub use node::Node;

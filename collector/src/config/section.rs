@@ -49,6 +49,12 @@ impl Problems {
         self.list.push(Problem { path, message, stage: Stage::Decode, at });
     }
 
+    /// Adds a mistake at `path` that is shown at the position of `at`.
+    pub fn add_at(&mut self, path: impl Into<String>, at: impl Into<String>, message: impl Into<String>) {
+        let (path, at, message) = (path.into(), at.into(), message.into());
+        self.list.push(Problem { path, message, stage: Stage::Validate, at });
+    }
+
     /// All of them, in the order found.
     #[must_use]
     pub fn list(&self) -> &[Problem] {
@@ -92,11 +98,16 @@ impl Section {
     /// worse than unknown keys was found, so that the caller's own checks are reported in the same run.
     /// Structs must not use `flatten` or `untagged`: neither keeps key paths.
     pub fn decode<T: DeserializeOwned>(&self, problems: &mut Problems) -> Option<T> {
-        let decoded = decode(&self.value);
-        for mistake in decoded.mistakes {
-            problems.add_decoding(join(&self.path, &mistake.path), join(&self.path, &mistake.at), mistake.message);
-        }
-        problems.secrets.extend(decoded.secrets.iter().map(|path| join(&self.path, path)));
-        decoded.value
+        decode_at(&self.value, &self.path, problems)
     }
+}
+
+/// Decodes any value; see [`Section::decode`].
+pub(super) fn decode_at<T: DeserializeOwned>(node: &Node, path: &str, problems: &mut Problems) -> Option<T> {
+    let decoded = decode(node);
+    for mistake in decoded.mistakes {
+        problems.add_decoding(join(path, &mistake.path), join(path, &mistake.at), mistake.message);
+    }
+    problems.secrets.extend(decoded.secrets.iter().map(|secret| join(path, secret)));
+    decoded.value
 }
