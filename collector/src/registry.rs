@@ -41,6 +41,7 @@ impl Factories {
             ],
             connectors: vec![
                 connectors::spanmetrics::FACTORY,
+                connectors::forward::FACTORY,
             ],
             extensions: vec![
             ],

@@ -104,6 +104,10 @@ impl Config {
                     .to_owned(),
             );
         }
+        // A pipeline that has mistakes is one, too.
+        if root.at("service::pipelines").is_none_or(|pipelines| pipelines.entries().is_empty()) {
+            problems.add("service::pipelines", "service must have at least one pipeline");
+        }
         config.check(problems);
         config
     }
@@ -142,9 +146,6 @@ impl Config {
             if self.receivers.iter().any(|receiver| receiver.id == *id) {
                 clash("receiver");
             }
-        }
-        if self.service.pipelines.is_empty() && !problems.list().iter().any(|p| p.path.starts_with("service")) {
-            problems.add("service::pipelines", "service must have at least one pipeline");
         }
         let known: Vec<&Id> = self.extensions.iter().map(|extension| &extension.id).collect();
         for (index, id) in self.service.extensions.iter().enumerate() {

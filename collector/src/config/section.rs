@@ -14,6 +14,8 @@ pub enum Stage {
     Decode,
     /// Values that fit one by one make no sense together.
     Validate,
+    /// Components cannot be connected as the pipelines say.
+    Graph,
 }
 
 /// A mistake in the configuration, at a key path.
@@ -53,6 +55,13 @@ impl Problems {
     pub fn add_at(&mut self, path: impl Into<String>, at: impl Into<String>, message: impl Into<String>) {
         let (path, at, message) = (path.into(), at.into(), message.into());
         self.list.push(Problem { path, message, stage: Stage::Validate, at });
+    }
+
+    /// Adds a mistake of how pipelines connect. Its text names everything, so there is no key path before it; `at` is
+    /// where it is shown.
+    pub fn add_graph(&mut self, at: impl Into<String>, message: impl Into<String>) {
+        let (path, at, message) = (String::new(), at.into(), message.into());
+        self.list.push(Problem { path, message, stage: Stage::Graph, at });
     }
 
     /// All of them, in the order found.

@@ -76,7 +76,7 @@ pub struct Logs {
     pub error_output_paths: Vec<String>,
     /// Added to each line.
     pub initial_fields: BTreeMap<String, serde_json::Value>,
-    processors: Vec<serde_yaml::Value>,
+    pub(crate) processors: Vec<serde_yaml::Value>,
 }
 
 impl Default for Logs {
@@ -233,7 +233,7 @@ struct RawTraces {
     #[serde(rename = "level")]
     _level: MetricsLevel,
     propagators: Vec<String>,
-    processors: Vec<serde_yaml::Value>,
+    pub(crate) processors: Vec<serde_yaml::Value>,
     sampler: Option<serde_yaml::Value>,
 }
 
