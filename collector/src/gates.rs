@@ -32,12 +32,22 @@ const fn gate(id: &'static str, stage: &'static str, works: bool, description: &
 
 /// All gates, by id.
 pub const GATES: &[Gate] = &[
-    gate("confmap.enableMergeAppendOption", "Alpha", true, "Lists of extensions, receivers and exporters of several sources are appended"),
+    gate(
+        "confmap.enableMergeAppendOption",
+        "Alpha",
+        true,
+        "Lists of extensions, receivers and exporters of several sources are appended",
+    ),
     gate("connector.spanmetrics.excludeResourceMetrics", "Alpha", false, "Span metrics leave out resource attributes"),
     gate("connector.spanmetrics.includeCollectorInstanceID", "Beta", false, "Span metrics carry collector.instance.id"),
     gate("connector.spanmetrics.legacyMetricNames", "Alpha", false, "Span metrics have no default namespace"),
     gate("connector.spanmetrics.useSecondAsDefaultMetricsUnit", "Alpha", false, "Span metrics are in seconds"),
-    gate("exporter.prometheus.DisableResourceToTelemetryConversion", "Alpha", false, "Refuses resource_to_telemetry_conversion"),
+    gate(
+        "exporter.prometheus.DisableResourceToTelemetryConversion",
+        "Alpha",
+        false,
+        "Refuses resource_to_telemetry_conversion",
+    ),
     gate("exporter.prometheusexporter.DisableAddMetricSuffixes", "Beta", false, "Ignores add_metric_suffixes"),
     gate("extension.healthcheck.useComponentStatus", "Alpha", false, "Health check by component status"),
     gate("ottl.functions.enableLambda", "Alpha", false, "OTTL lambda arguments"),
@@ -46,7 +56,12 @@ pub const GATES: &[Gate] = &[
     gate("pkg.exporterhelper.queueBatchEnabled", "Alpha", false, "Exporters batch by default"),
     gate("pkg.ottl.functions.enableDynamicSliceArguments", "Beta", false, "OTTL slice arguments may be values"),
     gate("pkg.ottl.functions.enableExperimental", "Alpha", false, "Experimental OTTL functions"),
-    gate("pkg.translator.prometheus.PermissiveLabelSanitization", "Alpha", false, "Keeps leading underscores of labels"),
+    gate(
+        "pkg.translator.prometheus.PermissiveLabelSanitization",
+        "Alpha",
+        false,
+        "Keeps leading underscores of labels",
+    ),
     gate("processor.k8sattributes.DontEmitV0K8sConventions", "Beta", false, "No old Kubernetes attribute names"),
     gate("processor.k8sattributes.EmitV1K8sConventions", "Beta", false, "New Kubernetes attribute names"),
     gate("processor.k8sattributes.telemetry.enableNewFormatMetrics", "Beta", false, "New names of own metrics"),
@@ -98,7 +113,8 @@ impl Gates {
 
     /// Gates that were set against their default and change nothing here.
     pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        let without = |id: &str, on: bool| GATES.iter().any(|gate| gate.id == id && !gate.works && gate.default_on() != on);
+        let without =
+            |id: &str, on: bool| GATES.iter().any(|gate| gate.id == id && !gate.works && gate.default_on() != on);
         self.set.iter().filter(move |(id, on)| without(id, *on)).map(|(id, _)| *id)
     }
 }

@@ -284,11 +284,8 @@ fn read_service(service: &Node, problems: &mut Problems) -> Service {
     };
     let extensions = match service.get("extensions") {
         Some(node) => {
-            let names = decode_at::<Names>(
-                &Node::Map(vec![("extensions".to_owned(), node.clone())]),
-                "service",
-                problems,
-            );
+            let names =
+                decode_at::<Names>(&Node::Map(vec![("extensions".to_owned(), node.clone())]), "service", problems);
             ids(&names.unwrap_or_default().extensions, "service::extensions", false, problems)
         }
         None => Vec::new(),

@@ -366,8 +366,7 @@ fn read_resource(node: &Node, path: &str, problems: &mut Problems) -> (Attribute
         match value {
             Node::Null => out.push((key.clone(), None)),
             Node::String(text) | Node::Expanded { text, .. } => out.push((key.clone(), Some(text.clone()))),
-            _ => problems
-                .add(join(path, key), format!("legacy resource attribute {key:?} must be string or null")),
+            _ => problems.add(join(path, key), format!("legacy resource attribute {key:?} must be string or null")),
         }
     }
     (out, true)

@@ -11,8 +11,7 @@ use crate::config::{Problems, Section};
 use crate::factory::{ConnectorPlan, Context, Factory, Part, StartError};
 
 /// The factory.
-pub const FACTORY: Factory<dyn ConnectorPlan> =
-    Factory { kind: "forward", alias: None, stability: "traces to traces, metrics to metrics: beta", parse };
+pub const FACTORY: Factory<dyn ConnectorPlan> = Factory { kind: "forward", alias: None, stability: "beta", parse };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

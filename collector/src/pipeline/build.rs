@@ -118,8 +118,9 @@ impl Builder<'_> {
         if let Some(entry) = self.made_exporters.get(&key) {
             return Ok(entry.clone());
         }
-        let failed =
-            |cause: StartError| BuildError::new(&format!("failed to create \"{id}\" exporter for data type \"{signal}\": {cause}"));
+        let failed = |cause: StartError| {
+            BuildError::new(&format!("failed to create \"{id}\" exporter for data type \"{signal}\": {cause}"))
+        };
         let plan = plan(&self.config.exporters, id).ok_or_else(|| missing("exporter", id))?;
         let context = self.context(id, None);
         let (entry, lifecycle) = match signal {
@@ -171,7 +172,9 @@ impl Builder<'_> {
             let plan = plan(&config.connectors, id).ok_or_else(|| missing("connector", id))?;
             let context = self.context(id, None);
             let part = match (from, fan_out(to, next)) {
-                (Signal::Traces, Entry::Traces(next)) => traces(plan.make_traces_to_traces(&context, next).map_err(failed)?),
+                (Signal::Traces, Entry::Traces(next)) => {
+                    traces(plan.make_traces_to_traces(&context, next).map_err(failed)?)
+                }
                 (Signal::Traces, Entry::Metrics(next)) => {
                     traces(plan.make_traces_to_metrics(&context, next).map_err(failed)?)
                 }

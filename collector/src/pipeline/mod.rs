@@ -11,4 +11,4 @@ mod service;
 pub use build::{BuildError, Parts, build};
 pub use fanout::FanOut;
 pub use graph::check;
-pub use service::{Service, Settings, ServiceError};
+pub use service::{Service, ServiceError, Settings};

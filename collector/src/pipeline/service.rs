@@ -54,7 +54,8 @@ impl Service {
         let parts = build(config, &base)?.running;
         let mut extensions = Vec::new();
         for id in &config.service.extensions {
-            let Some(plan) = config.extensions.iter().find(|known| known.id == *id).and_then(|known| known.plan.clone())
+            let Some(plan) =
+                config.extensions.iter().find(|known| known.id == *id).and_then(|known| known.plan.clone())
             else {
                 continue;
             };
@@ -69,7 +70,8 @@ impl Service {
     /// are stopped again.
     pub async fn start(&self) -> Result<(), ServiceError> {
         let mut started: Vec<&Running> = Vec::new();
-        for (group, prefix) in [(&self.extensions, "failed to start extensions"), (&self.parts, "cannot start pipelines")]
+        for (group, prefix) in
+            [(&self.extensions, "failed to start extensions"), (&self.parts, "cannot start pipelines")]
         {
             for part in group {
                 if let Err(cause) = part.lifecycle.start().await {

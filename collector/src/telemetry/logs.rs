@@ -145,9 +145,7 @@ impl Active {
             let _ = match output {
                 Output::Stderr => io::stderr().lock().write_all(line.as_bytes()),
                 Output::Stdout => io::stdout().lock().write_all(line.as_bytes()),
-                Output::File(file) => {
-                    file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes())
-                }
+                Output::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes()),
             };
         }
     }
@@ -174,7 +172,9 @@ impl<S: Subscriber> Layer<S> for Logger {
         let line = Line {
             unix_nano: self.clock.unix_nano(),
             level,
-            caller: active.caller.then(|| (event.metadata().file().unwrap_or(""), event.metadata().line().unwrap_or(0))),
+            caller: active
+                .caller
+                .then(|| (event.metadata().file().unwrap_or(""), event.metadata().line().unwrap_or(0))),
             message: &message,
             common: &active.fields,
             fields: &fields,

@@ -1,5 +1,5 @@
 //! The collector's own telemetry.
 
+pub mod logs;
 pub mod page;
 pub mod process;
-pub mod logs;
