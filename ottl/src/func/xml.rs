@@ -90,7 +90,7 @@ fn tree(text: &[u8]) -> Result<Tree, EvalError> {
     if let Some(first) = first.filter(|first| matches!(tree.kind(*first), Kind::Declaration(_)))
         && !text.starts_with(b"<?xml")
     {
-        tree.remove(first);
+        tree.remove(&[first]);
     }
     Ok(tree)
 }
@@ -216,6 +216,10 @@ fn get<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
                     // What was gathered so far comes before it.
                     out.push_str(&std::mem::replace(&mut result, Tree::empty()).text());
                     source.push_node_text(&mut out, id);
+                    // Elements within elements repeat their text.
+                    if out.len() > call.limits().result_bytes {
+                        return Err(EvalError::Limit);
+                    }
                 }
                 _ => {}
             },
@@ -255,24 +259,42 @@ fn remove<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
         return Ok(Value::str(""));
     }
     let mut tree = tree(&target)?;
-    for selected in xpath.select(&tree) {
-        match selected {
-            Selected::Attribute { of, name, .. } => tree.remove_attribute(of, &name),
-            Selected::Node(id) => match tree.kind(id) {
-                Kind::Element(..) | Kind::Comment(_) | Kind::Cdata(_) | Kind::Text(_) => tree.remove(id),
-                _ => {}
-            },
+    let selected = xpath.select(&tree);
+    let removable =
+        |id: &NodeId| matches!(tree.kind(*id), Kind::Element(..) | Kind::Comment(_) | Kind::Cdata(_) | Kind::Text(_));
+    let nodes = selected.iter().filter_map(|selected| match selected {
+        Selected::Node(id) => Some(*id).filter(removable),
+        Selected::Attribute { .. } => None,
+    });
+    let nodes: Vec<NodeId> = nodes.collect();
+    for (of, attributes) in by_element(selected) {
+        let names: Vec<String> = attributes.into_iter().map(|(name, _)| name).collect();
+        tree.remove_attributes(of, &names);
+    }
+    tree.remove(&nodes);
+    printed(call, &tree)
+}
+
+/// The selected attributes, those of one element together: they are in document order.
+fn by_element(selected: Vec<Selected>) -> Vec<(NodeId, Vec<(String, String)>)> {
+    let mut elements: Vec<(NodeId, Vec<(String, String)>)> = Vec::new();
+    for selected in selected {
+        let Selected::Attribute { of, name, value } = selected else { continue };
+        match elements.last_mut() {
+            Some((last, attributes)) if *last == of => attributes.push((name, value)),
+            _ => elements.push((of, vec![(name, value)])),
         }
     }
-    printed(call, &tree)
+    elements
 }
 
 fn attributes_to_elements<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
     let xpath = prepared_xpath(call)?;
     let mut tree = tree(&call.str(0)?)?;
-    for selected in xpath.select(&tree) {
-        if let Selected::Attribute { of, name, value } = selected {
-            tree.remove_attribute(of, &name);
+    for (of, attributes) in by_element(xpath.select(&tree)) {
+        let names: Vec<String> = attributes.iter().map(|(name, _)| name.clone()).collect();
+        tree.remove_attributes(of, &names);
+        for (name, value) in attributes {
             let element = tree.add(of, Kind::Element(Name { prefix: String::new(), local: name }, Vec::new()));
             tree.add(element, Kind::Text(value));
         }

@@ -62,37 +62,39 @@ impl<'t> Reader<'t> {
                 break line;
             }
         };
+        let mut at = 0;
         let mut fields = Vec::new();
         loop {
-            let Some(quoted) = line.strip_prefix(b"\"") else {
-                let end = memchr::memmem::find(&line, self.delimiter);
+            let rest = &line[at..];
+            if rest.first() != Some(&b'"') {
+                let end = memchr::memmem::find(rest, self.delimiter);
                 let field = match end {
-                    Some(end) => &line[..end],
-                    None => line.strip_suffix(b"\n").unwrap_or(&line),
+                    Some(end) => &rest[..end],
+                    None => rest.strip_suffix(b"\n").unwrap_or(rest),
                 };
                 if !self.lazy_quotes && field.contains(&b'"') {
                     return Some((fields, false));
                 }
                 fields.push(field.to_vec());
                 match end {
-                    Some(end) => line.drain(..end + self.delimiter.len()),
+                    Some(end) => at += end + self.delimiter.len(),
                     None => return Some((fields, true)),
-                };
+                }
                 continue;
-            };
-            let mut rest = quoted.to_vec();
+            }
+            at += 1;
             let mut field = Vec::new();
             loop {
-                let Some(quote) = memchr::memchr(b'"', &rest) else {
-                    // The field goes on in the next line.
-                    let ended = rest.is_empty();
-                    field.append(&mut rest);
+                let rest = &line[at..];
+                let Some(quote) = memchr::memchr(b'"', rest) else {
+                    field.extend_from_slice(rest);
+                    // The field goes on in the next line, unless the text ends here.
                     match self.line() {
-                        Some(next) if !ended => {
-                            rest = next;
+                        Some(next) if !rest.is_empty() => {
+                            line = next;
+                            at = 0;
                             continue;
                         }
-                        None if !ended => continue,
                         _ => {
                             if self.lazy_quotes {
                                 fields.push(field);
@@ -102,16 +104,16 @@ impl<'t> Reader<'t> {
                     }
                 };
                 field.extend_from_slice(&rest[..quote]);
-                rest.drain(..=quote);
+                at += quote + 1;
+                let rest = &line[at..];
                 if rest.first() == Some(&b'"') {
                     field.push(b'"');
-                    rest.drain(..1);
+                    at += 1;
                 } else if rest.starts_with(self.delimiter) {
-                    rest.drain(..self.delimiter.len());
+                    at += self.delimiter.len();
                     fields.push(field);
-                    line = rest;
                     break;
-                } else if rest.is_empty() || rest == b"\n" {
+                } else if matches!(rest, b"" | b"\n") {
                     fields.push(field);
                     return Some((fields, true));
                 } else if self.lazy_quotes {

@@ -206,21 +206,33 @@ impl Tree {
         }
     }
 
-    /// Removes a node with all below it.
-    pub fn remove(&mut self, id: NodeId) {
-        if let Some(parent) = self.node_mut(id).parent.take() {
-            self.node_mut(parent).children.retain(|child| *child != id);
+    /// Removes nodes with all below them, in time linear in the table.
+    pub fn remove(&mut self, ids: &[NodeId]) {
+        let mut parents: Vec<NodeId> = ids.iter().filter_map(|id| self.node_mut(*id).parent.take()).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        for parent in parents {
+            let mut children = std::mem::take(&mut self.node_mut(parent).children);
+            children.retain(|child| self.node(*child).parent.is_some());
+            self.node_mut(parent).children = children;
         }
     }
 
-    /// Removes an attribute without a prefix. One with a prefix stays: upstream looks it up by its local name only.
-    pub fn remove_attribute(&mut self, id: NodeId, local: &str) {
-        if let Kind::Element(_, attributes) = &mut self.node_mut(id).kind
-            && let Some(place) = attributes
-                .iter()
-                .position(|attribute| attribute.name.prefix.is_empty() && attribute.name.local == local)
-        {
-            attributes.remove(place);
+    /// Removes attributes of an element, one for each of the names. Those with a prefix stay: upstream looks attributes up
+    /// by their local names only.
+    pub fn remove_attributes(&mut self, id: NodeId, names: &[String]) {
+        let mut wanted = hashbrown::HashMap::<&str, usize, foldhash::fast::RandomState>::default();
+        for name in names {
+            *wanted.entry(name).or_default() += 1;
+        }
+        if let Kind::Element(_, attributes) = &mut self.node_mut(id).kind {
+            attributes.retain(|attribute| match wanted.get_mut(attribute.name.local.as_str()) {
+                Some(count) if *count > 0 && attribute.name.prefix.is_empty() => {
+                    *count -= 1;
+                    false
+                }
+                _ => true,
+            });
         }
     }
 

@@ -99,5 +99,6 @@ fn refused_expressions() {
     {
         assert!(XPath::new(xpath).is_err(), "{xpath}");
     }
+    assert!(XPath::new("\u{e9}\u{20ac}").is_err());
     assert!(XPath::new(&"(".repeat(10_000)).is_err());
 }

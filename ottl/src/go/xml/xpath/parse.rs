@@ -23,7 +23,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
     while let Some(c) = rest.chars().next() {
-        let number_follows = rest[1.min(rest.len())..].starts_with(|c: char| c.is_ascii_digit());
+        let number_follows = rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
         if c.is_ascii_digit() || (c == '.' && number_follows) {
             let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
             let number = rest[..end].parse().map_err(|_| format!("invalid number {}", &rest[..end]))?;
