@@ -1,5 +1,8 @@
 //! XML as values and texts: `ParseXML`, `ParseSimplifiedXML`, `GetXML`, `InsertXML`, `RemoveXML`,
 //! `ConvertAttributesToElementsXML`, `ConvertTextToElementsXML`.
+//!
+//! Where an XPath selects elements within elements, upstream's `GetXML` tears the outer ones apart while it moves the inner
+//! ones, and some XPaths make it hang; here each selected node is printed whole.
 
 use std::borrow::Cow;
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "damage to the files of a test must stop it")]
 
+mod converters;
 mod vectors;
 
 use std::{fs::File, io::Read as _, path::Path};

@@ -4,6 +4,7 @@
 //! bounded by [`Limits`]; Go bounds them too, a little further out.
 //! It does not do replacement templates: editors do.
 
+mod class;
 mod shape;
 mod translate;
 

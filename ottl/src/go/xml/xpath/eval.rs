@@ -169,11 +169,11 @@ impl Evaluator<'_> {
             };
         }
         let id = from.node;
-        let siblings = || self.tree.parent(id).map_or(&[][..], |parent| self.tree.children(parent));
+        let siblings = || self.tree.parent(id).map_or(Vec::new(), |parent| self.children(parent).collect());
         let place_among = |siblings: &[NodeId]| siblings.iter().position(|sibling| *sibling == id).unwrap_or(0);
         match axis {
             Axis::SelfNode => vec![from],
-            Axis::Child => self.tree.children(id).iter().copied().map(node).collect(),
+            Axis::Child => self.children(id).map(node).collect(),
             Axis::Attribute => {
                 (1..=self.tree.attributes(id).len()).map(|attribute| Place { node: id, attribute }).collect()
             }
@@ -192,11 +192,11 @@ impl Evaluator<'_> {
             }
             Axis::FollowingSibling => {
                 let siblings = siblings();
-                siblings.iter().skip(place_among(siblings) + 1).copied().map(node).collect()
+                siblings.iter().skip(place_among(&siblings) + 1).copied().map(node).collect()
             }
             Axis::PrecedingSibling => {
                 let siblings = siblings();
-                siblings.iter().take(place_among(siblings)).rev().copied().map(node).collect()
+                siblings.iter().take(place_among(&siblings)).rev().copied().map(node).collect()
             }
             Axis::Following | Axis::Preceding => {
                 let forward = axis == Axis::Following;
@@ -218,10 +218,22 @@ impl Evaluator<'_> {
     }
 
     fn push_descendants(&self, id: NodeId, places: &mut Vec<Place>) {
-        for &child in self.tree.children(id) {
+        for child in self.children(id) {
             places.push(Place { node: child, attribute: 0 });
             self.push_descendants(child, places);
         }
+    }
+
+    /// The children that upstream sees: white space alone is passed over, except where it comes first.
+    fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let blank = |id: NodeId| matches!(self.tree.kind(id), Kind::Text(text) if text.trim().is_empty());
+        self.tree
+            .children(id)
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(move |(idx, id)| *idx == 0 || !blank(*id))
+            .map(|(_, id)| id)
     }
 
     fn matches(&self, test: &Test, axis: Axis, place: Place) -> bool {

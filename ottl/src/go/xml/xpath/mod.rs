@@ -1,5 +1,8 @@
 //! XPath 1.0: location paths with all axes but `namespace`, predicates, unions, and the core functions that predicates use.
 //!
+//! Nodes come in document order and once each, as the recommendation has it; upstream's engine departs from both where
+//! several descendant steps meet, and its `last()` counts text that a name test leaves out.
+//!
 //! An expression must select nodes. Upstream takes numbers, texts and truths as well and then selects nothing; here such
 //! a mistake is refused. Variables and the functions of section 4 that are not in `eval.rs` are refused too.
 

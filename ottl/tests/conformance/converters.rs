@@ -1,0 +1,100 @@
+//! Answers of Go to generated calls: converters over literals, and regular expressions over short texts.
+//!
+//! The calls were answered by contrib's `pkg/ottl` v0.159.0 (the recorder's module of v1.3.1 gives the same on all that it
+//! was asked), the expressions by Go 1.26's `regexp`. Left out is what is known to differ: see the converters' own notes.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use ottl::{
+    Context, Engine, Host, Options, PathMode, ProgramBuilder,
+    go::{regexp::Regexp, text},
+    value::{GoInt, Value},
+};
+
+use crate::read;
+
+#[test]
+fn converters_answer_as_contrib() {
+    let mut n_cases = 0;
+    for line in read("converters.jsonl.gz").lines() {
+        let (expression, expected): (String, String) = serde_json::from_str(line).unwrap();
+        assert_eq!(answer(&expression), expected, "{expression}");
+        n_cases += 1;
+    }
+    assert!(n_cases > 4_000, "{n_cases}");
+}
+
+/// `R` where the expression is refused, `E` where it fails, else the value in the recording's form.
+fn answer(expression: &str) -> String {
+    let host = Host {
+        clock: Some(Arc::new(|| 1_795_000_000_000_000_000)),
+        random: Some(Arc::new(|bytes| bytes.fill(7))),
+        ..Host::default()
+    };
+    let mut builder = ProgramBuilder::new(Options { engine: Engine::Interpreter, host, ..Options::default() });
+    let Ok(value) = builder.add_value(expression, Context::Span, PathMode::Legacy) else { return "R".to_owned() };
+    let program = builder.build().unwrap();
+    let mut frame = program.frame();
+    program.load_resource(&mut frame, b"", b"");
+    program.load_scope(&mut frame, b"", b"");
+    program.load_span(&mut frame, b"");
+    program.eval_value(&frame, value).map_or("E".to_owned(), |value| describe(&value))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    String::from_utf8(text::hex(bytes)).unwrap()
+}
+
+fn describe(value: &Value<'_>) -> String {
+    match value {
+        Value::Nil => "nil".to_owned(),
+        Value::Bool(flag) => format!("b:{flag}"),
+        Value::Int(number) | Value::GoInt(GoInt::Int(number)) => format!("i:{number}"),
+        Value::GoInt(GoInt::Uint8(number)) => format!("i:{number}"),
+        Value::GoInt(GoInt::Uint64(number)) => format!("i:{number}"),
+        Value::Double(number) if number.is_nan() => "d:nan".to_owned(),
+        Value::Double(number) => format!("d:{:016x}", number.to_bits()),
+        Value::Str(text) => format!("s:{}", hex(text)),
+        Value::Bytes(bytes) => format!("y:{}", hex(bytes)),
+        Value::Duration(nanos) => format!("u:{nanos}"),
+        Value::Time(time) => format!("t:{}.{}.{}", time.sec, time.nsec, time.offset_seconds()),
+        Value::TraceId(id) => format!("x:{}", hex(id)),
+        Value::SpanId(id) => format!("x:{}", hex(id)),
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+            let mut out = "{".to_owned();
+            for (key, value) in entries {
+                write!(out, "{}={},", hex(&key), describe(&value)).unwrap();
+            }
+            out + "}"
+        }
+        Value::List(list) => {
+            let items: String = list.iter().map(|item| describe(&item) + ",").collect();
+            format!("[{items}]")
+        }
+        Value::Opaque(_) => "?".to_owned(),
+    }
+}
+
+#[test]
+fn regular_expressions_match_as_in_go() {
+    for line in read("regexp.jsonl.gz").lines() {
+        let (pattern, haystack, expected): (String, String, String) = serde_json::from_str(line).unwrap();
+        let haystack = text::unhex(haystack.as_bytes()).unwrap();
+        let found = match Regexp::new(&pattern) {
+            Err(_) => "R".to_owned(),
+            Ok(compiled) => {
+                let groups = compiled.captures(&haystack);
+                // The shapes that replace the engine must give its answer.
+                assert_eq!(groups.is_some(), compiled.is_match(&haystack), "{pattern:?} on {haystack:?}");
+                let places = groups.unwrap_or_default().into_iter().map(|group| match group {
+                    Some((start, end)) => format!("{start} {end}"),
+                    None => "-1 -1".to_owned(),
+                });
+                format!("[{}]", places.collect::<Vec<_>>().join(" "))
+            }
+        };
+        assert_eq!(found, expected, "{pattern:?} on {haystack:?}");
+    }
+}
