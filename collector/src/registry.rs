@@ -30,6 +30,7 @@ impl Factories {
             ],
             processors: vec![
                 processors::batch::FACTORY,
+                processors::filter::FACTORY,
                 processors::memory_limiter::FACTORY,
                 processors::tail_sampling::FACTORY,
             ],

@@ -1,6 +1,7 @@
 //! Processors, one module each, named as in YAML.
 
 pub mod batch;
+pub mod filter;
 pub mod helper;
 pub mod memory_limiter;
 pub mod tail_sampling;
