@@ -126,6 +126,12 @@ pub fn choose(gates: Gates) {
     CHOSEN.get_or_init(|| gates);
 }
 
+/// Gates that the command line sets and that change nothing here.
+#[must_use]
+pub fn without_effect() -> Vec<&'static str> {
+    CHOSEN.get().map(|gates| gates.without_effect().collect()).unwrap_or_default()
+}
+
 /// True if the gate is on in this process.
 #[must_use]
 pub fn enabled(id: &str) -> bool {

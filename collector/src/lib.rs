@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connectors;
@@ -17,6 +18,7 @@ pub mod pipeline;
 pub mod processors;
 pub mod receivers;
 pub mod registry;
+pub mod run;
 pub mod simulate;
 pub mod telemetry;
 #[cfg(test)]

@@ -1,28 +1,13 @@
-//! The command line. Only builds and runs.
+//! The program. Only hands the command line over; see `collector::cli`.
 
-use std::io::Write;
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
-use clap::Parser;
-use collector::simulate;
-
-#[derive(Parser)]
-#[command(name = "ottlcol", version)]
-enum Command {
-    /// Find out which traces a configuration would keep
-    Simulate(simulate::Args),
-}
+/// The data path allocates a few large buffers a batch; mimalloc hands them from thread to thread at little cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Command::Simulate(args) = Command::parse();
-    match simulate::run(&args) {
-        Ok(summary) => match std::io::stdout().write_all(summary.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
-        Err(error) => {
-            eprintln!("Error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    collector::cli::main(std::env::args_os()).into()
 }

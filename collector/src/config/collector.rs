@@ -248,6 +248,8 @@ fn components<P: ?Sized>(
             factories.iter().find(|factory| factory.kind == id.kind() || factory.alias == Some(id.kind()))
         else {
             problems.add_decoding(group, &path, unknown_type(group, &id, factories));
+            // Kept, so that pipelines that name it are not told that it is not configured.
+            out.push(Component { id, plan: None });
             continue;
         };
         if factory.kind != id.kind() {

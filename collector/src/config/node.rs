@@ -89,6 +89,31 @@ impl Node {
         }
     }
 
+    /// Puts `value` at `path`, if something is there.
+    pub fn replace(&mut self, path: &str, value: Self) {
+        if path.is_empty() {
+            *self = value;
+            return;
+        }
+        match self {
+            Self::Expanded { value: inner, .. } => inner.replace(path, value),
+            Self::Map(entries) => {
+                let found = entries.iter_mut().find_map(|(key, node)| Some((after_key(path, key)?, node)));
+                if let Some((rest, node)) = found {
+                    node.replace(rest, value);
+                }
+            }
+            Self::List(items) => {
+                if let Some((index, rest)) = after_index(path)
+                    && let Some(node) = items.get_mut(index)
+                {
+                    node.replace(rest, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The value at exactly `path`.
     #[must_use]
     pub fn at(&self, path: &str) -> Option<&Self> {

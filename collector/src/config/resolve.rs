@@ -71,11 +71,12 @@ pub fn resolve(uris: &[String], outside: &dyn Outside) -> Result<Resolved, Resol
     }
 }
 
-/// A file is shown by its path, everything else by its URI.
+/// A file is shown by its path, everything else by the start of its URI.
 fn shown(uri: &str) -> String {
     match uri.strip_prefix("file:") {
         Some(path) => path.to_owned(),
-        None => uri.split(['\n', ' ']).next().unwrap_or(uri).to_owned(),
+        None if uri.contains('\n') => uri.split(':').next().unwrap_or(uri).to_owned(),
+        None => uri.split(' ').next().unwrap_or(uri).to_owned(),
     }
 }
 

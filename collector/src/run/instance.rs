@@ -1,0 +1,97 @@
+//! One configuration in its running form: pipelines, extensions, the pages of own metrics.
+
+use std::sync::Arc;
+
+use component::Clock;
+use component::telemetry::Registry;
+use tokio::sync::mpsc;
+
+use super::RunError;
+use crate::config::Loaded;
+use crate::config::service_telemetry::{MetricsLevel, PullReader, resource_attributes};
+use crate::factory::{Fatal, Lifecycle, StartError};
+use crate::net::address::HostPort;
+use crate::pipeline::{BuildError, Service, ServiceError, Settings};
+use crate::telemetry::page::{Level, Options, Page};
+use crate::telemetry::process;
+
+pub(super) struct Instance {
+    pub(super) loaded: Loaded,
+    pub(super) registry: Registry,
+    pub(super) resource: Arc<[(String, String)]>,
+    /// Reports of parts that cannot go on.
+    pub(super) fatal: mpsc::UnboundedReceiver<StartError>,
+    service: Service,
+    pages: Vec<Page>,
+}
+
+impl Instance {
+    /// Makes everything, starts nothing.
+    pub(super) fn build(loaded: Loaded, clock: Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
+        let telemetry = &loaded.config.service.telemetry;
+        let resource: Arc<[_]> = resource_attributes(telemetry, uuid::Uuid::new_v4().to_string()).into();
+        let registry = Registry::new(clock.unix_nano());
+        let (fatal, reports) = Fatal::channel();
+        let settings =
+            Settings { registry: registry.clone(), clock: clock.clone(), resource: resource.clone(), jit, fatal };
+        let service = Service::build(&loaded.config, &settings)?;
+        process::register(&registry, clock.clone());
+        let readers = telemetry.metrics.readers.iter();
+        let pages = readers
+            .filter_map(|reader| page_options(telemetry.metrics.level, reader))
+            .map(|options| Page::new(options, registry.clone(), resource.clone(), clock.clone()))
+            .collect();
+        Ok(Self { loaded, registry, resource, fatal: reports, service, pages })
+    }
+
+    /// Starts the pages, then extensions and pipelines. If anything fails, all of it is stopped again.
+    pub(super) async fn start(&self) -> Result<(), RunError> {
+        for page in &self.pages {
+            if let Err(error) = page.start().await {
+                self.stop_pages().await?;
+                return Err(RunError::Telemetry(error));
+            }
+        }
+        if let Err(error) = self.service.start().await {
+            self.stop_pages().await?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Stops pipelines and extensions, then the pages: they show the last numbers until the end.
+    pub(super) async fn stop(&self) -> Result<(), ServiceError> {
+        let service = self.service.shutdown().await;
+        let pages = self.stop_pages().await;
+        service.and(pages)
+    }
+
+    async fn stop_pages(&self) -> Result<(), ServiceError> {
+        let mut outcome = Ok(());
+        for page in &self.pages {
+            if let Err(error) = page.shutdown().await {
+                outcome = Err(ServiceError(format!("failed to shutdown telemetry: {error}")));
+            }
+        }
+        outcome
+    }
+}
+
+/// Nothing for level `none`.
+fn page_options(level: MetricsLevel, reader: &PullReader) -> Option<Options> {
+    let level = match level {
+        MetricsLevel::None => return None,
+        MetricsLevel::Basic => Level::Basic,
+        MetricsLevel::Normal => Level::Normal,
+        MetricsLevel::Detailed => Level::Detailed,
+    };
+    let labels = reader.with_resource_constant_labels.as_ref();
+    Some(Options {
+        address: HostPort { host: reader.host.clone(), port: reader.port },
+        level,
+        scope_info: !reader.without_scope_info,
+        units: !reader.without_units,
+        type_suffix: !reader.without_type_suffix,
+        resource_labels: labels.map(|labels| (labels.included.clone(), labels.excluded.clone())),
+    })
+}
