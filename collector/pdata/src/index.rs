@@ -199,14 +199,7 @@ fn unknown(cursor: &mut Cursor<'_>, tag: u32, last: u32) -> Result<(), WireError
 /// Passes over a field whose tag was just read.
 #[inline(never)]
 pub(crate) fn skip(cursor: &mut Cursor<'_>, tag: u32) -> Result<(), WireError> {
-    let wire_type = match tag & 7 {
-        0 => WireType::Varint,
-        1 => WireType::Fixed64,
-        2 => WireType::Bytes,
-        5 => WireType::Fixed32,
-        _ => WireType::Group,
-    };
-    cursor.skip(tag >> 3, wire_type)
+    cursor.skip_tag(tag)
 }
 
 /// Checks a Resource message.

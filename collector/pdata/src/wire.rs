@@ -283,6 +283,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Skips the value of a field whose tag was just read with [`Cursor::tag`].
+    #[inline]
+    pub fn skip_tag(&mut self, tag: u32) -> Result<(), WireError> {
+        let wire_type = match tag & 7 {
+            0 => WireType::Varint,
+            1 => WireType::Fixed64,
+            2 => WireType::Bytes,
+            5 => WireType::Fixed32,
+            _ => WireType::Group,
+        };
+        self.skip(tag >> 3, wire_type)
+    }
+
     #[cold]
     fn skip_group(&mut self, number: u32, depth: u32) -> Result<(), WireError> {
         if depth == 0 {

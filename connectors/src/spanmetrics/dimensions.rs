@@ -5,7 +5,7 @@
 
 use super::config::Dimension;
 use super::glob::Glob;
-use super::wire::{Span32, key_value};
+use super::wire::{Span32, key_value, leading_key, sole_value};
 
 /// A position in the table of wanted keys.
 type Slot = u16;
@@ -14,10 +14,19 @@ type Slot = u16;
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     keys: Vec<String>,
+    /// [`mark`] of each key, so that keys are compared only where they are most likely equal.
+    marks: Vec<u32>,
     /// Bit n: a key of n bytes is wanted (63: 63 or more).
     lengths: u64,
     /// True if a metric has globs.
     pub(super) list_needed: bool,
+}
+
+/// Length, last and middle byte of a key: attribute names share their beginnings.
+#[inline]
+fn mark(key: &[u8]) -> u32 {
+    let at = |index: usize| u32::from(key.get(index).copied().unwrap_or(0));
+    (key.len() as u32) << 16 | at(key.len().wrapping_sub(1)) << 8 | at(key.len() / 2)
 }
 
 impl Wanted {
@@ -26,11 +35,12 @@ impl Wanted {
             Some(at) => at,
             None => {
                 self.keys.push(key.to_owned());
+                self.marks.push(mark(key.as_bytes()));
                 self.lengths |= 1 << key.len().min(63);
                 self.keys.len() - 1
             }
         };
-        // The number of dimensions is checked where they are planned.
+        // A configuration of 65536 dimensions does not exist.
         Slot::try_from(at).unwrap_or(Slot::MAX)
     }
 
@@ -43,7 +53,9 @@ impl Wanted {
         if self.lengths & (1 << key.len().min(63)) == 0 {
             return None;
         }
-        self.keys.iter().position(|wanted| wanted.as_bytes() == key)
+        let wanted = mark(key);
+        let mut candidates = self.marks.iter().zip(&self.keys);
+        candidates.position(|(mark, known)| *mark == wanted && known.as_bytes() == key)
     }
 }
 
@@ -65,14 +77,25 @@ impl Found {
     /// Takes a KeyValue of `message`.
     #[inline]
     pub(super) fn take(&mut self, wanted: &Wanted, message: &[u8], entry: &[u8]) {
-        let (key, value) = key_value(entry);
-        if let Some(slot) = wanted.find(key)
-            && let Some(place @ None) = self.slots.get_mut(slot)
-        {
-            *place = Some(Span32::within(message, value));
-        }
         if wanted.list_needed {
+            let (key, value) = key_value(entry);
+            self.put(wanted.find(key), message, value);
             self.list.push((Span32::within(message, key), Span32::within(message, value)));
+        } else if let Some((key, rest)) = leading_key(entry) {
+            if let Some(slot) = wanted.find(key) {
+                let value = sole_value(rest).unwrap_or_else(|| key_value(entry).1);
+                self.put(Some(slot), message, value);
+            }
+        } else {
+            let (key, value) = key_value(entry);
+            self.put(wanted.find(key), message, value);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, slot: Option<usize>, message: &[u8], value: &[u8]) {
+        if let Some(place @ None) = slot.and_then(|slot| self.slots.get_mut(slot)) {
+            *place = Some(Span32::within(message, value));
         }
     }
 

@@ -43,9 +43,36 @@ pub(super) fn key_value(entry: &[u8]) -> (&[u8], &[u8]) {
     (key, value)
 }
 
+/// The key of a KeyValue message and what follows it, if it has the usual form (key first, shorter than 128 bytes):
+/// enough to pass over an attribute that nobody wants without reading its value.
+#[inline]
+pub(super) fn leading_key(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    match entry {
+        // A second key would replace the first. Nobody writes one; such an attribute may be missed.
+        [0x0a, len @ 0..0x80, rest @ ..] => rest.split_at_checked(usize::from(*len)),
+        _ => None,
+    }
+}
+
+/// The AnyValue behind a key, if it is short and the last field.
+#[inline]
+pub(super) fn sole_value(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [0x12, len @ 0..0x80, value @ ..] if value.len() == usize::from(*len) => Some(value),
+        _ => None,
+    }
+}
+
 /// Appends what Go's `AsString` gives for an AnyValue. Only values that are no text, bool or integer allocate.
 #[inline]
 pub(super) fn push_text(out: &mut Vec<u8>, any: &[u8]) {
+    // The usual form of a text: one field that fills the message.
+    if let [0x0a, len @ 0..0x80, text @ ..] = any
+        && text.len() == usize::from(*len)
+    {
+        out.extend_from_slice(text);
+        return;
+    }
     match AnyValueRef::parse(any) {
         AnyValueRef::Empty => {}
         AnyValueRef::String(text) => out.extend_from_slice(text),
