@@ -85,3 +85,23 @@ fn entries<P: ?Sized>(group: &str, factories: &[Factory<P>]) -> Vec<Entry> {
 fn module(group: &str, name: &str) -> String {
     format!("{}/{group}/{name} v{}", crate::NAME, crate::VERSION)
 }
+
+/// The README's table of components.
+#[cfg(test)]
+pub(super) fn table(factories: &Factories) -> String {
+    fn rows<P: ?Sized>(kind: &str, factories: &[Factory<P>], out: &mut String) {
+        let mut sorted: Vec<_> = factories.iter().collect();
+        sorted.sort_unstable_by_key(|factory| factory.kind);
+        for factory in sorted {
+            let alias = factory.alias.map(|alias| format!("`{alias}`")).unwrap_or_default();
+            out.push_str(&format!("| {kind} | `{}` | {alias} | {} |\n", factory.kind, factory.stability));
+        }
+    }
+    let mut out = "| kind | type | also | stability |\n|---|---|---|---|\n".to_owned();
+    rows("receiver", &factories.receivers, &mut out);
+    rows("processor", &factories.processors, &mut out);
+    rows("exporter", &factories.exporters, &mut out);
+    rows("connector", &factories.connectors, &mut out);
+    rows("extension", &factories.extensions, &mut out);
+    out
+}

@@ -153,6 +153,9 @@ fn validate(sources: &Sources) -> Result<(), Failed> {
         jit: true,
         fatal: Fatal::default(),
     };
+    // Some parts make their clients when they are made, and those want a runtime around them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
     Service::build(&loaded.config, &settings).map_err(RunError::from)?;
     Ok(())
 }

@@ -20,6 +20,14 @@ fn components_are_listed() {
     assert_eq!(json["buildinfo"]["command"], "ottlcol");
 }
 
+/// The README's table is this program's registry.
+#[test]
+fn readme_lists_the_components() {
+    let readme = include_str!("../../../README.md");
+    let table = readme.split("<!-- components -->\n").nth(1).and_then(|rest| rest.split("<!-- /components -->").next());
+    assert_eq!(table, Some(components::table(&Factories::all()).as_str()), "README.md, between the components marks");
+}
+
 #[test]
 fn version() {
     let expected = format!("ottlcol version {}\n", crate::VERSION);

@@ -357,3 +357,6 @@ fn ids(names: &[String], path: &str, keep_duplicates: bool, problems: &mut Probl
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

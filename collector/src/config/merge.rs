@@ -4,17 +4,39 @@ use super::node::Node;
 
 /// `over` wins. A null in `over` replaces too, as upstream's merge does.
 pub(super) fn merge(base: &mut Node, over: Node) {
+    lay(base, over, "", false);
+}
+
+/// As [`merge`], but lists of extensions, receivers and exporters below `service` are joined, each item once (gate
+/// `confmap.enableMergeAppendOption`).
+pub(super) fn merge_appending(base: &mut Node, over: Node) {
+    lay(base, over, "", true);
+}
+
+fn lay(base: &mut Node, over: Node, path: &str, append: bool) {
     match (base, over) {
+        (Node::List(base), Node::List(over)) if append && is_joined(path) => {
+            for item in over {
+                if !base.contains(&item) {
+                    base.push(item);
+                }
+            }
+        }
         (Node::Map(base), Node::Map(over)) => {
             for (key, value) in over {
                 match base.iter_mut().find(|(known, _)| *known == key) {
-                    Some((_, known)) => merge(known, value),
+                    Some((_, known)) => lay(known, value, &super::decode::join(path, &key), append),
                     None => base.push((key, value)),
                 }
             }
         }
         (base, over) => *base = over,
     }
+}
+
+fn is_joined(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("service::") else { return false };
+    rest == "extensions" || rest.ends_with("::receivers") || rest.ends_with("::exporters")
 }
 
 /// Splits top-level keys at `::`, so that `service::telemetry: x` and `yaml:a::b: x` reach into the tree.
@@ -51,6 +73,16 @@ mod tests {
             merge(&mut base, parse(over).unwrap());
             assert_eq!(base, parse(expected).unwrap(), "{over}");
         }
+    }
+
+    #[test]
+    fn the_gate_joins_some_lists() {
+        let mut base =
+            parse("service: {extensions: [a], pipelines: {traces: {receivers: [a], processors: [p]}}}").unwrap();
+        let over = "service: {extensions: [b, a], pipelines: {traces: {receivers: [b], processors: [q]}}}";
+        merge_appending(&mut base, parse(over).unwrap());
+        let joined = "service: {extensions: [a, b], pipelines: {traces: {receivers: [a, b], processors: [q]}}}";
+        assert_eq!(base, parse(joined).unwrap());
     }
 
     #[test]

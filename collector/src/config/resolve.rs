@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::expand::expand;
-use super::merge::{merge, unflatten};
+use super::merge::{merge, merge_appending, unflatten};
 use super::node::Node;
 use super::source::{Outside, Remark, config_to_uri, fetch};
 use super::yaml::{self, Position};
+use crate::gates;
 
 /// The merged and expanded configuration.
 #[derive(Clone, Debug)]
@@ -57,7 +58,11 @@ pub fn resolve(uris: &[String], outside: &dyn Outside) -> Result<Resolved, Resol
             }
         };
         origins.list.push(Origin { name: shown(&uri), text: fetched.text, root: part.clone() });
-        merge(&mut root, part);
+        if gates::enabled("confmap.enableMergeAppendOption") {
+            merge_appending(&mut root, part);
+        } else {
+            merge(&mut root, part);
+        }
     }
     match expand(root, outside, &mut remarks) {
         Ok(root) => Ok(Resolved { root, origins, remarks }),

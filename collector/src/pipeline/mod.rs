@@ -4,6 +4,8 @@
 //! (exporters first, receivers last) and stops them the other way round.
 
 mod build;
+#[cfg(test)]
+pub(crate) mod fakes;
 mod fanout;
 mod graph;
 mod service;
@@ -12,3 +14,6 @@ pub use build::{BuildError, Parts, build};
 pub use fanout::FanOut;
 pub use graph::check;
 pub use service::{Service, ServiceError, Settings};
+
+#[cfg(test)]
+mod tests;
