@@ -85,7 +85,7 @@ const CONDITIONS: [(&str, &str); 10] = [
 
 fn conditions(criterion: &mut Criterion) {
     let (span, resource) = (span(), resource());
-    for engine in [Engine::Interpreter] {
+    for engine in [Engine::Interpreter, Engine::Jit] {
         for (name, condition) in CONDITIONS {
             let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
             let condition = builder.add(condition, Context::Span, PathMode::Prefixed).unwrap();

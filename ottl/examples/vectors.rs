@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let report = vectors::run(&texts, &[Engine::Interpreter]);
+    let report = vectors::run(&texts, &[Engine::Interpreter, Engine::Jit]);
     let mut out = std::io::stdout().lock();
     let mut lines = String::new();
     for (group, failures) in &report.failed {

@@ -97,6 +97,29 @@ impl Error {
     }
 }
 
+impl EvalError {
+    /// The error with this number.
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        const ALL: [EvalError; 14] = [
+            EvalError::Type,
+            EvalError::DivideByZero,
+            EvalError::OutOfBounds,
+            EvalError::NotIndexable,
+            EvalError::KeyNotFound,
+            EvalError::KeyType,
+            EvalError::NotBool,
+            EvalError::Argument,
+            EvalError::Parse,
+            EvalError::Pattern,
+            EvalError::NotStorable,
+            EvalError::NoEventIndex,
+            EvalError::NotComparable,
+            EvalError::Limit,
+        ];
+        ALL.get(usize::try_from(code).ok()?.checked_sub(2)?).copied()
+    }
+}
+
 impl From<grammar::Error> for Error {
     fn from(error: grammar::Error) -> Self {
         Self { code: error.code.number(), message: error.message, span: error.span, hint: error.hint }

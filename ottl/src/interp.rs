@@ -185,7 +185,8 @@ fn item<'w>(list: &List<'w>, index: i64) -> Result<Value<'w>, EvalError> {
     usize::try_from(index).ok().and_then(|index| list.get(index)).ok_or(EvalError::OutOfBounds)
 }
 
-fn kind_text(form: KindText, kind: i64) -> &'static str {
+/// The text of a kind's number; empty for numbers that have none.
+pub(crate) fn kind_text(form: KindText, kind: i64) -> &'static str {
     let names: [&'static str; 6] = match form {
         KindText::Short => ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"],
         KindText::Deprecated => [

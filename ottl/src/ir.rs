@@ -301,6 +301,21 @@ impl Ir {
         &self.sets[id.0 as usize]
     }
 
+    /// All calls in order of id.
+    pub(crate) fn calls(&self) -> &[CallSite] {
+        &self.calls
+    }
+
+    /// All sets in order of id.
+    pub(crate) fn sets(&self) -> &[Box<[Box<[u8]>]>] {
+        &self.sets
+    }
+
+    /// All constants in order of id.
+    pub(crate) fn constants(&self) -> &[Value<'static>] {
+        &self.constants
+    }
+
     /// All slots in order of id.
     #[must_use]
     pub fn slots(&self) -> &[SlotPath] {

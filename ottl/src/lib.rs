@@ -2,7 +2,7 @@
 //!
 //! Text becomes a syntax tree in `grammar`; here names are resolved and types checked (`check`), constants folded
 //! (`fold`), the paths of all conditions of a component laid out as slots (`layout`), filled in one pass over wire bytes
-//! (`extract`), and the conditions answered by an interpreter (`interp`) or by machine code. What callers hold is
+//! (`extract`), and the conditions answered by machine code (`jit`) or by an interpreter (`interp`). What callers hold is
 //! [`Program`].
 //!
 //! Invariants: this crate never reads a clock, a file, an environment variable or the network, and never logs; converters
@@ -20,6 +20,7 @@ pub mod func;
 pub mod go;
 mod interp;
 pub mod ir;
+mod jit;
 mod layout;
 mod limits;
 mod math;

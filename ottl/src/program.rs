@@ -12,6 +12,7 @@ use crate::{
     frame::{Frame, Slot},
     interp::Interpreter,
     ir::{Ir, NodeId},
+    jit::{self, Code, ListPlan},
     layout::{Base, Layout, Level, SlotId, SlotPath},
     limits::Limits,
     simplify,
@@ -67,7 +68,7 @@ impl fmt::Debug for Host {
 /// Settings of a builder.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What answers.
+    /// What answers. [`Engine::Jit`] on a host that has no code generator is the interpreter.
     pub engine: Engine,
     /// Bounds.
     pub limits: Limits,
@@ -77,7 +78,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { engine: Engine::Interpreter, limits: Limits::default(), host: Host::default() }
+        let engine = if jit::available() { Engine::Jit } else { Engine::Interpreter };
+        Self { engine, limits: Limits::default(), host: Host::default() }
     }
 }
 
@@ -224,18 +226,26 @@ impl ProgramBuilder {
     /// If the conditions read more paths than the limit, or machine code cannot be generated.
     pub fn build(self) -> Result<Program, Error> {
         let roots: Vec<NodeId> = self.conditions.iter().chain(&self.values).copied().collect();
-        let (ir, roots, slots) = self.ir.compact(&roots, &self.slots);
+        let (mut ir, roots, slots) = self.ir.compact(&roots, &self.slots);
         if ir.slots().len() > self.options.limits.slots {
             let message = format!("the conditions read more than {} different paths", self.options.limits.slots);
             return Err(Error::new(error::LIMIT, Span::default(), message));
         }
         let (conditions, values) = roots.split_at(self.conditions.len());
         let layout = Arc::new(Layout::plan(ir.slots()));
+        let conditions: Box<[NodeId]> = conditions.into();
+        let lists: Vec<ListPlan> =
+            self.lists.iter().map(|list| plan::list(&mut ir, &conditions, &list.conditions, list.error_mode)).collect();
+        let code = match self.options.engine {
+            Engine::Jit => jit::compile(&ir, &layout, &conditions, &lists)?,
+            Engine::Interpreter => None,
+        };
         let extractor = |level, base| Extractor::plan(&layout, level, base);
         Ok(Program {
-            conditions: conditions.into(),
+            conditions,
             values: values.into(),
-            lists: self.lists,
+            lists,
+            code,
             slots,
             client: CLIENT_SOURCES.map(|source| (source.base().0, extractor(Level::Client, source.base().0))),
             resource: extractor(Level::Resource, Base::Resource),
@@ -273,7 +283,9 @@ pub struct Program {
     layout: Arc<Layout>,
     conditions: Box<[NodeId]>,
     values: Box<[NodeId]>,
-    lists: Vec<List>,
+    lists: Vec<ListPlan>,
+    /// `None` where the interpreter answers.
+    code: Option<Code>,
     slots: Vec<SlotId>,
     client: [(Base, Extractor); 3],
     resource: Extractor,
@@ -292,6 +304,7 @@ impl Program {
 
     /// Loads the connection. Without it `otelcol.client.addr` is nil and metadata are empty.
     pub fn load_client<'w>(&self, frame: &mut Frame<'w>, client: Client<'w>) {
+        self.claim(frame);
         frame.bases[Base::ClientAddress as usize] = client.address;
         frame.bases[Base::ClientMetadata as usize] = client.metadata;
         frame.bases[Base::ClientAuth as usize] = client.auth;
@@ -314,6 +327,7 @@ impl Program {
 
     /// Loads a Resource message and its schema URL. Needed once for all spans below it.
     pub fn load_resource<'w>(&self, frame: &mut Frame<'w>, resource: &'w [u8], schema_url: &'w [u8]) {
+        self.claim(frame);
         frame.bases[Base::Resource as usize] = resource;
         frame.bases[Base::ResourceSchema as usize] = schema_url;
         self.reset(frame, Level::Resource);
@@ -323,6 +337,7 @@ impl Program {
 
     /// Loads an InstrumentationScope message and its schema URL. Needed once for all spans below it.
     pub fn load_scope<'w>(&self, frame: &mut Frame<'w>, scope: &'w [u8], schema_url: &'w [u8]) {
+        self.claim(frame);
         frame.bases[Base::Scope as usize] = scope;
         frame.bases[Base::ScopeSchema as usize] = schema_url;
         self.reset(frame, Level::Scope);
@@ -332,6 +347,7 @@ impl Program {
 
     /// Loads a Span message.
     pub fn load_span<'w>(&self, frame: &mut Frame<'w>, span: &'w [u8]) {
+        self.claim(frame);
         frame.bases[Base::Span as usize] = span;
         self.reset(frame, Level::Span);
         self.span.extract(span, &mut frame.slots);
@@ -339,6 +355,7 @@ impl Program {
 
     /// Loads a span's Event message.
     pub fn load_event<'w>(&self, frame: &mut Frame<'w>, event: &'w [u8]) {
+        self.claim(frame);
         frame.bases[Base::Event as usize] = event;
         self.reset(frame, Level::Event);
         self.event.extract(event, &mut frame.slots);
@@ -363,12 +380,39 @@ impl Program {
         Interpreter { ir: &self.ir, frame, host: &self.options.host, limits: &self.options.limits }
     }
 
-    /// Evaluates a condition on what the frame holds.
+    /// Whether a frame has the slots of this program.
+    fn owns(&self, frame: &Frame<'_>) -> bool {
+        Arc::ptr_eq(&self.layout, &frame.layout)
+    }
+
+    /// A frame of another program becomes an empty one of this: slots and buffers always belong together, which generated
+    /// code relies on.
+    fn claim(&self, frame: &mut Frame<'_>) {
+        if !self.owns(frame) {
+            *frame = self.frame();
+        }
+    }
+
+    /// What answers conditions of this program.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        if self.code.is_some() { Engine::Jit } else { Engine::Interpreter }
+    }
+
+    /// Evaluates a condition on what the frame holds. A condition or frame of another program gives
+    /// [`EvalError::Argument`].
     #[must_use]
     pub fn eval(&self, frame: &Frame<'_>, condition: ConditionId) -> Outcome {
-        match self.conditions.get(condition.0 as usize) {
-            Some(&root) => self.interpreter(frame).truth(root).into(),
-            // The id is of another program.
+        if !self.owns(frame) {
+            return Outcome::Error(EvalError::Argument);
+        }
+        let at = condition.0 as usize;
+        let interpreter = self.interpreter(frame);
+        if let Some(code) = self.code.as_ref().and_then(|code| code.condition(at, &interpreter)) {
+            return outcome(code);
+        }
+        match self.conditions.get(at) {
+            Some(&root) => interpreter.truth(root).into(),
             None => Outcome::Error(EvalError::Argument),
         }
     }
@@ -376,16 +420,47 @@ impl Program {
     /// Evaluates a list: true as soon as one condition is, so that an earlier true hides later errors in every mode.
     /// `on_error` hears of errors under [`ErrorMode::Ignore`], with the condition's place in the list.
     pub fn eval_list(&self, frame: &Frame<'_>, list: ListId, on_error: &mut dyn FnMut(usize, EvalError)) -> Outcome {
-        let Some(list) = self.lists.get(list.0 as usize) else { return Outcome::Error(EvalError::Argument) };
-        for (at, &condition) in list.conditions.iter().enumerate() {
-            match (self.eval(frame, condition), list.error_mode) {
-                (Outcome::True, _) => return Outcome::True,
-                (Outcome::False, _) | (Outcome::Error(_), ErrorMode::Silent) => {}
-                (Outcome::Error(error), ErrorMode::Ignore) => on_error(at, error),
-                (Outcome::Error(error), ErrorMode::Propagate) => return Outcome::Error(error),
+        let Some(plan) = self.lists.get(list.0 as usize) else { return Outcome::Error(EvalError::Argument) };
+        if !self.owns(frame) {
+            return Outcome::Error(EvalError::Argument);
+        }
+        let interpreter = self.interpreter(frame);
+        let mut start = 0;
+        loop {
+            let (at, found) = self.first_answer(&interpreter, list, plan, start);
+            match (found, plan.error_mode) {
+                (Outcome::Error(_), ErrorMode::Silent) => {}
+                (Outcome::Error(error), ErrorMode::Ignore) => {
+                    if let Some(entry) = plan.entries.get(at) {
+                        on_error(entry.position, error);
+                    }
+                }
+                (found, _) => return found,
+            }
+            start = at + 1;
+        }
+    }
+
+    /// The first entry from `start` on that is true or an error, or false if none is.
+    fn first_answer(
+        &self,
+        interpreter: &Interpreter<'_>,
+        list: ListId,
+        plan: &ListPlan,
+        start: usize,
+    ) -> (usize, Outcome) {
+        if let (Some(code), Ok(start)) = (&self.code, u32::try_from(start))
+            && let Some(answer) = code.list(list.0 as usize, start, interpreter)
+        {
+            return ((answer >> 32) as usize, outcome(answer as u32));
+        }
+        for (at, entry) in plan.entries.iter().enumerate().skip(start) {
+            match interpreter.truth(entry.root).into() {
+                Outcome::False => {}
+                found => return (at, found),
             }
         }
-        Outcome::False
+        (plan.entries.len(), Outcome::False)
     }
 
     /// Evaluates a value expression on what the frame holds.
@@ -416,12 +491,30 @@ impl Program {
         self.conditions.get(condition.0 as usize).map(|&root| self.ir.print(root)).unwrap_or_default()
     }
 
+    /// The text form of a condition's machine-independent code, before optimisation.
+    #[must_use]
+    pub fn print_clif(&self, condition: ConditionId) -> String {
+        let root = self.conditions.get(condition.0 as usize);
+        root.map(|&root| jit::print(&self.ir, &self.layout, root)).unwrap_or_default()
+    }
+
     /// The text form of the layout.
     #[must_use]
     pub fn print_layout(&self) -> String {
         self.layout.to_string()
     }
 }
+
+/// What generated code says.
+fn outcome(code: u32) -> Outcome {
+    match code {
+        0 => Outcome::False,
+        1 => Outcome::True,
+        code => Outcome::Error(EvalError::from_code(code).unwrap_or(EvalError::Argument)),
+    }
+}
+
+mod plan;
 
 #[cfg(test)]
 mod tests;

@@ -182,7 +182,7 @@ impl Pass<'_> {
         let mut result: Vec<NodeId> = Vec::with_capacity(operands.len());
         let mut run: Option<Run> = None;
         for operand in operands {
-            let test = self.string_test(operand, op);
+            let test = string_test(self.ir, operand, op);
             match (&mut run, test) {
                 (Some(run), Some((value, member))) if run.value == value => run.members.push(member),
                 (_, test) => {
@@ -211,19 +211,6 @@ impl Pass<'_> {
         result.push(if op == CompareOp::Eq { test } else { self.ir.node(Node::Not(test), Type::Bool) });
     }
 
-    /// The value and the string literal of `value op "literal"`, in either order.
-    fn string_test(&self, id: NodeId, op: CompareOp) -> Option<(NodeId, Box<[u8]>)> {
-        let Node::Compare(found, left, right) = self.ir.get(id) else { return None };
-        if *found != op {
-            return None;
-        }
-        match (self.ir.as_constant(*left), self.ir.as_constant(*right)) {
-            (None, Some(Value::Str(text))) => Some((*left, text.as_ref().into())),
-            (Some(Value::Str(text)), None) => Some((*right, text.as_ref().into())),
-            _ => None,
-        }
-    }
-
     fn joined(&mut self, mut operands: Vec<NodeId>, neutral: bool) -> NodeId {
         match operands.len() {
             0 => self.ir.constant(Value::Bool(neutral)),
@@ -241,6 +228,19 @@ impl Pass<'_> {
             Node::Not(inner) => *inner,
             _ => self.ir.node(Node::Not(operand), Type::Bool),
         }
+    }
+}
+
+/// The value and the string literal of `value op "literal"`, in either order.
+pub(crate) fn string_test(ir: &Ir, id: NodeId, op: CompareOp) -> Option<(NodeId, Box<[u8]>)> {
+    let Node::Compare(found, left, right) = ir.get(id) else { return None };
+    if *found != op {
+        return None;
+    }
+    match (ir.as_constant(*left), ir.as_constant(*right)) {
+        (None, Some(Value::Str(text))) => Some((*left, text.as_ref().into())),
+        (Some(Value::Str(text)), None) => Some((*right, text.as_ref().into())),
+        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ fn read(name: &str) -> String {
 fn same_answers_as_contrib() {
     let texts =
         vectors::Texts { inputs: read("inputs.jsonl.gz"), cases: vec![read("hand.jsonl.gz"), read("random.jsonl.gz")] };
-    let report = vectors::run(&texts, &[Engine::Interpreter]);
+    let report = vectors::run(&texts, &[Engine::Interpreter, Engine::Jit]);
     let failures: Vec<&String> = report.failed.values().flatten().collect();
     assert_eq!(report.n_failed(), 0, "such as {:#?}", failures.first());
     assert_eq!(report.n_passed(), 11_984);

@@ -2,7 +2,7 @@
 //! engine must answer as written. Lines at the head of a file that start with `;;!` are directives:
 //!
 //! - `;;! context = "span"` (default), `;;! mode = "legacy"` (default), `"prefixed"` or `"auto"`;
-//! - `;;! print = "ast, ir, layout"` (default: `ir`);
+//! - `;;! print = "ast, ir, layout, clif"` (default: `ir`);
 //! - paragraphs are conditions of one program;
 //! - `;;! run` starts the rows: `{ span } => answer, answer ..`, one answer a condition.
 
@@ -15,7 +15,7 @@ use std::{fmt::Write as _, fs};
 use ottl::{Context, Engine, Options, Outcome, PathMode, ProgramBuilder};
 
 /// Whatever answers, answers the same.
-const ENGINES: [Engine; 1] = [Engine::Interpreter];
+const ENGINES: [Engine; 2] = [Engine::Interpreter, Engine::Jit];
 
 #[test]
 fn files() {
@@ -115,6 +115,9 @@ fn check(text: &str) -> String {
                         writeln!(report, "{}", program.print_ir(condition)).unwrap();
                     }),
                     "layout" => report.push_str(&program.print_layout()),
+                    "clif" => conditions.iter().for_each(|&condition| {
+                        writeln!(report, "{}", program.print_clif(condition)).unwrap();
+                    }),
                     other => panic!("stage {other}"),
                 }
             }

@@ -1,0 +1,140 @@
+//! Equality of wire bytes with literals: tag and length as one compare, then as few loads as the length needs.
+
+use cranelift_codegen::ir::{Block, InstBuilder as _, Value, condcodes::IntCC, types};
+
+use super::{
+    Lower,
+    slots::{SlotRef, head, wire_memory},
+};
+use crate::jit::shims::Shim;
+use crate::{
+    ir::{NodeId, SetId},
+    slot::tag,
+};
+
+/// Longer literals are compared by a shim: the code for 8 bytes takes about 20.
+pub(super) const MAX_INLINE: usize = 128;
+
+/// Larger sets are searched by a shim.
+const MAX_INLINE_SET: usize = 16;
+
+impl Lower<'_, '_> {
+    /// Whether a slot is a range with this tag and content.
+    pub(super) fn is_literal(&mut self, slot: SlotRef, tag: u32, literal: &[u8], yes: Block, no: Block) {
+        let Some(wanted) = head(tag, literal.len()) else {
+            self.builder.ins().jump(no, &[]);
+            return;
+        };
+        let found = self.head(slot);
+        let same_head = self.builder.ins().icmp_imm_s(IntCC::Equal, found, wanted);
+        if literal.is_empty() {
+            self.branch(same_head, yes, no);
+            return;
+        }
+        let content = self.builder.create_block();
+        self.branch(same_head, content, no);
+        self.builder.switch_to_block(content);
+        let start = self.address(slot);
+        let difference = self.difference(start, 0, literal);
+        self.branch(difference, no, yes);
+    }
+
+    /// Zero if the bytes `offset` behind `start` are `literal`, which is not empty; as many must be readable there.
+    pub(super) fn difference(&mut self, start: Value, offset: i32, literal: &[u8]) -> Value {
+        let mut differences = Vec::new();
+        let width = match literal.len() {
+            8.. => 8,
+            4..8 => 4,
+            2..4 => 2,
+            _ => 1,
+        };
+        let mut at = 0;
+        while at < literal.len() {
+            // The last load overlaps the one before it.
+            let from = at.min(literal.len() - width);
+            differences.push(self.chunk(start, offset, from, &literal[from..from + width]));
+            at = from + width;
+        }
+        let mut all = differences[0];
+        for &difference in &differences[1..] {
+            all = self.builder.ins().bor(all, difference);
+        }
+        all
+    }
+
+    fn chunk(&mut self, start: Value, offset: i32, from: usize, literal: &[u8]) -> Value {
+        let ty = match literal.len() {
+            8 => types::I64,
+            4 => types::I32,
+            2 => types::I16,
+            _ => types::I8,
+        };
+        let at = offset.saturating_add(i32::try_from(from).unwrap_or(i32::MAX));
+        let found = self.builder.ins().load(ty, wire_memory(), start, at);
+        let mut word = [0; 8];
+        word[..literal.len()].copy_from_slice(literal);
+        let wanted = self.builder.ins().iconst(ty, i64::from_le_bytes(word));
+        self.builder.ins().bxor(found, wanted)
+    }
+
+    /// A set test: by length, then member by member.
+    pub(super) fn in_set(&mut self, id: NodeId, value: NodeId, set: SetId, yes: Block, no: Block) {
+        let Some(slot) = self.slot(value) else { return self.ask(id, yes, no) };
+        let mut members: Vec<&[u8]> = self.ir.set_members(set).iter().map(AsRef::as_ref).collect();
+        if members.len() > MAX_INLINE_SET || members.iter().any(|member| member.len() > MAX_INLINE) {
+            return self.in_large_set(slot, set, yes, no);
+        }
+        members.sort_by_key(|member| member.len());
+        for same_length in members.chunk_by(|left, right| left.len() == right.len()) {
+            let next = self.builder.create_block();
+            self.one_of(slot, same_length, yes, next);
+            self.builder.switch_to_block(next);
+        }
+        self.builder.ins().jump(no, &[]);
+    }
+
+    fn one_of(&mut self, slot: SlotRef, members: &[&[u8]], yes: Block, no: Block) {
+        let [first, ..] = members else {
+            self.builder.ins().jump(no, &[]);
+            return;
+        };
+        if members.len() == 1 {
+            return self.is_literal(slot, tag::STR, first, yes, no);
+        }
+        let Some(wanted) = head(tag::STR, first.len()) else {
+            self.builder.ins().jump(no, &[]);
+            return;
+        };
+        let found = self.head(slot);
+        let same_head = self.builder.ins().icmp_imm_s(IntCC::Equal, found, wanted);
+        let content = self.builder.create_block();
+        self.branch(same_head, content, no);
+        self.builder.switch_to_block(content);
+        let start = self.address(slot);
+        for member in members {
+            // Members are distinct, so of several none is empty.
+            let difference = self.difference(start, 0, member);
+            let next = self.builder.create_block();
+            self.branch(difference, next, yes);
+            self.builder.switch_to_block(next);
+        }
+        self.builder.ins().jump(no, &[]);
+    }
+
+    fn in_large_set(&mut self, slot: SlotRef, set: SetId, yes: Block, no: Block) {
+        let is_string = self.builder.create_block();
+        self.branch_on_tag(slot, tag::STR, is_string, no);
+        self.builder.switch_to_block(is_string);
+        let found = self.shim_on_text(Shim::InSet, set.0, slot);
+        self.branch(found, yes, no);
+    }
+
+    /// Calls a shim with the context, an id and a slot's range.
+    pub(super) fn shim_on_text(&mut self, shim: Shim, id: u32, slot: SlotRef) -> Value {
+        let id = self.builder.ins().iconst(types::I32, i64::from(id));
+        let start = self.address(slot);
+        let len = self.len(slot);
+        let context = self.params[0];
+        self.shim(shim, &[context, id, start, len])
+    }
+}

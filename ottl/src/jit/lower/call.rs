@@ -1,0 +1,106 @@
+//! Converter calls as conditions: `IsRootSpan`, the type tests and `IsMatch` on slots. All others are the interpreter's.
+
+use cranelift_codegen::ir::{Block, InstBuilder as _, condcodes::IntCC, types};
+
+use super::{Lower, bytes::MAX_INLINE, compare::tag_of, slots::SlotRef};
+use crate::{
+    go::regexp::{Regexp, Shape},
+    ir::{CallArg, CallId, NodeId, Type},
+    jit::shims::Shim,
+    slot::tag,
+};
+
+impl Lower<'_, '_> {
+    /// Lowers a call, which is node `id`.
+    pub(super) fn call(&mut self, id: NodeId, call: CallId, yes: Block, no: Block) {
+        let site = self.ir.call_site(call);
+        let first = match site.args.first() {
+            Some(CallArg::Node(target)) => self.slot(*target),
+            _ => None,
+        };
+        let Some(slot) = first else { return self.ask(id, yes, no) };
+        match site.function.name {
+            "IsRootSpan" if slot.ty == Type::SpanId => self.is_zero_id(slot, 8, yes, no),
+            "IsString" => self.is_type(slot, tag::STR, yes, no),
+            "IsInt" => self.is_type(slot, tag::INT, yes, no),
+            "IsDouble" => self.is_type(slot, tag::DOUBLE, yes, no),
+            "IsBool" => self.is_type(slot, tag::BOOL, yes, no),
+            "IsMap" => self.is_type(slot, tag::MAP, yes, no),
+            "IsList" if slot.ty != Type::Opaque => self.is_type(slot, tag::LIST, yes, no),
+            "IsMatch" => match site.prepared.as_ref().and_then(|prepared| prepared.downcast_ref::<Regexp>()) {
+                Some(pattern) => self.is_match(id, call, slot, pattern.shape(), yes, no),
+                None => self.ask(id, yes, no),
+            },
+            _ => self.ask(id, yes, no),
+        }
+    }
+
+    fn is_type(&mut self, slot: SlotRef, tag: u32, yes: Block, no: Block) {
+        match tag_of(slot.ty) {
+            Some(own) => {
+                self.builder.ins().jump(if own == tag { yes } else { no }, &[]);
+            }
+            None => self.branch_on_tag(slot, tag, yes, no),
+        }
+    }
+
+    /// A string is matched as it is, nil never matches, and other values go through their text forms.
+    fn is_match(&mut self, id: NodeId, call: CallId, slot: SlotRef, shape: &Shape, yes: Block, no: Block) {
+        if slot.ty != Type::String {
+            let (string, other, converted) =
+                (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
+            self.branch_on_tag(slot, tag::STR, string, other);
+            self.builder.switch_to_block(other);
+            let tag = self.tag(slot);
+            let absent = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, tag, i64::from(tag::EMPTY));
+            self.branch(absent, no, converted);
+            self.builder.switch_to_block(converted);
+            self.ask(id, yes, no);
+            self.builder.switch_to_block(string);
+        }
+        match shape {
+            Shape::Always => {
+                self.builder.ins().jump(yes, &[]);
+            }
+            Shape::Exact(literal) if literal.len() <= MAX_INLINE => self.is_literal(slot, tag::STR, literal, yes, no),
+            Shape::Prefix(literal) if inline(literal) => self.has_prefix(slot, literal, yes, no),
+            Shape::Suffix(literal) if inline(literal) => self.has_suffix(slot, literal, yes, no),
+            _ => {
+                let found = self.shim_on_text(Shim::Matches, call.0, slot);
+                self.branch(found, yes, no);
+            }
+        }
+    }
+
+    fn has_prefix(&mut self, slot: SlotRef, literal: &[u8], yes: Block, no: Block) {
+        self.at_least(slot, literal.len(), no);
+        let start = self.address(slot);
+        let difference = self.difference(start, 0, literal);
+        self.branch(difference, no, yes);
+    }
+
+    fn has_suffix(&mut self, slot: SlotRef, literal: &[u8], yes: Block, no: Block) {
+        self.at_least(slot, literal.len(), no);
+        let start = self.address(slot);
+        let len = self.len(slot);
+        let len = self.builder.ins().uextend(types::I64, len);
+        let end = self.builder.ins().iadd(start, len);
+        let offset = i32::try_from(literal.len()).map_or(0, |len| -len);
+        let difference = self.difference(end, offset, literal);
+        self.branch(difference, no, yes);
+    }
+
+    /// Goes on if the range is this long, to `shorter` otherwise.
+    fn at_least(&mut self, slot: SlotRef, len: usize, shorter: Block) {
+        let enough = self.builder.create_block();
+        let found = self.len(slot);
+        let holds = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, found, len as i64);
+        self.branch(holds, enough, shorter);
+        self.builder.switch_to_block(enough);
+    }
+}
+
+/// Whether a literal's compare is worth inlining; an empty one would load nothing.
+fn inline(literal: &[u8]) -> bool {
+    (1..=MAX_INLINE).contains(&literal.len())
+}

@@ -1,0 +1,292 @@
+//! IR to CLIF. Conditions are lowered as control flow: a node gets a block for true and one for false, and errors jump to
+//! a block with the code as its parameter. So short circuits cost nothing, and upstream's order of errors is kept: a node
+//! emits its operands in the order in which the interpreter evaluates them.
+
+mod bytes;
+mod call;
+mod compare;
+mod number;
+mod slots;
+
+use cranelift_codegen::{
+    ir::{
+        AbiParam, Block, BlockArg, BlockCall, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder as _,
+        JumpTableData, Signature, Type as ClifType, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
+    },
+    isa::{CallConv, TargetFrontendConfig},
+};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use super::shims::Shim;
+use crate::{
+    error::EvalError,
+    ir::{Ir, Node, NodeId, Type},
+    layout::Layout,
+    program::ErrorMode,
+    slot::tag,
+    value::Value as Constant,
+};
+
+/// Time for register allocation grows faster than a function does.
+const MAX_LIST_NODES: usize = 20_000;
+
+/// What to generate for a program.
+#[derive(Debug)]
+pub(super) struct Generated<'g> {
+    /// One function each.
+    pub(super) conditions: &'g [NodeId],
+    /// One function each, but for those that are too long.
+    pub(super) lists: &'g [ListPlan],
+}
+
+/// A list's conditions in order, neighbours put together.
+#[derive(Debug)]
+pub(crate) struct ListPlan {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) error_mode: ErrorMode,
+}
+
+/// A condition of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) root: NodeId,
+    /// Its place in the list; of the first where several were put together.
+    pub(crate) position: usize,
+}
+
+/// Lowers conditions of one program.
+pub(super) struct Lowering<'l> {
+    pub(super) ir: &'l Ir,
+    pub(super) layout: &'l Layout,
+    /// Offset of the pointer in a slice reference.
+    pub(super) slice_pointer: i32,
+    pub(super) target: TargetFrontendConfig,
+}
+
+impl Lowering<'_> {
+    /// `(context, slots, bases) -> answer`.
+    pub(super) fn condition(&self, root: NodeId, convention: CallConv) -> Function {
+        let signature = signature(convention, &[types::I64; 3], types::I32);
+        self.function(signature, convention, |lower| {
+            let (yes, no) = (lower.builder.create_block(), lower.builder.create_block());
+            lower.truth(root, yes, no);
+            for (block, answer) in [(yes, 1), (no, 0)] {
+                lower.builder.switch_to_block(block);
+                let answer = lower.builder.ins().iconst(types::I32, answer);
+                lower.builder.ins().return_(&[answer]);
+            }
+            lower.builder.switch_to_block(lower.failed);
+            let code = lower.builder.block_params(lower.failed)[0];
+            lower.builder.ins().return_(&[code]);
+        })
+    }
+
+    /// Whether a list's function would take long to generate; the interpreter answers it.
+    pub(super) fn is_too_long(&self, plan: &ListPlan) -> bool {
+        let mut budget = MAX_LIST_NODES;
+        !plan.entries.iter().all(|entry| self.spend(entry.root, &mut budget))
+    }
+
+    fn spend(&self, id: NodeId, budget: &mut usize) -> bool {
+        let Some(left) = budget.checked_sub(1) else { return false };
+        *budget = left;
+        let mut enough = true;
+        self.ir.operands(id, &mut |operand| enough = enough && self.spend(operand, budget));
+        enough
+    }
+
+    /// `(context, slots, bases, start) -> answer, entry << 32`. Errors that are not silent end the function; where they
+    /// are only reported, the caller reports and comes back with the next entry.
+    pub(super) fn list(&self, plan: &ListPlan, convention: CallConv) -> Function {
+        let signature = signature(convention, &[types::I64, types::I64, types::I64, types::I32], types::I64);
+        self.function(signature, convention, |lower| lower.list(plan))
+    }
+
+    fn function(&self, signature: Signature, convention: CallConv, body: impl FnOnce(&mut Lower<'_, '_>)) -> Function {
+        let mut function = Function::with_name_signature(UserFuncName::default(), signature);
+        let mut scratch = FunctionBuilderContext::new();
+        let mut builder = FunctionBuilder::new(&mut function, &mut scratch);
+        let entry = builder.create_block();
+        builder.append_block_params_for_function_params(entry);
+        builder.switch_to_block(entry);
+        let params = builder.block_params(entry).to_vec();
+        let failed = builder.create_block();
+        builder.append_block_param(failed, types::I32);
+        let mut lower = Lower {
+            ir: self.ir,
+            layout: self.layout,
+            slice_pointer: self.slice_pointer,
+            builder,
+            convention,
+            shims: [None; Shim::ALL.len()],
+            params,
+            failed,
+        };
+        body(&mut lower);
+        let mut builder = lower.builder;
+        builder.seal_all_blocks();
+        builder.finalize(self.target);
+        function
+    }
+}
+
+fn signature(convention: CallConv, params: &[ClifType], result: ClifType) -> Signature {
+    let mut signature = Signature::new(convention);
+    signature.params.extend(params.iter().map(|&ty| AbiParam::new(ty)));
+    signature.returns.push(AbiParam::new(result));
+    signature
+}
+
+/// One function in the making.
+struct Lower<'l, 'f> {
+    ir: &'l Ir,
+    layout: &'l Layout,
+    slice_pointer: i32,
+    builder: FunctionBuilder<'f>,
+    convention: CallConv,
+    shims: [Option<FuncRef>; Shim::ALL.len()],
+    /// Context, slots, bases; for a list the start as well.
+    params: Vec<Value>,
+    /// Takes the code of an error.
+    failed: Block,
+}
+
+impl Lower<'_, '_> {
+    /// Lowers a condition: ends the current block.
+    fn truth(&mut self, id: NodeId, yes: Block, no: Block) {
+        match self.ir.get(id) {
+            Node::And(operands) => self.chain(operands, yes, no, true),
+            Node::Or(operands) => self.chain(operands, yes, no, false),
+            Node::Not(operand) => self.truth(*operand, no, yes),
+            Node::Compare(op, left, right) => self.compare(id, *op, *left, *right, yes, no),
+            Node::InSet(value, set) => self.in_set(id, *value, *set, yes, no),
+            Node::Call(call) => self.call(id, *call, yes, no),
+            Node::Fail(error) => self.fail(*error),
+            Node::Const(constant) => match self.ir.constant_value(*constant) {
+                Constant::Bool(flag) => {
+                    self.builder.ins().jump(if *flag { yes } else { no }, &[]);
+                }
+                _ => self.fail(EvalError::NotBool),
+            },
+            Node::Condition(value) => match self.ir.get(*value) {
+                Node::Slot(_) => self.flag(*value, yes, no),
+                _ if self.ir.ty(*value) == Type::Bool => self.truth(*value, yes, no),
+                _ => self.ask(id, yes, no),
+            },
+            _ => self.ask(id, yes, no),
+        }
+    }
+
+    /// `and` goes on after true, `or` after false; what comes last decides.
+    fn chain(&mut self, operands: &[NodeId], yes: Block, no: Block, conjunction: bool) {
+        let Some((last, others)) = operands.split_last() else {
+            self.builder.ins().jump(if conjunction { yes } else { no }, &[]);
+            return;
+        };
+        for &operand in others {
+            let next = self.builder.create_block();
+            match conjunction {
+                true => self.truth(operand, next, no),
+                false => self.truth(operand, yes, next),
+            }
+            self.builder.switch_to_block(next);
+        }
+        self.truth(*last, yes, no);
+    }
+
+    /// A slot used as a condition.
+    fn flag(&mut self, slot: NodeId, yes: Block, no: Block) {
+        let Some(slot) = self.slot(slot) else { return self.fail(EvalError::NotBool) };
+        let is_bool = self.builder.create_block();
+        let other = self.builder.create_block();
+        self.branch_on_tag(slot, tag::BOOL, is_bool, other);
+        self.builder.switch_to_block(other);
+        self.fail(EvalError::NotBool);
+        self.builder.switch_to_block(is_bool);
+        let bits = self.bits(slot);
+        self.branch(bits, yes, no);
+    }
+
+    /// Has the interpreter answer a condition.
+    fn ask(&mut self, id: NodeId, yes: Block, no: Block) {
+        let node = self.builder.ins().iconst(types::I32, i64::from(id.0));
+        let answer = self.shim(Shim::Truth, &[self.params[0], node]);
+        let failed = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, answer, 1);
+        let answered = self.builder.create_block();
+        self.builder.ins().brif(failed, self.failed, &[BlockArg::Value(answer)], answered, &[]);
+        self.builder.switch_to_block(answered);
+        self.branch(answer, yes, no);
+    }
+
+    fn fail(&mut self, error: EvalError) {
+        let code = self.builder.ins().iconst(types::I32, i64::from(error as u8));
+        self.builder.ins().jump(self.failed, &[BlockArg::Value(code)]);
+    }
+
+    fn branch(&mut self, condition: Value, yes: Block, no: Block) {
+        self.builder.ins().brif(condition, yes, &[], no, &[]);
+    }
+
+    /// Calls a shim.
+    fn shim(&mut self, shim: Shim, args: &[Value]) -> Value {
+        let known = self.shims[shim as usize];
+        let function = known.unwrap_or_else(|| {
+            let signature = self.builder.import_signature(shim.signature(self.convention));
+            let name = UserExternalName::new(0, shim as u32);
+            let name = ExternalName::user(self.builder.func.declare_imported_user_function(name));
+            let data = ExtFuncData { name, signature, colocated: false, patchable: false };
+            self.builder.import_function(data)
+        });
+        self.shims[shim as usize] = Some(function);
+        let call = self.builder.ins().call(function, args);
+        self.builder.inst_results(call)[0]
+    }
+
+    fn list(&mut self, plan: &ListPlan) {
+        let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
+        let (yes, no) = (self.builder.create_block(), self.builder.create_block());
+        self.dispatch(&blocks, no);
+        for (at, (entry, &block)) in plan.entries.iter().zip(&blocks).enumerate() {
+            let next = blocks.get(at + 1).copied().unwrap_or(no);
+            self.failed = self.builder.create_block();
+            self.builder.append_block_param(self.failed, types::I32);
+            self.builder.switch_to_block(block);
+            self.truth(entry.root, yes, next);
+            self.builder.switch_to_block(self.failed);
+            match plan.error_mode {
+                ErrorMode::Silent => {
+                    self.builder.ins().jump(next, &[]);
+                }
+                ErrorMode::Ignore | ErrorMode::Propagate => {
+                    let code = self.builder.block_params(self.failed)[0];
+                    let code = self.builder.ins().uextend(types::I64, code);
+                    let place = self.builder.ins().iconst(types::I64, (at as i64) << 32);
+                    let answer = self.builder.ins().bor(code, place);
+                    self.builder.ins().return_(&[answer]);
+                }
+            }
+        }
+        for (block, answer) in [(yes, 1), (no, 0)] {
+            self.builder.switch_to_block(block);
+            let answer = self.builder.ins().iconst(types::I64, answer);
+            self.builder.ins().return_(&[answer]);
+        }
+    }
+
+    /// Goes to the entry that the caller asks for; almost always the first, so that is tested before the table.
+    fn dispatch(&mut self, blocks: &[Block], beyond: Block) {
+        let start = self.params[3];
+        let Some(&first) = blocks.first() else {
+            self.builder.ins().jump(beyond, &[]);
+            return;
+        };
+        let resumed = self.builder.create_block();
+        self.branch(start, resumed, first);
+        self.builder.switch_to_block(resumed);
+        let pool = &mut self.builder.func.dfg.value_lists;
+        let table: Vec<_> = blocks.iter().map(|&block| BlockCall::new(block, [], pool)).collect();
+        let otherwise = BlockCall::new(beyond, [], pool);
+        let table = self.builder.create_jump_table(JumpTableData::new(otherwise, &table));
+        self.builder.ins().br_table(start, table);
+    }
+}

@@ -1,0 +1,90 @@
+//! Reading slots: constant offsets into the frame, whose layout `slot.rs` fixes.
+
+use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, Type as ClifType, Value, condcodes::IntCC, types};
+
+use super::Lower;
+use crate::{
+    ir::{Node, NodeId, Type},
+    slot::RawSlot,
+};
+
+/// A slot in its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlotRef {
+    offset: i32,
+    base: i32,
+    pub(super) ty: Type,
+}
+
+/// Size of a slice reference in `Frame::bases`.
+const SLICE: i32 = 16;
+const LEN: i32 = 4;
+const BITS: i32 = 8;
+
+/// Slots do not change while a function runs.
+fn slot_memory() -> MemFlagsData {
+    MemFlagsData::trusted().with_readonly()
+}
+
+/// Wire bytes lie anywhere; a slot's range lies in its buffer.
+pub(super) fn wire_memory() -> MemFlagsData {
+    MemFlagsData::new().with_notrap().with_readonly()
+}
+
+impl Lower<'_, '_> {
+    /// The slot that a node reads, if it is a slot.
+    pub(super) fn slot(&self, id: NodeId) -> Option<SlotRef> {
+        let Node::Slot(slot) = self.ir.get(id) else { return None };
+        let placed = self.layout.placed(*slot)?;
+        let offset = i32::try_from(placed.position as usize * size_of::<RawSlot>()).ok()?;
+        Some(SlotRef { offset, base: placed.base as i32, ty: self.ir.ty(id) })
+    }
+
+    fn load(&mut self, ty: ClifType, offset: i32) -> Value {
+        let slots = self.params[1];
+        self.builder.ins().load(ty, slot_memory(), slots, offset)
+    }
+
+    pub(super) fn tag(&mut self, slot: SlotRef) -> Value {
+        self.load(types::I32, slot.offset)
+    }
+
+    pub(super) fn len(&mut self, slot: SlotRef) -> Value {
+        self.load(types::I32, slot.offset + LEN)
+    }
+
+    /// Tag and length as one number, as [`head`] makes it.
+    pub(super) fn head(&mut self, slot: SlotRef) -> Value {
+        self.load(types::I64, slot.offset)
+    }
+
+    pub(super) fn bits(&mut self, slot: SlotRef) -> Value {
+        self.load(types::I64, slot.offset + BITS)
+    }
+
+    /// The bits of a double.
+    pub(super) fn double_bits(&mut self, slot: SlotRef) -> Value {
+        self.load(types::F64, slot.offset + BITS)
+    }
+
+    /// Where a slot's range starts in memory.
+    pub(super) fn address(&mut self, slot: SlotRef) -> Value {
+        let at = slot.base * SLICE + self.slice_pointer;
+        let bases = self.params[2];
+        let start = self.builder.ins().load(types::I64, slot_memory(), bases, at);
+        let offset = self.bits(slot);
+        self.builder.ins().iadd(start, offset)
+    }
+
+    pub(super) fn branch_on_tag(&mut self, slot: SlotRef, tag: u32, yes: Block, no: Block) {
+        let found = self.tag(slot);
+        let same = self.builder.ins().icmp_imm_u(IntCC::Equal, found, u64::from(tag) as i64);
+        self.branch(same, yes, no);
+    }
+}
+
+/// Tag and length of a slot as one little-endian number.
+pub(super) fn head(tag: u32, len: usize) -> Option<i64> {
+    let len = u32::try_from(len).ok()?;
+    Some((u64::from(len) << 32 | u64::from(tag)).cast_signed())
+}

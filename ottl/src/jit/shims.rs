@@ -1,0 +1,158 @@
+//! What generated code calls: parts of conditions that are not worth lowering.
+//!
+//! Shims are total: an index from nowhere gives an error code. The pointers they get are those that
+//! [`Code`](super::entry::Code) handed to the generated code, or lie in a buffer of the frame.
+
+#![allow(unsafe_code, reason = "generated code passes pointers; style: one of the two unsafe files of this crate")]
+
+use std::cmp::Ordering;
+
+use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
+use cranelift_codegen::isa::CallConv;
+
+use crate::{
+    error::EvalError,
+    go::regexp::Regexp,
+    interp::Interpreter,
+    ir::{CallId, ConstId, NodeId, SetId},
+    value::Value,
+};
+
+/// A function that generated code may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shim {
+    /// `(context, node) -> outcome`: the interpreter's answer for a condition.
+    Truth,
+    /// `(context, call, text, len) -> 0 or 1`: the prepared regular expression of a call on a string.
+    Matches,
+    /// `(context, set, text, len) -> 0 or 1`: whether a string is in a set.
+    InSet,
+    /// `(context, constant, text, len) -> -1, 0 or 1`: how a string relates to a constant one.
+    OrderLiteral,
+    /// `(left, len, right, len) -> -1, 0 or 1`: how two strings relate.
+    Order,
+}
+
+impl Shim {
+    pub(super) const ALL: [Self; 5] = [Self::Truth, Self::Matches, Self::InSet, Self::OrderLiteral, Self::Order];
+
+    /// Its symbol.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Truth => "ottl_truth",
+            Self::Matches => "ottl_matches",
+            Self::InSet => "ottl_in_set",
+            Self::OrderLiteral => "ottl_order_literal",
+            Self::Order => "ottl_order",
+        }
+    }
+
+    /// Its address.
+    pub(super) fn address(self) -> *const u8 {
+        match self {
+            Self::Truth => truth as *const u8,
+            Self::Matches => matches as *const u8,
+            Self::InSet => in_set as *const u8,
+            Self::OrderLiteral => order_literal as *const u8,
+            Self::Order => order as *const u8,
+        }
+    }
+
+    /// Its signature; it agrees with the function's, which nothing but tests can check.
+    pub(super) fn signature(self, convention: CallConv) -> Signature {
+        let (pointer, word) = (types::I64, types::I32);
+        let params: &[Type] = match self {
+            Self::Truth => &[pointer, word],
+            Self::Matches | Self::InSet | Self::OrderLiteral => &[pointer, word, pointer, word],
+            Self::Order => &[pointer, word, pointer, word],
+        };
+        let mut signature = Signature::new(convention);
+        signature.params.extend(params.iter().map(|&ty| AbiParam::new(ty)));
+        signature.returns.push(AbiParam::new(word));
+        signature
+    }
+}
+
+/// What a function of conditions returns for an answer.
+pub(super) fn encode(answer: Result<bool, EvalError>) -> u32 {
+    match answer {
+        Ok(flag) => u32::from(flag),
+        Err(error) => error as u32,
+    }
+}
+
+/// # Safety
+/// `context` points to an interpreter that outlives the call.
+unsafe extern "C" fn truth(context: *const Interpreter<'_>, node: u32) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    if node as usize >= interpreter.ir.node_count() {
+        return encode(Err(EvalError::Argument));
+    }
+    encode(interpreter.truth(NodeId(node)))
+}
+
+/// # Safety
+/// As [`truth`]; `text` points to `len` readable bytes that nobody writes meanwhile.
+unsafe extern "C" fn matches(context: *const Interpreter<'_>, call: u32, text: *const u8, len: u32) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let text = unsafe { bytes(text, len) };
+    let pattern = interpreter.ir.calls().get(CallId(call).0 as usize).and_then(|site| site.prepared.as_ref());
+    let pattern = pattern.and_then(|prepared| prepared.downcast_ref::<Regexp>());
+    u32::from(pattern.is_some_and(|pattern| pattern.is_match(text)))
+}
+
+/// # Safety
+/// As [`matches`].
+unsafe extern "C" fn in_set(context: *const Interpreter<'_>, set: u32, text: *const u8, len: u32) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let text = unsafe { bytes(text, len) };
+    let members = interpreter.ir.sets().get(SetId(set).0 as usize);
+    u32::from(members.is_some_and(|members| members.binary_search_by(|member| member.as_ref().cmp(text)).is_ok()))
+}
+
+/// # Safety
+/// As [`matches`].
+unsafe extern "C" fn order_literal(context: *const Interpreter<'_>, constant: u32, text: *const u8, len: u32) -> i32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let text = unsafe { bytes(text, len) };
+    match interpreter.ir.constants().get(ConstId(constant).0 as usize) {
+        Some(Value::Str(literal)) => sign(text.cmp(literal.as_ref())),
+        _ => 0,
+    }
+}
+
+/// # Safety
+/// Both pointers point to that many readable bytes that nobody writes meanwhile.
+unsafe extern "C" fn order(left: *const u8, left_len: u32, right: *const u8, right_len: u32) -> i32 {
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let left = unsafe { bytes(left, left_len) };
+    // SAFETY: as above.
+    let right = unsafe { bytes(right, right_len) };
+    sign(left.cmp(right))
+}
+
+fn sign(ordering: Ordering) -> i32 {
+    ordering as i32
+}
+
+/// The bytes at `start`; none if it is null.
+///
+/// # Safety
+/// `start` is null, or points to `len` readable bytes that nobody writes during `'a`.
+unsafe fn bytes<'a>(start: *const u8, len: u32) -> &'a [u8] {
+    if start.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's contract.
+    unsafe { std::slice::from_raw_parts(start, len as usize) }
+}
+
+#[cfg(test)]
+mod tests;
