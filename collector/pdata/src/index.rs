@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use crate::traces::{Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
-use crate::wire::{Cursor, WireError, WireErrorKind, WireType};
+use crate::wire::{Cursor, WireError, WireErrorKind};
 
 /// How deep lists and maps in attribute values may nest. Go has no bound and prost stops at 100 messages.
 pub(crate) const MAX_VALUE_DEPTH: u32 = 100;
