@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connectors;
+pub mod demo;
 pub mod exporters;
 pub mod factory;
 pub mod gates;

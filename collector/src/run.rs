@@ -11,7 +11,7 @@ use component::Clock;
 use component::telemetry::Definition;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::instance::Instance;
+pub(crate) use self::instance::Instance;
 use crate::clock::SystemClock;
 use crate::config::{LoadError, Loaded, Process, Remark, load};
 use crate::factory::StartError;

@@ -18,7 +18,7 @@ use crate::gates::{self, Gates};
 use crate::pipeline::{Service, Settings};
 use crate::registry::Factories;
 use crate::run::{self, RunError};
-use crate::simulate;
+use crate::{demo, simulate};
 
 /// An OpenTelemetry collector that compiles OTTL.
 #[derive(Parser)]
@@ -67,6 +67,8 @@ enum Command {
     PrintConfig(print_config::Arguments),
     /// List feature gates, or show one
     Featuregate(featuregate::Arguments),
+    /// Show the built-in configuration at work on the traffic of a small shop
+    Demo(demo::Args),
     /// Find out which traces a configuration would keep
     Simulate(simulate::Args),
 }
@@ -125,6 +127,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failed> {
         Some(Command::Components(arguments)) => components::print(&arguments, &Factories::all(), out),
         Some(Command::PrintConfig(arguments)) => print_config::print(&arguments, out),
         Some(Command::Featuregate(arguments)) => featuregate::print(&arguments, out),
+        Some(Command::Demo(arguments)) => Ok(demo::run(&arguments, out)?),
         Some(Command::Simulate(arguments)) => {
             out.write_all(simulate::run(&arguments)?.as_bytes())?;
             Ok(())

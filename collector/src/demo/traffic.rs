@@ -113,7 +113,13 @@ impl Shop {
             let number = u8::try_from(number).unwrap_or(0) + 2;
             let span = Span { id, number, parent: 1, name, kind: 2, start: begin, end: end.min(now) };
             let failed = failed && number == 2;
-            self.span(&mut by_service[service], &span, &[("rpc.system", "grpc")], if failed { 500 } else { 200 }, failed);
+            self.span(
+                &mut by_service[service],
+                &span,
+                &[("rpc.system", "grpc")],
+                if failed { 500 } else { 200 },
+                failed,
+            );
         }
     }
 

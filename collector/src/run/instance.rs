@@ -15,19 +15,19 @@ use crate::pipeline::{BuildError, Service, ServiceError, Settings};
 use crate::telemetry::page::{Level, Options, Page};
 use crate::telemetry::process;
 
-pub(super) struct Instance {
-    pub(super) loaded: Loaded,
-    pub(super) registry: Registry,
-    pub(super) resource: Arc<[(String, String)]>,
+pub(crate) struct Instance {
+    pub(crate) loaded: Loaded,
+    pub(crate) registry: Registry,
+    pub(crate) resource: Arc<[(String, String)]>,
     /// Reports of parts that cannot go on.
-    pub(super) fatal: mpsc::UnboundedReceiver<StartError>,
+    pub(crate) fatal: mpsc::UnboundedReceiver<StartError>,
     service: Service,
     pages: Vec<Page>,
 }
 
 impl Instance {
     /// Makes everything, starts nothing.
-    pub(super) fn build(loaded: Loaded, clock: Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
+    pub(crate) fn build(loaded: Loaded, clock: Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
         let telemetry = &loaded.config.service.telemetry;
         let resource: Arc<[_]> = resource_attributes(telemetry, uuid::Uuid::new_v4().to_string()).into();
         let registry = Registry::new(clock.unix_nano());
@@ -45,7 +45,7 @@ impl Instance {
     }
 
     /// Starts the pages, then extensions and pipelines. If anything fails, all of it is stopped again.
-    pub(super) async fn start(&self) -> Result<(), RunError> {
+    pub(crate) async fn start(&self) -> Result<(), RunError> {
         for page in &self.pages {
             if let Err(error) = page.start().await {
                 self.stop_pages().await?;
@@ -60,7 +60,7 @@ impl Instance {
     }
 
     /// Stops pipelines and extensions, then the pages: they show the last numbers until the end.
-    pub(super) async fn stop(&self) -> Result<(), ServiceError> {
+    pub(crate) async fn stop(&self) -> Result<(), ServiceError> {
         let service = self.service.shutdown().await;
         let pages = self.stop_pages().await;
         service.and(pages)
