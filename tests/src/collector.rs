@@ -64,6 +64,13 @@ impl Collector {
         self.child.id()
     }
 
+    /// Replaces the configuration file and asks for a reload with SIGHUP.
+    pub fn reload(&self, config: &str) -> Outcome {
+        fs::write(self.directory.join("config.yaml"), config)?;
+        let sent = Command::new("kill").arg("-HUP").arg(self.child.id().to_string()).status()?;
+        crate::check(sent.success(), || "kill -HUP failed".to_owned())
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(mut self) -> Outcome<(ExitStatus, String)> {
         let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;

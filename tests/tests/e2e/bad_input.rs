@@ -16,7 +16,7 @@ exporters:
   otlp:
     endpoint: {backend}
     tls: {{ insecure: true }}
-    retry_on_failure: {{ initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: ${{env:MAX_ELAPSED:-20s}} }}
+    retry_on_failure: {{ initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: "${{env:MAX_ELAPSED:-20s}}" }}
 service:
   pipelines:
     traces: {{ receivers: [otlp], exporters: [otlp], processors: [{processors}] }}

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod configuration;
+mod lifecycle;
 mod main_job;
 mod structure;
