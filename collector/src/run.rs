@@ -123,11 +123,8 @@ impl Runner<'_> {
         if let Some(greeting) = self.options.greeting {
             tracing::info!("{greeting}");
         }
-        loop {
-            match next_event(&mut signals, &mut instance).await {
-                Event::Reload => instance = self.reload(instance).await?,
-                Event::End => break,
-            }
+        while let Event::Reload = next_event(&mut signals, &mut instance).await {
+            instance = self.reload(instance).await?;
         }
         tracing::info!("Starting shutdown...");
         tokio::select! {
@@ -143,7 +140,7 @@ impl Runner<'_> {
     }
 
     fn build(&self, loaded: Loaded) -> Result<Instance, RunError> {
-        let instance = Instance::build(loaded, self.clock.clone(), self.options.jit)?;
+        let instance = Instance::build(loaded, &self.clock, self.options.jit)?;
         for (outcome, count) in [("success", self.succeeded), ("failure", self.failed)] {
             instance.registry.counter(RELOADS, &[("outcome", outcome)]).add(count);
         }

@@ -50,7 +50,7 @@ impl From<serde_yaml::Error> for YamlError {
 }
 
 /// Parses one document. An empty text is null.
-pub fn parse(text: &str) -> Result<Node, YamlError> {
+pub(in crate::config) fn parse(text: &str) -> Result<Node, YamlError> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
     // Go's decoder reads the first document only.
     let Some(document) = documents.next() else { return Ok(Node::Null) };
@@ -241,7 +241,7 @@ fn whole(digits: &str, radix: u32) -> Option<u64> {
 /// Where the key or list item at `path` stands in `text`. The parser itself is asked: it reports the place of an error
 /// that is raised on purpose when the path is reached.
 #[must_use]
-pub fn locate(text: &str, path: &str) -> Option<Position> {
+pub(in crate::config) fn locate(text: &str, path: &str) -> Option<Position> {
     let document = serde_yaml::Deserializer::from_str(text).next()?;
     let reached = Cell::new(false);
     let error = Find { path, reached: &reached }.deserialize(document).err()?;

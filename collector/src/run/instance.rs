@@ -27,7 +27,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Makes everything, starts nothing.
-    pub(crate) fn build(loaded: Loaded, clock: Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
+    pub(crate) fn build(loaded: Loaded, clock: &Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
         let telemetry = &loaded.config.service.telemetry;
         let resource: Arc<[_]> = resource_attributes(telemetry, uuid::Uuid::new_v4().to_string()).into();
         let registry = Registry::new(clock.unix_nano());
