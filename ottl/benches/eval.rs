@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::{Span, Status},
 };
-use ottl::{Context, Engine, Options, PathMode, ProgramBuilder};
+use ottl::{Context, Engine, ErrorMode, Options, PathMode, ProgramBuilder};
 use prost::Message as _;
 
 fn attribute(key: &str, value: Any) -> KeyValue {
@@ -64,7 +64,7 @@ fn resource() -> Vec<u8> {
     .encode_to_vec()
 }
 
-const CONDITIONS: [(&str, &str); 10] = [
+const CONDITIONS: [(&str, &str); 12] = [
     ("status", "span.status.code == STATUS_CODE_ERROR"),
     ("root", "IsRootSpan()"),
     ("name", r#"span.name == "GET /api/v1/cart""#),
@@ -72,6 +72,8 @@ const CONDITIONS: [(&str, &str); 10] = [
     ("int", r#"span.attributes["http.response.status_code"] >= 500"#),
     ("resource", r#"resource.attributes["service.name"] == "checkout""#),
     ("duration", r#"span.end_time - span.start_time > Duration("500ms")"#),
+    ("nanos", "span.end_time_unix_nano - span.start_time_unix_nano > 500000000"),
+    ("route", r#"span.attributes["http.route"] == "/api/v1/cart""#),
     ("regex", r#"IsMatch(span.name, "^GET /api/v[0-9]+/.*")"#),
     (
         "and4",
@@ -94,7 +96,7 @@ fn conditions(criterion: &mut Criterion) {
             program.load_resource(&mut frame, &resource, b"");
             program.load_span(&mut frame, &span);
             criterion.bench_function(&format!("eval/{engine:?}/{name}"), |bencher| {
-                bencher.iter(|| program.eval(&frame, condition));
+                bencher.iter(|| program.eval(std::hint::black_box(&frame), condition));
             });
         }
     }
@@ -128,5 +130,60 @@ fn extraction(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, extraction, conditions);
+/// From a span's bytes to the answer, and lists of which no condition holds.
+fn spans(criterion: &mut Criterion) {
+    let (span, resource) = (span(), resource());
+    let last = CONDITIONS[CONDITIONS.len() - 2..].iter().map(|(_, text)| (*text).to_owned());
+    let routes = |n: usize| (0..n).map(|at| format!(r#"span.attributes["http.route"] == "/route/{at}""#));
+    let mixed = |n: usize| {
+        (0..n).map(|at| match at % 4 {
+            0 => format!(r#"span.attributes["http.route"] == "/route/{at}""#),
+            1 => format!(r#"span.attributes["http.response.status_code"] == {at}"#),
+            2 => format!(r#"resource.attributes["service.name"] == "service{at}" and span.kind == 2"#),
+            _ => format!(r#"IsMatch(span.name, "^POST /route/{at}/")"#),
+        })
+    };
+    let lists: [(&str, Vec<String>); 5] = [
+        ("two", last.collect()),
+        ("routes20", routes(20).collect()),
+        ("routes200", routes(200).collect()),
+        ("mixed20", mixed(20).collect()),
+        ("mixed200", mixed(200).collect()),
+    ];
+    for engine in [Engine::Interpreter, Engine::Jit] {
+        for (name, texts) in &lists {
+            let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+            let add = |text: &String| builder.add(text, Context::Span, PathMode::Prefixed).unwrap();
+            let conditions: Vec<_> = texts.iter().map(add).collect();
+            let list = builder.list(&conditions, ErrorMode::Ignore);
+            let program = builder.build().unwrap();
+            let mut frame = program.frame();
+            program.load_resource(&mut frame, &resource, b"");
+            criterion.bench_function(&format!("load_and_eval/{engine:?}/{name}"), |bencher| {
+                bencher.iter(|| {
+                    program.load_span(&mut frame, std::hint::black_box(&span));
+                    program.eval_list(&frame, list, &mut |_, _| {})
+                });
+            });
+            criterion.bench_function(&format!("eval_list/{engine:?}/{name}"), |bencher| {
+                bencher.iter(|| program.eval_list(std::hint::black_box(&frame), list, &mut |_, _| {}));
+            });
+        }
+    }
+}
+
+/// What a program of one condition costs to build.
+fn build(criterion: &mut Criterion) {
+    for engine in [Engine::Interpreter, Engine::Jit] {
+        criterion.bench_function(&format!("build/{engine:?}/and4"), |bencher| {
+            bencher.iter(|| {
+                let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+                builder.add(CONDITIONS[CONDITIONS.len() - 2].1, Context::Span, PathMode::Prefixed).unwrap();
+                builder.build().unwrap()
+            });
+        });
+    }
+}
+
+criterion_group!(benches, extraction, conditions, spans, build);
 criterion_main!(benches);

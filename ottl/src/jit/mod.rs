@@ -94,3 +94,6 @@ pub(crate) fn print(ir: &Ir, layout: &Layout, root: NodeId) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Equality of wire bytes with literals: tag and length as one compare, then as few loads as the length needs.
 
-use cranelift_codegen::ir::{Block, InstBuilder as _, Value, condcodes::IntCC, types};
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir::{Block, InstBuilder as _, Type as ClifType, Value, condcodes::IntCC, types};
+use cranelift_frontend::Switch;
 
 use super::{
     Lower,
@@ -16,7 +19,7 @@ use crate::{
 pub(super) const MAX_INLINE: usize = 128;
 
 /// Larger sets are searched by a shim.
-const MAX_INLINE_SET: usize = 16;
+const MAX_INLINE_SET: usize = 512;
 
 impl Lower<'_, '_> {
     /// Whether a slot is a range with this tag and content.
@@ -63,21 +66,14 @@ impl Lower<'_, '_> {
     }
 
     fn chunk(&mut self, start: Value, offset: i32, from: usize, literal: &[u8]) -> Value {
-        let ty = match literal.len() {
-            8 => types::I64,
-            4 => types::I32,
-            2 => types::I16,
-            _ => types::I8,
-        };
+        let ty = integer(literal.len());
         let at = offset.saturating_add(i32::try_from(from).unwrap_or(i32::MAX));
         let found = self.builder.ins().load(ty, wire_memory(), start, at);
-        let mut word = [0; 8];
-        word[..literal.len()].copy_from_slice(literal);
-        let wanted = self.builder.ins().iconst(ty, i64::from_le_bytes(word));
+        let wanted = self.builder.ins().iconst(ty, word(literal).cast_signed());
         self.builder.ins().bxor(found, wanted)
     }
 
-    /// A set test: by length, then member by member.
+    /// A set test: a search by tag and length, then by the last bytes, where keys and routes differ most, then a compare.
     pub(super) fn in_set(&mut self, id: NodeId, value: NodeId, set: SetId, yes: Block, no: Block) {
         let Some(slot) = self.slot(value) else { return self.ask(id, yes, no) };
         let mut members: Vec<&[u8]> = self.ir.set_members(set).iter().map(AsRef::as_ref).collect();
@@ -85,40 +81,68 @@ impl Lower<'_, '_> {
             return self.in_large_set(slot, set, yes, no);
         }
         members.sort_by_key(|member| member.len());
+        let mut lengths = Switch::new();
+        let mut groups = Vec::new();
         for same_length in members.chunk_by(|left, right| left.len() == right.len()) {
-            let next = self.builder.create_block();
-            self.one_of(slot, same_length, yes, next);
-            self.builder.switch_to_block(next);
+            // Lengths are small: no literal is too long for a slot.
+            let Some(wanted) = same_length.first().and_then(|first| head(tag::STR, first.len())) else { continue };
+            let block = self.builder.create_block();
+            lengths.set_entry(u128::from(wanted.cast_unsigned()), block);
+            groups.push((block, same_length));
         }
-        self.builder.ins().jump(no, &[]);
+        let found = self.head(slot);
+        lengths.emit(&mut self.builder, found, no);
+        for (block, same_length) in groups {
+            self.builder.switch_to_block(block);
+            self.one_of(slot, same_length, yes, no);
+        }
     }
 
+    /// Whether a string, which has the length of all members, is one of them.
     fn one_of(&mut self, slot: SlotRef, members: &[&[u8]], yes: Block, no: Block) {
-        let [first, ..] = members else {
-            self.builder.ins().jump(no, &[]);
-            return;
+        let width = match members.first().map_or(0, |first| first.len()) {
+            0 => {
+                self.builder.ins().jump(yes, &[]);
+                return;
+            }
+            8.. => 8,
+            4..8 => 4,
+            2..4 => 2,
+            _ => 1,
         };
-        if members.len() == 1 {
-            return self.is_literal(slot, tag::STR, first, yes, no);
+        let mut by_end: BTreeMap<u64, Vec<&[u8]>> = BTreeMap::new();
+        for &member in members {
+            by_end.entry(word(&member[member.len() - width..])).or_default().push(member);
         }
-        let Some(wanted) = head(tag::STR, first.len()) else {
-            self.builder.ins().jump(no, &[]);
-            return;
-        };
-        let found = self.head(slot);
-        let same_head = self.builder.ins().icmp_imm_s(IntCC::Equal, found, wanted);
-        let content = self.builder.create_block();
-        self.branch(same_head, content, no);
-        self.builder.switch_to_block(content);
         let start = self.address(slot);
-        for member in members {
-            // Members are distinct, so of several none is empty.
-            let difference = self.difference(start, 0, member);
-            let next = self.builder.create_block();
-            self.branch(difference, next, yes);
-            self.builder.switch_to_block(next);
+        let at = members.first().map_or(0, |first| first.len() - width);
+        let at = i32::try_from(at).unwrap_or(i32::MAX);
+        let end = self.builder.ins().load(integer(width), wire_memory(), start, at);
+        let mut ends = Switch::new();
+        let mut groups = Vec::new();
+        for (end, same_end) in by_end {
+            let block = self.builder.create_block();
+            ends.set_entry(u128::from(end), block);
+            groups.push((block, same_end));
         }
-        self.builder.ins().jump(no, &[]);
+        ends.emit(&mut self.builder, end, no);
+        for (block, same_end) in groups {
+            self.builder.switch_to_block(block);
+            for member in same_end {
+                let next = self.builder.create_block();
+                match &member[..member.len() - width] {
+                    [] => {
+                        self.builder.ins().jump(yes, &[]);
+                    }
+                    rest => {
+                        let difference = self.difference(start, 0, rest);
+                        self.branch(difference, next, yes);
+                    }
+                }
+                self.builder.switch_to_block(next);
+            }
+            self.builder.ins().jump(no, &[]);
+        }
     }
 
     fn in_large_set(&mut self, slot: SlotRef, set: SetId, yes: Block, no: Block) {
@@ -136,5 +160,19 @@ impl Lower<'_, '_> {
         let len = self.len(slot);
         let context = self.params[0];
         self.shim(shim, &[context, id, start, len])
+    }
+}
+
+/// Up to eight bytes as a little-endian number.
+fn word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+fn integer(width: usize) -> ClifType {
+    match width {
+        8 => types::I64,
+        4 => types::I32,
+        2 => types::I16,
+        _ => types::I8,
     }
 }

@@ -1,0 +1,106 @@
+use crate::{
+    ConditionId, Context, Engine, ErrorMode, EvalError, ListId, Options, Outcome, PathMode, Program, ProgramBuilder,
+    jit, slot::RawSlot,
+};
+
+fn send_and_sync<T: Send + Sync>() {}
+
+fn program(texts: &[&str], engine: Engine, error_mode: ErrorMode) -> (Program, ListId) {
+    let (program, list, _) = with_conditions(texts, engine, error_mode);
+    (program, list)
+}
+
+fn with_conditions(texts: &[&str], engine: Engine, error_mode: ErrorMode) -> (Program, ListId, Vec<ConditionId>) {
+    let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+    let conditions: Vec<_> =
+        texts.iter().map(|text| builder.add(text, Context::Span, PathMode::Legacy).expect(text)).collect();
+    let list = builder.list(&conditions, error_mode);
+    (builder.build().expect("a program"), list, conditions)
+}
+
+#[test]
+fn programs_are_shared_between_threads() {
+    send_and_sync::<Program>();
+}
+
+#[test]
+fn code_that_no_host_runs_is_not_claimed() {
+    let (program, _) = program(&["IsRootSpan()"], Engine::Jit, ErrorMode::Ignore);
+    assert_eq!(program.engine() == Engine::Jit, jit::available());
+    assert_eq!(size_of::<RawSlot>(), 16);
+}
+
+/// Pages of a dropped program go back; without that each of these programs would keep two of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn dropped_programs_leave_nothing_behind() {
+    fn resident_kib() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a process's own status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+    let once = || drop(program(&["IsRootSpan()"], Engine::Jit, ErrorMode::Silent));
+    (0..50).for_each(|_| once());
+    let before = resident_kib();
+    (0..5_000).for_each(|_| once());
+    let grown = resident_kib().saturating_sub(before);
+    // 5,000 programs of two pages each are 40 MiB. Other tests of this process run meanwhile.
+    assert!(grown < 16 * 1024, "{grown} KiB");
+}
+
+#[test]
+fn lists_go_on_after_errors() {
+    let failing = r#"attributes["n"] / 0 == 1"#;
+    let texts = [failing, r#"name == "a""#, r#"name == "b""#, failing, r#"name == "c""#, "IsRootSpan()", failing];
+    for engine in [Engine::Interpreter, Engine::Jit] {
+        for (error_mode, expected, errors) in [
+            (ErrorMode::Ignore, Outcome::True, vec![(0, EvalError::Type), (3, EvalError::Type)]),
+            (ErrorMode::Silent, Outcome::True, vec![]),
+            (ErrorMode::Propagate, Outcome::Error(EvalError::Type), vec![]),
+        ] {
+            let (program, list) = program(&texts, engine, error_mode);
+            let mut frame = program.frame();
+            program.load_span(&mut frame, b"");
+            let mut heard = Vec::new();
+            assert_eq!(program.eval_list(&frame, list, &mut |at, error| heard.push((at, error))), expected);
+            assert_eq!(heard, errors, "{engine:?} {error_mode:?}");
+        }
+    }
+}
+
+/// Sets small enough to be inline and larger ones, of strings that share beginnings, ends and lengths.
+#[test]
+fn neighbours_in_a_list_become_a_set() {
+    for engine in [Engine::Interpreter, Engine::Jit] {
+        for count in [2, 40, 600] {
+            let members: Vec<String> = (0..count).map(|at| "abcdefghi/".repeat(at % 4) + &at.to_string()).collect();
+            let texts: Vec<String> = members.iter().map(|member| format!("name == \"{member}\"")).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (program, list) = program(&texts, engine, ErrorMode::Propagate);
+            let others = ["", "a", "600", "abcdefghi/0", "abcdefghj/1", "abcdefghi/1 "].map(str::to_owned);
+            for name in members.iter().chain(&others) {
+                let mut span = vec![0x2a, u8::try_from(name.len()).expect("a short name")];
+                span.extend_from_slice(name.as_bytes());
+                let mut frame = program.frame();
+                program.load_span(&mut frame, &span);
+                let outcome = program.eval_list(&frame, list, &mut |_, _| {});
+                assert_eq!(outcome == Outcome::True, members.contains(name), "{engine:?} {count} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_of_other_programs_are_not_read() {
+    let (own, list, conditions) = with_conditions(&[r#"name == "a""#], Engine::Jit, ErrorMode::Propagate);
+    let (other, _) =
+        program(&[r#"resource.schema_url == "a" or name == "abc""#, "kind == 2"], Engine::Jit, ErrorMode::Silent);
+    let mut frame = other.frame();
+    other.load_resource(&mut frame, b"", b"a");
+    let condition = conditions[0];
+    assert_eq!(own.eval(&frame, condition), Outcome::Error(EvalError::Argument));
+    assert_eq!(own.eval_list(&frame, list, &mut |_, _| {}), Outcome::Error(EvalError::Argument));
+    own.load_span(&mut frame, &[0x2a, 1, b'a']);
+    assert_eq!(own.eval(&frame, condition), Outcome::True);
+    assert_eq!(other.eval(&frame, condition), Outcome::Error(EvalError::Argument));
+}

@@ -1,0 +1,390 @@
+//! Random requests and random conditions over them. The same seed gives the same pairs.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+
+/// xorshift64*.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        // A seed of zero would stay zero.
+        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xd1b5_4a32_d192_ed03 | 1);
+        random.next();
+        random
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        ((self.next() >> 33) as usize) % bound
+    }
+
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+const KEYS: &[&str] = &["s", "n", "d", "b", "m", "l", "x", "http.method", "http.status_code", "empty", "bytes", "time"];
+const WORDS: &[&str] = &[
+    "",
+    "a",
+    "b",
+    "ab",
+    "GET",
+    "POST",
+    "hello",
+    "h\u{e9}llo",
+    "42",
+    "-7",
+    "3.5",
+    "true",
+    "/cart",
+    "/health",
+    "A b",
+    "1h30m",
+    "10.0.0.1",
+    "a=1 b=2",
+    "a,b,c",
+    "{\"a\":1,\"b\":[true,null]}",
+    "[1,\"x\"]",
+    "http://h:80/p?q=1",
+    "2024-01-02",
+    "0102030405060708",
+    "YQ==",
+    "line\nbreak",
+    "\u{130}stanbul",
+];
+const DOUBLES: &[f64] = &[
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    42.0,
+    3.25,
+    1e21,
+    1e-7,
+    9_007_199_254_740_992.0,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+];
+const INTEGERS: &[i64] = &[0, 1, -1, 2, 3, 7, 42, 200, 404, 500, 503, i64::MAX, i64::MIN, 9_007_199_254_740_993];
+
+fn any(random: &mut Random, depth: usize) -> AnyValue {
+    let value = match random.below(if depth == 0 { 6 } else { 9 }) {
+        0 | 1 => Some(Any::StringValue(random.pick(WORDS).to_owned())),
+        2 => Some(Any::IntValue(INTEGERS[random.below(INTEGERS.len())])),
+        3 => Some(Any::DoubleValue(DOUBLES[random.below(DOUBLES.len())])),
+        4 => Some(Any::BoolValue(random.one_in(2))),
+        5 if random.one_in(2) => None,
+        5 => Some(Any::BytesValue((0..random.below(4)).map(|byte| byte as u8 + 1).collect())),
+        6 => Some(Any::KvlistValue(KeyValueList { values: attributes(random, 3, depth - 1) })),
+        _ => {
+            let values = (0..random.below(4)).map(|_| any(random, depth - 1)).collect();
+            Some(Any::ArrayValue(ArrayValue { values }))
+        }
+    };
+    AnyValue { value }
+}
+
+fn attributes(random: &mut Random, most: usize, depth: usize) -> Vec<KeyValue> {
+    let attribute = |random: &mut Random| {
+        let key = random.pick(KEYS).to_owned();
+        KeyValue { key, value: Some(any(random, depth)), ..KeyValue::default() }
+    };
+    (0..random.below(most + 1)).map(|_| attribute(random)).collect()
+}
+
+/// One resource, one scope, one span with one or two events.
+pub(crate) fn request(random: &mut Random) -> ExportTraceServiceRequest {
+    let start = 1_700_000_000_000_000_000 + random.below(1_000_000_000) as u64;
+    let times = [(0, 0), (start, start + 750_000_000), (start, start + 1_500_000_000), (start + 5, start)];
+    let (start, end) = times[random.below(times.len())];
+    let id = |random: &mut Random, n: usize| -> Vec<u8> {
+        match random.below(5) {
+            0 => Vec::new(),
+            1 => vec![0; n],
+            _ => (0..n).map(|byte| byte as u8 + 1).collect(),
+        }
+    };
+    let events = (0..1 + random.below(2))
+        .map(|_| Event {
+            time_unix_nano: start,
+            name: random.pick(WORDS).to_owned(),
+            attributes: attributes(random, 3, 1),
+            dropped_attributes_count: random.below(2) as u32,
+        })
+        .collect();
+    let span = Span {
+        trace_id: id(random, 16),
+        span_id: id(random, 8),
+        parent_span_id: id(random, 8),
+        trace_state: random.pick(&["", "k1=v1", "k1=v1,k2=v2", "bad", "ot=th:8", "a=1,a=2", " k = v "]).to_owned(),
+        flags: [0, 1, 0x300, u32::MAX][random.below(4)],
+        name: random.pick(&["GET /x", "GET /api/v1/cart", "", "SELECT 1", "hello"]).to_owned(),
+        kind: random.below(7) as i32,
+        start_time_unix_nano: start,
+        end_time_unix_nano: end,
+        attributes: attributes(random, 8, 2),
+        dropped_attributes_count: random.below(3) as u32,
+        events,
+        links: (0..random.below(2)).map(|_| Link::default()).collect(),
+        status: (!random.one_in(4))
+            .then(|| Status { code: random.below(3) as i32, message: random.pick(WORDS).to_owned() }),
+        ..Span::default()
+    };
+    let scope = InstrumentationScope {
+        name: random.pick(&["", "lib", "otel-http"]).to_owned(),
+        version: random.pick(&["", "1.2"]).to_owned(),
+        attributes: attributes(random, 2, 1),
+        ..InstrumentationScope::default()
+    };
+    let mut resource = Resource { attributes: attributes(random, 3, 1), ..Resource::default() };
+    let service = AnyValue { value: Some(Any::StringValue(random.pick(&["checkout", "cart"]).to_owned())) };
+    resource.attributes.push(KeyValue { key: "service.name".to_owned(), value: Some(service), ..KeyValue::default() });
+    let url = |random: &mut Random| random.pick(&["", "https://opentelemetry.io/schemas/1.27.0"]).to_owned();
+    let scope_spans = ScopeSpans { scope: Some(scope), spans: vec![span], schema_url: url(random) };
+    let resource_spans =
+        ResourceSpans { resource: Some(resource), scope_spans: vec![scope_spans], schema_url: url(random) };
+    ExportTraceServiceRequest { resource_spans: vec![resource_spans] }
+}
+
+/// A condition for this context; mostly well typed, sometimes not.
+pub(crate) fn condition(random: &mut Random, context: &str, depth: usize) -> String {
+    match random.below(if depth == 0 { 4 } else { 10 }) {
+        0..=3 => comparison(random, context, depth),
+        4 => format!("{} and {}", operand(random, context, depth - 1), operand(random, context, depth - 1)),
+        5 => format!("{} or {}", operand(random, context, depth - 1), operand(random, context, depth - 1)),
+        6 => format!("not {}", operand(random, context, depth - 1)),
+        7 => predicate(random, context, depth - 1),
+        8 => random.pick(&["true", "false", "1 == 1", "nil == nil", "2 < 1"]).to_owned(),
+        _ => format!(
+            "{} or {} and {}",
+            operand(random, context, depth - 1),
+            operand(random, context, depth - 1),
+            operand(random, context, depth - 1)
+        ),
+    }
+}
+
+fn operand(random: &mut Random, context: &str, depth: usize) -> String {
+    format!("({})", condition(random, context, depth))
+}
+
+fn comparison(random: &mut Random, context: &str, depth: usize) -> String {
+    let op = random.pick(&["==", "==", "!=", "<", "<=", ">", ">="]);
+    let (left, right) = match random.below(8) {
+        0 | 1 => (attribute_path(random, context), literal(random)),
+        2 => (text(random, context, depth), text(random, context, depth)),
+        3 => (number(random, context, depth), number(random, context, depth)),
+        4 => (time(random, context, depth), time(random, context, depth)),
+        5 => (literal(random), attribute_path(random, context)),
+        6 => (attribute_path(random, context), "nil".to_owned()),
+        _ => (value(random, context, depth), value(random, context, depth)),
+    };
+    format!("{left} {op} {right}")
+}
+
+fn value(random: &mut Random, context: &str, depth: usize) -> String {
+    match random.below(7) {
+        0 => text(random, context, depth),
+        1 => number(random, context, depth),
+        2 => time(random, context, depth),
+        3 => attribute_path(random, context),
+        4 => literal(random),
+        5 if depth > 0 => format!("[{}, {}]", value(random, context, depth - 1), literal(random)),
+        5 => "[]".to_owned(),
+        _ if depth > 0 => format!("{{\"a\": {}}}", value(random, context, depth - 1)),
+        _ => "{}".to_owned(),
+    }
+}
+
+fn literal(random: &mut Random) -> String {
+    match random.below(9) {
+        0..=2 => quoted(random.pick(WORDS)),
+        3 => INTEGERS[random.below(INTEGERS.len() - 2)].to_string(),
+        4 => random.pick(&["1.0", "42.0", "3.25", "-1.5", ".5", "1.e3"]).to_owned(),
+        5 => random.pick(&["true", "false"]).to_owned(),
+        6 => "nil".to_owned(),
+        7 => random.pick(&["0x01", "0x0102", "0x0102030405060708"]).to_owned(),
+        _ => {
+            random.pick(&["STATUS_CODE_ERROR", "STATUS_CODE_UNSET", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT"]).to_owned()
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
+fn attribute_path(random: &mut Random, context: &str) -> String {
+    let root = match (context, random.below(4)) {
+        (_, 0) => "resource.attributes",
+        ("span" | "spanevent", 1) => "scope.attributes",
+        ("spanevent", 2) => "span.attributes",
+        _ => "attributes",
+    };
+    let mut path = format!("{root}[{}]", quoted(random.pick(KEYS)));
+    if random.one_in(4) {
+        path += &match random.below(4) {
+            0 => format!("[{}]", random.below(3)),
+            1 => "[-1]".to_owned(),
+            2 => format!("[{}]", attribute_path(random, context)),
+            _ => format!("[{}]", quoted(random.pick(KEYS))),
+        };
+    }
+    path
+}
+
+fn text(random: &mut Random, context: &str, depth: usize) -> String {
+    let paths: &[&str] = match context {
+        "span" => &[
+            "name",
+            "status.message",
+            "trace_state",
+            "trace_id.string",
+            "span_id.string",
+            "parent_span_id.string",
+            "kind.string",
+            "kind.deprecated_string",
+            "trace_state[\"k1\"]",
+            "scope.name",
+            "scope.version",
+            "resource.schema_url",
+            "scope.schema_url",
+        ],
+        "spanevent" => &["name", "span.name", "span.status.message", "scope.name", "span.trace_id.string"],
+        "scope" => &["name", "version", "schema_url", "resource.schema_url"],
+        _ => &["schema_url"],
+    };
+    if depth == 0 || random.one_in(2) {
+        return match random.below(3) {
+            0 => random.pick(paths).to_owned(),
+            1 => attribute_path(random, context),
+            _ => quoted(random.pick(WORDS)),
+        };
+    }
+    let inner = text(random, context, depth - 1);
+    match random.below(14) {
+        0 => format!("ToLowerCase({inner})"),
+        1 => format!("ToUpperCase({inner})"),
+        2 => format!("Concat([{inner}, {}], \"-\")", value(random, context, depth - 1)),
+        3 => format!("Substring({inner}, {}, {})", random.below(3), 1 + random.below(3)),
+        4 => format!("String({})", value(random, context, depth - 1)),
+        5 => format!("SHA256({inner})"),
+        6 => format!("Hex({})", value(random, context, depth - 1)),
+        7 => format!("Split({inner}, \",\")[{}]", random.below(3)),
+        8 => format!("Trim({inner})"),
+        9 => format!("ConvertCase({inner}, \"snake\")"),
+        10 => format!("TrimPrefix({inner}, \"a\")"),
+        11 => format!("Base64Encode({inner})"),
+        12 => format!("Coalesce([{inner}, \"z\"])"),
+        _ => format!("ToKeyValueString({}, sort_output=true)", attribute_path(random, context)),
+    }
+}
+
+fn number(random: &mut Random, context: &str, depth: usize) -> String {
+    let paths: &[&str] = match context {
+        "span" => &[
+            "kind",
+            "status.code",
+            "start_time_unix_nano",
+            "end_time_unix_nano",
+            "dropped_attributes_count",
+            "dropped_events_count",
+            "dropped_links_count",
+            "flags",
+            "resource.dropped_attributes_count",
+        ],
+        "spanevent" => &["time_unix_nano", "dropped_attributes_count", "span.kind", "span.status.code"],
+        _ => &["dropped_attributes_count", "resource.dropped_attributes_count"],
+    };
+    if depth == 0 || random.one_in(2) {
+        return match random.below(4) {
+            0 => random.pick(paths).to_owned(),
+            1 => attribute_path(random, context),
+            2 => INTEGERS[random.below(11)].to_string(),
+            _ => random.pick(&["1.0", "0.5", "42.0", "-3.25"]).to_owned(),
+        };
+    }
+    match random.below(11) {
+        0..=3 => {
+            let op = random.pick(&["+", "-", "*", "/"]);
+            format!("({} {op} {})", number(random, context, depth - 1), number(random, context, depth - 1))
+        }
+        4 => format!("Len({})", value(random, context, depth - 1)),
+        5 => format!("Int({})", value(random, context, depth - 1)),
+        6 => format!("Double({})", value(random, context, depth - 1)),
+        7 => format!("-({})", number(random, context, depth - 1)),
+        8 => format!("Index({}, {})", value(random, context, depth - 1), literal(random)),
+        9 => format!("FNV({})", text(random, context, depth - 1)),
+        _ => format!("Milliseconds({})", time(random, context, depth - 1)),
+    }
+}
+
+fn time(random: &mut Random, context: &str, depth: usize) -> String {
+    let paths: &[&str] = match context {
+        "span" => &["start_time", "end_time", "(end_time - start_time)", "Duration(\"750ms\")", "Duration(\"1s\")"],
+        "spanevent" => &["time", "span.start_time", "(time - span.start_time)", "Duration(\"0s\")"],
+        _ => &["Unix(1700000000)", "Duration(\"1s\")"],
+    };
+    if depth == 0 || random.one_in(2) {
+        return random.pick(paths).to_owned();
+    }
+    match random.below(4) {
+        0 => format!("({} + {})", time(random, context, depth - 1), time(random, context, depth - 1)),
+        1 => format!("({} - {})", time(random, context, depth - 1), time(random, context, depth - 1)),
+        2 => format!("TruncateTime({}, Duration(\"1s\"))", time(random, context, depth - 1)),
+        _ => format!("Duration({})", text(random, context, depth - 1)),
+    }
+}
+
+fn predicate(random: &mut Random, context: &str, depth: usize) -> String {
+    let patterns = [
+        "^GET",
+        "a.b",
+        "\\\\d+",
+        "(?i)hello",
+        "[[:alpha:]]+$",
+        "^/(cart|health)$",
+        "^$",
+        "\\\\bh",
+        "x|y",
+        "\\\\w{2,}",
+        "^GET /",
+        "T$",
+        "ell",
+        "^hello$",
+        ".*",
+        "1",
+    ];
+    match random.below(13) {
+        0..=2 => format!("IsMatch({}, \"{}\")", value(random, context, depth), random.pick(&patterns)),
+        3 => format!("HasPrefix({}, {})", text(random, context, depth), quoted(random.pick(WORDS))),
+        4 => format!("HasSuffix({}, {})", text(random, context, depth), quoted(random.pick(WORDS))),
+        5 => format!("IsString({})", attribute_path(random, context)),
+        6 => format!("IsInt({})", attribute_path(random, context)),
+        7 => format!("IsMap({})", attribute_path(random, context)),
+        8 => format!("IsList({})", value(random, context, depth)),
+        9 => format!("IsEmpty({})", value(random, context, depth)),
+        10 => format!("ContainsValue({}, {})", attribute_path(random, context), literal(random)),
+        11 if context == "span" => "IsRootSpan()".to_owned(),
+        11 => format!("IsDouble({})", attribute_path(random, context)),
+        _ => format!("IsInCIDR({}, [\"10.0.0.0/8\"])", text(random, context, depth)),
+    }
+}

@@ -1,0 +1,106 @@
+//! Both engines on random conditions and random spans: the same outcomes and the same reported errors, alone and in lists.
+
+#![allow(clippy::unwrap_used, reason = "damage to the inputs of a test must stop it")]
+
+mod generate;
+
+use generate::Random;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use ottl::{
+    ConditionId, Context, Engine, ErrorMode, EvalError, Frame, ListId, Options, Outcome, PathMode, Program,
+    ProgramBuilder,
+};
+use prost::Message as _;
+
+const PROGRAMS: u64 = 250;
+const CONDITIONS: usize = 16;
+const REQUESTS: usize = 12;
+const MODES: [ErrorMode; 3] = [ErrorMode::Ignore, ErrorMode::Propagate, ErrorMode::Silent];
+
+struct Built {
+    program: Program,
+    conditions: Vec<ConditionId>,
+    lists: Vec<ListId>,
+}
+
+fn build(texts: &[String], context: Context, engine: Engine) -> Built {
+    let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+    // Some of the random texts are refused.
+    let conditions: Vec<ConditionId> =
+        texts.iter().filter_map(|text| builder.add(text, context, PathMode::Legacy).ok()).collect();
+    let lists = MODES.map(|mode| builder.list(&conditions, mode)).to_vec();
+    Built { program: builder.build().unwrap(), conditions, lists }
+}
+
+#[derive(Debug, PartialEq)]
+struct Answers {
+    conditions: Vec<Outcome>,
+    lists: Vec<(Outcome, Vec<(usize, EvalError)>)>,
+}
+
+fn answers(built: &Built, frame: &Frame<'_>) -> Answers {
+    let list = |list: &ListId| {
+        let mut errors = Vec::new();
+        let outcome = built.program.eval_list(frame, *list, &mut |at, error| errors.push((at, error)));
+        (outcome, errors)
+    };
+    Answers {
+        conditions: built.conditions.iter().map(|&condition| built.program.eval(frame, condition)).collect(),
+        lists: built.lists.iter().map(list).collect(),
+    }
+}
+
+struct Request {
+    resource: Vec<u8>,
+    resource_schema: String,
+    scope: Vec<u8>,
+    scope_schema: String,
+    span: Vec<u8>,
+    event: Vec<u8>,
+}
+
+fn request(random: &mut Random) -> Request {
+    let mut request = generate::request(random);
+    let mut resource_spans = request.resource_spans.remove(0);
+    let mut scope_spans = resource_spans.scope_spans.remove(0);
+    let span: Span = scope_spans.spans.remove(0);
+    Request {
+        resource: resource_spans.resource.unwrap_or_default().encode_to_vec(),
+        resource_schema: resource_spans.schema_url,
+        scope: scope_spans.scope.unwrap_or_default().encode_to_vec(),
+        scope_schema: scope_spans.schema_url,
+        event: span.events.first().map(|event| event.encode_to_vec()).unwrap_or_default(),
+        span: span.encode_to_vec(),
+    }
+}
+
+fn load<'w>(program: &Program, request: &'w Request) -> Frame<'w> {
+    let mut frame = program.frame();
+    program.load_resource(&mut frame, &request.resource, request.resource_schema.as_bytes());
+    program.load_scope(&mut frame, &request.scope, request.scope_schema.as_bytes());
+    program.load_span(&mut frame, &request.span);
+    program.load_event(&mut frame, &request.event);
+    frame
+}
+
+#[test]
+fn random_programs_have_one_answer() {
+    let contexts = [("span", Context::Span), ("spanevent", Context::SpanEvent), ("resource", Context::Resource)];
+    let mut true_or_error = 0;
+    for seed in 0..PROGRAMS {
+        let mut random = Random::new(seed);
+        let (name, context) = if random.one_in(4) { contexts[1 + random.below(2)] } else { contexts[0] };
+        let texts: Vec<String> = (0..CONDITIONS).map(|_| generate::condition(&mut random, name, 2)).collect();
+        let interpreted = build(&texts, context, Engine::Interpreter);
+        let native = build(&texts, context, Engine::Jit);
+        for _ in 0..REQUESTS {
+            let request = request(&mut random);
+            let expected = answers(&interpreted, &load(&interpreted.program, &request));
+            let got = answers(&native, &load(&native.program, &request));
+            assert_eq!(got, expected, "seed {seed}: {texts:#?}");
+            true_or_error += expected.conditions.iter().filter(|&&outcome| outcome != Outcome::False).count();
+        }
+    }
+    // Conditions that are never anything but false would prove nothing.
+    assert!(true_or_error > 1_000, "{true_or_error}");
+}
