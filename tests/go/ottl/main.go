@@ -15,6 +15,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -186,11 +187,18 @@ func decode(proto string, event int) (input, error) {
 func eval(p *peer) {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	out := bufio.NewWriter(os.Stdout)
-	lines := json.NewDecoder(in)
 	encode := json.NewEncoder(out)
-	for lines.More() {
+	for {
+		// Line by line: a decoder over the stream would leave line ends in the buffer, and then nothing would be flushed.
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF {
+			break
+		}
 		var q question
-		if err := lines.Decode(&q); err != nil {
+		if err == nil {
+			err = json.Unmarshal(line, &q)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
