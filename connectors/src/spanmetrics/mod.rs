@@ -19,6 +19,8 @@ mod labels;
 mod lru;
 mod resources;
 mod series;
+#[cfg(test)]
+mod tests;
 mod weight;
 mod wire;
 
