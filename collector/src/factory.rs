@@ -28,6 +28,10 @@ pub trait Lifecycle: Send + Sync {
     fn start(&self) -> Step<'_>;
     /// Takes no more input, hands on what was accepted, and ends its tasks.
     fn shutdown(&self) -> Step<'_>;
+    /// Extensions are told when all pipelines have started, and again, with false, before the first of them stops.
+    fn pipelines_ready(&self, ready: bool) {
+        let _ = ready;
+    }
 }
 
 /// What every part gets when it is made.

@@ -19,23 +19,31 @@ pub(super) fn nearest<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>)
         .map(|(_, word)| word)
 }
 
-/// Levenshtein distance. Words longer than any key are not compared.
+/// Edits from one to the other: a letter added, left out, changed, or two neighbours swapped. Words longer than any key
+/// are not compared.
 fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     if a.len() > 64 || b.len() > 64 {
         return usize::MAX;
     }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
         }
     }
-    row.last().copied().unwrap_or(0)
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -48,5 +56,6 @@ mod tests {
         assert_eq!(nearest("verbosityy", known), Some("verbosity"));
         assert_eq!(nearest("TimeOut", known), Some("timeout"));
         assert_eq!(nearest("jaeger", known), None);
+        assert_eq!(nearest("oltp", ["debug", "otlp"]), Some("otlp"));
     }
 }

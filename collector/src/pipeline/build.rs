@@ -38,6 +38,13 @@ pub struct Running {
     pub lifecycle: Arc<dyn Lifecycle>,
 }
 
+impl Running {
+    /// What log lines of the part carry while it starts and stops, and those of tasks that it spawns in this span.
+    pub(super) fn log_span(&self) -> tracing::Span {
+        tracing::error_span!("component", "otelcol.component.id" = %self.id, "otelcol.component.kind" = self.kind)
+    }
+}
+
 /// All parts of all pipelines, in the order in which they are to be started.
 #[derive(Default)]
 pub struct Parts {

@@ -127,6 +127,9 @@ impl Lifecycle for Life {
         self.journal.add(format!("stop {}", self.name));
         Box::pin(async { Ok(()) })
     }
+    fn pipelines_ready(&self, ready: bool) {
+        self.journal.add(format!("ready={ready} {}", self.name));
+    }
 }
 
 /// Notes what passes and hands it on.

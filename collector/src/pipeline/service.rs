@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use component::telemetry::Registry;
 use component::{Clock, Id};
+use tracing::Instrument;
 
 use super::build::{BuildError, Running, build};
 use crate::config::Config;
@@ -74,7 +75,7 @@ impl Service {
             [(&self.extensions, "failed to start extensions"), (&self.parts, "cannot start pipelines")]
         {
             for part in group {
-                if let Err(cause) = part.lifecycle.start().await {
+                if let Err(cause) = part.lifecycle.start().instrument(part.log_span()).await {
                     let (id, kind) = (&part.id, part.kind);
                     let mut message = format!("{prefix}: failed to start \"{id}\" {kind}: {cause}");
                     // A part may have begun some of its work before it failed.
@@ -87,12 +88,20 @@ impl Service {
                 started.push(part);
             }
         }
+        self.tell(true);
         Ok(())
+    }
+
+    fn tell(&self, ready: bool) {
+        for extension in &self.extensions {
+            extension.lifecycle.pipelines_ready(ready);
+        }
     }
 
     /// Stops receivers first and extensions last, each part after all that feed it. Every part is stopped, whatever
     /// the others answer. There is no overall bound, as upstream: parts bound their own waits.
     pub async fn shutdown(&self) -> Result<(), ServiceError> {
+        self.tell(false);
         let parts = stop(self.parts.iter().rev()).await;
         tracing::info!("Stopping extensions...");
         let extensions = stop(self.extensions.iter().rev()).await;
@@ -113,7 +122,7 @@ impl Service {
 async fn stop<'a>(parts: impl Iterator<Item = &'a Running>) -> Result<(), ServiceError> {
     let mut failed = Vec::new();
     for part in parts {
-        if let Err(cause) = part.lifecycle.shutdown().await {
+        if let Err(cause) = part.lifecycle.shutdown().instrument(part.log_span()).await {
             failed.push(format!("failed to shutdown \"{}\" {}: {cause}", part.id, part.kind));
         }
     }

@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use component::Clock;
+use tracing::span::{Attributes, Id};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::{Layer, Registry};
 
-use self::format::{Line, collect};
+use self::format::{Line, collect, span_fields};
 use self::sampling::Sampler;
 use crate::config::service_telemetry::{Encoding, LogLevel, Logs};
 
@@ -151,7 +153,16 @@ impl Active {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Logger {
+/// Fields of a span, kept for the lines within it.
+struct SpanFields(serde_json::Map<String, serde_json::Value>);
+
+impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Logger {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().replace(SpanFields(span_fields(attributes)));
+        }
+    }
+
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if self.active.load().shows(metadata) { Interest::always() } else { Interest::never() }
     }
@@ -160,15 +171,22 @@ impl<S: Subscriber> Layer<S> for Logger {
         self.active.load().shows(metadata)
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let active = self.active.load();
-        let (message, fields) = collect(event);
+        let (message, own) = collect(event);
         let level = *event.metadata().level();
         if let Some(sampler) = &active.sampler
             && !sampler.passes(level, &message, self.clock.monotonic())
         {
             return;
         }
+        let mut fields = serde_json::Map::new();
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
+            if let Some(SpanFields(outer)) = span.extensions().get() {
+                fields.extend(outer.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        fields.extend(own);
         let line = Line {
             unix_nano: self.clock.unix_nano(),
             level,

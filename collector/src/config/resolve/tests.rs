@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use proptest::prelude::*;
+
 use super::super::node::Node;
 use super::super::source::{Outside, Remark};
 use super::super::yaml::parse;
@@ -162,4 +164,53 @@ fn later_sources_win_and_places_follow() {
 fn an_empty_source_is_an_empty_map() {
     let resolved = resolve(&["env:EMPTY".to_owned()], &fake()).unwrap();
     assert_eq!(resolved.root, Node::Map(Vec::new()));
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let leaf = prop_oneof![
+        Just(Node::Null),
+        any::<bool>().prop_map(Node::Bool),
+        any::<i64>().prop_map(Node::Int),
+        (u64::MAX / 2 + 1..).prop_map(Node::Uint),
+        (-1e9..1e9).prop_map(Node::Float),
+        "[ -~]{0,12}".prop_map(Node::String),
+        "[0-9_.xeo+-]{0,6}".prop_map(Node::String),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Node::List),
+            prop::collection::btree_map("[a-z/:. 0-9]{1,6}", inner, 0..4)
+                .prop_map(|map| Node::Map(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// No text makes the expander panic or run away, and without `${` only `$$` changes.
+    #[test]
+    fn expansion_is_total(text in "[${}:a-zA-Z_\\-\u{e4}]{0,24}") {
+        let root = Node::Map(vec![("k".to_owned(), Node::String(text.clone()))]);
+        let expanded = super::super::expand::expand(root, &fake(), &mut Vec::new());
+        if !text.contains("${") {
+            let expected = Node::Map(vec![("k".to_owned(), Node::String(text.replace("$$", "$")))]);
+            prop_assert_eq!(expanded.unwrap(), expected);
+        }
+    }
+
+    /// What a YAML writer writes is read back as it was, numbers that look like Go's included.
+    #[test]
+    fn written_yaml_is_read_back(node in any_node()) {
+        let text = serde_yaml::to_string(&node.to_yaml()).unwrap();
+        prop_assert_eq!(parse(&text).unwrap(), node, "{}", text);
+    }
+
+    /// Broken YAML is refused, never a panic; so are paths that lead nowhere.
+    #[test]
+    fn hostile_text_is_total(text in "[\\[\\]{}:,&*!|>'\"%@`# \n\t<a-c0-9-]{0,40}", path in "[a-c:\\[\\]0-9]{0,8}") {
+        if let Ok(node) = parse(&text) {
+            let known = node.known_prefix(&path);
+            prop_assert!(path.starts_with(known));
+            let _ = super::super::yaml::locate(&text, known);
+        }
+    }
 }

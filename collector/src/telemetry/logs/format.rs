@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Attributes;
 use tracing::{Event, Level};
 
 /// What a line is made of.
@@ -85,6 +86,13 @@ pub(super) fn collect(event: &Event<'_>) -> (String, Map<String, Value>) {
     let mut fields = Fields::default();
     event.record(&mut fields);
     (fields.message, fields.rest)
+}
+
+/// A span's fields in order.
+pub(super) fn span_fields(attributes: &Attributes<'_>) -> Map<String, Value> {
+    let mut fields = Fields::default();
+    attributes.record(&mut fields);
+    fields.rest
 }
 
 #[derive(Default)]

@@ -23,7 +23,8 @@ fn written(logs: Logs, act: impl FnOnce(&ManualClock)) -> String {
 #[test]
 fn console_and_json_lines() {
     let act = |_: &ManualClock| {
-        tracing::info!(endpoint = "0.0.0.0:4317", "otelcol.component.id" = %"otlp", "Starting server");
+        tracing::error_span!("component", "otelcol.component.id" = %"otlp")
+            .in_scope(|| tracing::info!(endpoint = "0.0.0.0:4317", "Starting server"));
         tracing::debug!("not shown");
         tracing::warn!(count = 3, "odd");
     };
