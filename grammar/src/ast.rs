@@ -128,6 +128,9 @@ pub enum ValueKind {
     Binary(Box<Value>, Spanned<MathOp>, Box<Value>),
     /// One sign before an operand.
     Unary(Spanned<Sign>, Box<Value>),
+    /// A lone number in parentheses behind a sign, `-(2)`. Only there are a number's parentheses kept: contrib counts `-2`
+    /// as a literal and `-(2)` as arithmetic.
+    Group(Box<Value>),
     /// `(a, _) => body`
     Lambda(Box<Lambda>),
 }

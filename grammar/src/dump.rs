@@ -123,6 +123,7 @@ impl Dump {
             ValueKind::Map(_) => "map".to_owned(),
             ValueKind::Binary(_, op, _) => format!("math {}", op.node),
             ValueKind::Unary(sign, _) => format!("sign {}", sign.node),
+            ValueKind::Group(_) => "group".to_owned(),
             ValueKind::Lambda(lambda) => {
                 let params: Vec<&str> = lambda.params.iter().map(|param| param.node.as_str()).collect();
                 format!("lambda ({})", params.join(", "))
@@ -141,7 +142,7 @@ impl Dump {
                 dump.value(left);
                 dump.value(right);
             }
-            ValueKind::Unary(_, operand) => dump.value(operand),
+            ValueKind::Unary(_, operand) | ValueKind::Group(operand) => dump.value(operand),
             ValueKind::Lambda(lambda) => match &lambda.body {
                 LambdaBody::Value(body) => dump.value(body),
                 LambdaBody::Condition(body) => dump.condition(body),

@@ -110,6 +110,7 @@ impl Display for Value {
                 sign.node.fmt(f)?;
                 operand(f, inner, SIGNED + 1)
             }
+            ValueKind::Group(number) => write!(f, "({number})"),
             ValueKind::Lambda(lambda) => lambda.fmt(f),
         }
     }

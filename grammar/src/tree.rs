@@ -306,7 +306,7 @@ fn describe(kind: &ValueKind) -> &'static str {
         ValueKind::Map(_) => "a map",
         ValueKind::Path(_) => "a path",
         ValueKind::Call(_) => "a call",
-        ValueKind::Binary(..) | ValueKind::Unary(..) => "arithmetic",
+        ValueKind::Binary(..) | ValueKind::Unary(..) | ValueKind::Group(_) => "arithmetic",
         ValueKind::Lambda(_) => "a lambda",
     }
 }

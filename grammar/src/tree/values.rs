@@ -114,7 +114,12 @@ impl Builder {
         let mut parts = pair.into_inner();
         let (Some(sign), Some(operand)) = (parts.next(), parts.next()) else { return Loose::Broken(Span::default()) };
         let sign = Spanned::new(sign_of(sign.as_str()), span_of(&sign));
-        let operand = self.plain(operand);
+        let grouped = operand.as_rule() == Rule::group;
+        let mut operand = self.plain(operand);
+        if grouped && matches!(operand.kind, ValueKind::Int(_) | ValueKind::Float(_)) {
+            let span = operand.span;
+            operand = Value { kind: ValueKind::Group(Box::new(operand)), span };
+        }
         let span = sign.span.to(operand.span);
         Loose::Value(Value { kind: ValueKind::Unary(sign, Box::new(operand)), span })
     }

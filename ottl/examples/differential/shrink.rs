@@ -129,6 +129,10 @@ fn values(value: &Value) -> Vec<Value> {
             simpler.extend(values(right).iter().map(|right| binary(left, right)));
             simpler
         }
+        ValueKind::Group(number) => {
+            let inside = values(number).into_iter().map(|inner| of(ValueKind::Group(Box::new(inner))));
+            std::iter::once((**number).clone()).chain(inside).collect()
+        }
         ValueKind::Unary(sign, operand) => {
             let inside = values(operand).into_iter().map(|inner| of(ValueKind::Unary(sign.clone(), Box::new(inner))));
             std::iter::once((**operand).clone()).chain(inside).collect()

@@ -15,7 +15,7 @@ use grammar::{
 
 use crate::{
     context::{Context, PathMode},
-    error::{self, Error},
+    error::{self, Error, EvalError},
     fold,
     ir::{Ir, Node, NodeId, Type},
     limits::Limits,
@@ -100,7 +100,7 @@ impl Checker<'_> {
                     .iter()
                     .map(|(key, value)| (key.node.clone(), self.value(value), is_literal(value)))
                     .collect();
-                self.map(values)
+                self.map(tree.span, values)
             }
             ValueKind::Path(path) => self.path(path),
             ValueKind::Call(call) => self.call(call),
@@ -112,6 +112,7 @@ impl Checker<'_> {
                 Some(self.ir.node(Node::Arithmetic(op.node, left, right), ty))
             }
             ValueKind::Unary(sign, operand) => self.signed(sign.node, operand),
+            ValueKind::Group(number) => self.value(number),
             ValueKind::Lambda(_) => {
                 self.fail(Error::new(error::LAMBDA, tree.span, "lambdas are not supported").with_hint(
                     "upstream accepts them only with the feature gate ottl.functions.enableLambda, which is off",
@@ -147,7 +148,7 @@ impl Checker<'_> {
     }
 
     /// Of equal keys the last wins.
-    fn map(&mut self, values: Vec<(String, Option<NodeId>, bool)>) -> Option<NodeId> {
+    fn map(&mut self, span: Span, values: Vec<(String, Option<NodeId>, bool)>) -> Option<NodeId> {
         let mut entries: Vec<(String, NodeId, bool)> = Vec::with_capacity(values.len());
         let mut failed = false;
         for (key, value, literal) in values {
@@ -162,15 +163,18 @@ impl Checker<'_> {
             return None;
         }
         if entries.iter().all(|(.., literal)| *literal) {
-            let constants: Option<Vec<_>> = entries
+            let constants: Option<Result<Vec<_>, EvalError>> = entries
                 .iter()
                 .map(|(key, node, _)| {
-                    let stored = store::stored(self.ir.as_constant(*node)?.clone(), self.limits).ok()?;
-                    Some((Cow::Owned(key.clone().into_bytes()), stored))
+                    let stored = store::stored(self.ir.as_constant(*node)?.clone(), self.limits);
+                    Some(stored.map(|stored| (Cow::Owned(key.clone().into_bytes()), stored)))
                 })
                 .collect();
-            if let Some(constants) = constants {
-                return Some(self.ir.constant(Value::map(constants)));
+            match constants {
+                Some(Ok(constants)) => return Some(self.ir.constant(Value::map(constants))),
+                // contrib makes literal maps when it parses: `{"a": [[{}]]}` is refused there.
+                Some(Err(error)) => return self.fail(Error::new(error::TYPE_MISMATCH, span, error.to_string())),
+                None => {}
             }
         }
         let entries: Vec<_> = entries.into_iter().map(|(key, value, _)| (key.into_boxed_str(), value)).collect();
@@ -215,7 +219,8 @@ impl Checker<'_> {
     }
 }
 
-/// What contrib counts as a literal: no path, no call, no arithmetic, not even `1 + 1`; one sign before a number is fine.
+/// What contrib counts as a literal: no path, no call, no arithmetic, not even `1 + 1`; one sign before a number is fine,
+/// a minus before a number in parentheses is not.
 pub(crate) fn is_literal(tree: &Tree) -> bool {
     match &tree.kind {
         ValueKind::Nil
@@ -225,7 +230,12 @@ pub(crate) fn is_literal(tree: &Tree) -> bool {
         | ValueKind::String(_)
         | ValueKind::Bytes(_)
         | ValueKind::Enum(_) => true,
-        ValueKind::Unary(_, operand) => matches!(operand.kind, ValueKind::Int(_) | ValueKind::Float(_)),
+        ValueKind::Unary(sign, operand) => match operand.kind {
+            ValueKind::Int(_) | ValueKind::Float(_) => true,
+            ValueKind::Group(_) => sign.node == Sign::Plus,
+            _ => false,
+        },
+        ValueKind::Group(number) => is_literal(number),
         ValueKind::List(items) => items.iter().all(is_literal),
         ValueKind::Map(entries) => entries.iter().all(|(_, value)| is_literal(value)),
         ValueKind::Path(_)

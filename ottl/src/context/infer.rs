@@ -112,7 +112,7 @@ impl<'t> Names<'t> {
                 self.value(left);
                 self.value(right);
             }
-            ValueKind::Unary(_, operand) => self.value(operand),
+            ValueKind::Unary(_, operand) | ValueKind::Group(operand) => self.value(operand),
             ValueKind::Lambda(lambda) => {
                 let outer = self.params.len();
                 self.params.extend(lambda.params.iter().map(|param| param.node.as_str()));
