@@ -10,11 +10,12 @@ use super::counts::{Early, Final};
 use super::policy::{Trace, Vote};
 use super::sampler::{Sampler, now};
 
-/// Traces that are decided in one step.
-const SLICE: usize = 1024;
+/// Traces that are decided in one step: about a millisecond. Between steps every waiting request has its turn, so that
+/// many short steps would let a busy core fall behind its ticks, and what is decided late is memory.
+const SLICE: usize = 8192;
 
 /// Segments that are read in one step; each may have to be decompressed, which takes about 0.1 ms.
-const SEGMENTS: usize = 8;
+const SEGMENTS: usize = 64;
 
 /// What a step came to.
 #[derive(Debug)]
