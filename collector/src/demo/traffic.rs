@@ -182,6 +182,7 @@ impl Span<'_> {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Any<'a> {
     Text(&'a str),
     Whole(u64),
