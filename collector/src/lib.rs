@@ -21,6 +21,7 @@ pub mod receivers;
 pub mod registry;
 pub mod run;
 pub mod simulate;
+pub mod size;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -18,7 +18,7 @@ use crate::gates::{self, Gates};
 use crate::pipeline::{Service, Settings};
 use crate::registry::Factories;
 use crate::run::{self, RunError};
-use crate::{demo, simulate};
+use crate::{demo, simulate, size};
 
 /// An OpenTelemetry collector that compiles OTTL.
 #[derive(Parser)]
@@ -71,6 +71,8 @@ enum Command {
     Demo(demo::Args),
     /// Find out which traces a configuration would keep
     Simulate(simulate::Args),
+    /// Compute memory limits, buffer sizes, replicas and KEDA thresholds from spans per second
+    Size(size::Args),
 }
 
 /// What runs where no configuration is given.
@@ -132,6 +134,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failed> {
             out.write_all(simulate::run(&arguments)?.as_bytes())?;
             Ok(())
         }
+        Some(Command::Size(arguments)) => Ok(out.write_all(size::run(&arguments)?.as_bytes())?),
     }
 }
 
