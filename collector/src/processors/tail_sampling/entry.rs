@@ -6,17 +6,17 @@
 
 /// Facts that every trace has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub struct Facts {
     /// When the first span arrived, Unix nanoseconds; `u64::MAX` before any.
-    pub(super) first_arrival: u64,
+    pub first_arrival: u64,
     /// Earliest start of a span, Unix nanoseconds; a span without one counts as starting at 0. `u64::MAX` before any.
-    pub(super) earliest_start: u64,
+    pub earliest_start: u64,
     /// Latest end of a span, Unix nanoseconds.
-    pub(super) latest_end: u64,
+    pub latest_end: u64,
     /// Size as protobuf, as contrib measures it: each received part with its resource and scope.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Number of spans.
-    pub(super) spans: u64,
+    pub spans: u64,
 }
 
 impl Default for Facts {
@@ -49,7 +49,7 @@ impl Facts {
 /// failure counts (`error_mode: propagate`): it keeps the earliest yes or error with its arrival, because the first of
 /// the two wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub struct Shape {
     bit_words: usize,
     outcomes: usize,
 }

@@ -17,6 +17,7 @@ mod log;
 mod low;
 mod metrics;
 mod output;
+mod part;
 mod policy;
 mod processor;
 mod replay;
@@ -31,6 +32,8 @@ use std::sync::Arc;
 use component::{Clock, Signal, TracesConsumer};
 
 pub use config::{Config, Strategy};
+pub use entry::{Facts, Shape};
+pub use part::TracePart;
 pub use policy::{ErrorMode, PolicyConfig, PolicyKind};
 use policy::{Policies, Questions};
 use processor::TailSampling;

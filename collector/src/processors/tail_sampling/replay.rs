@@ -10,6 +10,7 @@ use super::Plan;
 use super::decide::Step;
 use super::id_hash::IdHash;
 use super::output::Relief;
+use super::part::TracePart;
 use super::policy::Questions;
 use super::sampler::{Sampler, Share, Taken};
 use crate::factory::StartError;
@@ -132,6 +133,12 @@ impl Replay {
             shard.end_tick();
         }
         out
+    }
+
+    /// What is known of a waiting trace.
+    #[must_use]
+    pub fn part(&self, id: &pdata::TraceId) -> Option<TracePart> {
+        self.shards.iter().find_map(|shard| shard.part(id))
     }
 
     /// True while traces wait that time has to decide.

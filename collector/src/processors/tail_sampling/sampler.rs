@@ -15,6 +15,7 @@ use super::envelope::{Envelope, Envelopes};
 use super::id_hash::IdHash;
 use super::log::{Link, Log};
 use super::output::Collecting;
+use super::part::TracePart;
 use super::policy::{Asked, Now, Policies, State};
 use super::size::Place;
 use super::table::Table;
@@ -333,6 +334,12 @@ impl Sampler {
             self.log.release(born, &mut self.envelopes);
         }
         self.table.free(at);
+    }
+
+    /// What is known of a waiting trace.
+    pub(super) fn part(&self, id: &TraceId) -> Option<TracePart> {
+        let at = self.table.find(id)?;
+        Some(TracePart { facts: self.table.entry(at).facts, answers: self.table.answers(at).into() })
     }
 
     /// Seconds until every waiting trace is decided.

@@ -11,7 +11,7 @@ mod reader;
 mod trace_state;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use bucket::Bucket;
 use clause::{Clause, Window};

@@ -17,7 +17,7 @@ use crate::config::Section;
 use crate::processors::tail_sampling::entry::Facts;
 
 /// One policy of every kind that reads facts or answers.
-const EVERY_POLICY: &str = r#"
+pub(in super::super) const EVERY_POLICY: &str = r#"
 - {name: always, type: always_sample}
 - {name: slow, type: latency, latency: {threshold_ms: 100}}
 - {name: window, type: latency, latency: {threshold_ms: 50, upper_threshold_ms: 300}}
