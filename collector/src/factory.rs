@@ -13,6 +13,7 @@ use component::{Clock, Id, MetricsConsumer, Signal, TracesConsumer};
 use tokio::sync::mpsc;
 
 use crate::config::{Problems, Section};
+use crate::health::{Health, Watch};
 
 /// A future of start or stop.
 pub type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>>;
@@ -51,6 +52,17 @@ pub struct Context {
     pub jit: bool,
     /// Where a part says that it cannot go on, for example because its socket broke after start.
     pub fatal: Fatal,
+    /// Where a part's long-running tasks are watched.
+    pub health: Health,
+}
+
+impl Context {
+    /// For the long-running tasks of this part; `kind` is `processor`, `exporter` or whatever it is.
+    #[must_use]
+    pub fn watch(&self, kind: &str) -> Watch {
+        let pipeline = self.pipeline.as_ref().map(|id| format!(" in pipeline \"{id}\"")).unwrap_or_default();
+        self.health.watch(format!("{kind} \"{}\"{pipeline}", self.id))
+    }
 }
 
 /// Ends the program with a normal shutdown (upstream's asynchronous error). Without a receiving end, as in tests, the

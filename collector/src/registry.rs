@@ -1,7 +1,7 @@
 //! All components of the program, one line each. `components`, the README's table and unknown-type errors read it.
 
 use crate::factory::{ConnectorPlan, ExporterPlan, ExtensionPlan, Factory, ProcessorPlan, ReceiverPlan};
-use crate::{connectors, exporters, processors, receivers};
+use crate::{connectors, exporters, extensions, processors, receivers};
 
 /// Factories by kind of component. Order does not matter.
 #[derive(Default)]
@@ -45,6 +45,7 @@ impl Factories {
                 connectors::forward::FACTORY,
             ],
             extensions: vec![
+                extensions::health_check::FACTORY,
             ],
         }
     }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::clock::SystemClock;
 use crate::factory::{Context, Fatal};
+use crate::health::Health;
 
 /// A context with an empty registry and the system clock.
 pub(crate) fn context(id: &str) -> Context {
@@ -24,6 +25,7 @@ pub(crate) fn context(id: &str) -> Context {
         resource: Arc::new([]),
         jit: true,
         fatal: Fatal::default(),
+        health: Health::default(),
     }
 }
 

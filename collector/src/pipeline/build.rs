@@ -116,6 +116,14 @@ impl Builder<'_> {
         for id in pipeline.processors.iter().rev() {
             entry = self.processor(id, pipeline, entry)?;
         }
+        // Only extensions ask.
+        if !self.config.service.extensions.is_empty() {
+            let (health, clock) = (&self.base.health, &self.base.clock);
+            entry = match entry {
+                Entry::Traces(head) => Entry::Traces(health.monitor(&pipeline.id, clock, head)),
+                Entry::Metrics(head) => Entry::Metrics(health.monitor(&pipeline.id, clock, head)),
+            };
+        }
         self.made_pipelines.insert(pipeline.id.clone(), entry.clone());
         Ok(entry)
     }

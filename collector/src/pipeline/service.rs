@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::build::{BuildError, Running, build};
 use crate::config::Config;
 use crate::factory::{Context, Fatal};
+use crate::health::Health;
 
 /// What a service is built with besides its configuration.
 #[derive(Clone)]
@@ -51,6 +52,7 @@ impl Service {
             resource: settings.resource.clone(),
             jit: settings.jit,
             fatal: settings.fatal.clone(),
+            health: Health::default(),
         };
         let parts = build(config, &base)?.running;
         let mut extensions = Vec::new();

@@ -22,6 +22,7 @@ pub use config::Config;
 
 use crate::config::{Problems, Section};
 use crate::factory::{ConnectorPlan, Context, Factory, Lifecycle, Part, StartError, Step};
+use crate::health::Watch;
 
 /// The factory.
 pub const FACTORY: Factory<dyn ConnectorPlan> =
@@ -75,6 +76,7 @@ impl ConnectorPlan for Plan {
             interval: self.interval,
             stop: CancellationToken::new(),
             task: Mutex::default(),
+            watch: context.watch("connector"),
         });
         Ok(Part { input: Arc::clone(&connector) as _, lifecycle: Some(connector as Arc<dyn Lifecycle>) })
     }
@@ -86,6 +88,7 @@ struct Connector {
     interval: Duration,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
+    watch: Watch,
 }
 
 struct Shared {
@@ -132,7 +135,7 @@ impl Consumer<Traces> for Connector {
 impl Lifecycle for Connector {
     fn start(&self) -> Step<'_> {
         let (shared, stop, every) = (Arc::clone(&self.shared), self.stop.clone(), self.interval);
-        let task = tokio::spawn(async move {
+        let task = tokio::spawn(self.watch.task(async move {
             let mut ticker = interval_at(Instant::now() + every, every);
             ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -141,7 +144,7 @@ impl Lifecycle for Connector {
                     () = stop.cancelled() => return,
                 }
             }
-        });
+        }));
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Box::pin(async { Ok(()) })
     }

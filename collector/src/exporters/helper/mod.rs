@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 pub use request::Request;
 
 use crate::factory::{Context, Lifecycle, Step};
+use crate::health::Watch;
 use config::{Queue as QueueConfig, Retry};
 use metrics::Metrics;
 use queue::Queue;
@@ -58,6 +59,7 @@ pub struct Exporter {
     queue: Option<(QueueConfig, Arc<Queue>)>,
     stop: watch::Sender<bool>,
     tasks: TaskTracker,
+    watch: Watch,
 }
 
 /// Everything below the queue.
@@ -93,7 +95,13 @@ impl Exporter {
         });
         let (stop, stopping) = watch::channel(false);
         let delivery = Delivery { sender, timeout: settings.timeout, retry: settings.retry, metrics, stopping };
-        Arc::new(Self { delivery: Arc::new(delivery), queue, stop, tasks: TaskTracker::new() })
+        Arc::new(Self {
+            delivery: Arc::new(delivery),
+            queue,
+            stop,
+            tasks: TaskTracker::new(),
+            watch: context.watch("exporter"),
+        })
     }
 
     async fn export(&self, request: Request) -> Result<(), ConsumeError> {
@@ -157,10 +165,10 @@ impl Lifecycle for Exporter {
         if let Some(batching) = &config.batch {
             let run =
                 batch::run(Arc::clone(queue), Arc::clone(&self.delivery), batching.clone(), config.sizer, senders);
-            self.tasks.spawn(run);
+            self.tasks.spawn(self.watch.task(run));
         } else {
             for _ in 0..senders {
-                self.tasks.spawn(consume(Arc::clone(queue), Arc::clone(&self.delivery)));
+                self.tasks.spawn(self.watch.task(consume(Arc::clone(queue), Arc::clone(&self.delivery))));
             }
         }
         Box::pin(async { Ok(()) })

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Duration, Problems, Section};
 use crate::factory::{Context, Factory, Lifecycle, Part, ProcessorPlan, StartError, Step};
+use crate::health::Watch;
 pub use payload::Payload;
 use worker::Worker;
 
@@ -101,6 +102,7 @@ pub struct Batch<T> {
     worker: Mutex<Option<Worker<T>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     stop: watch::Sender<bool>,
+    watch: Watch,
 }
 
 impl<T: Payload> Batch<T> {
@@ -111,7 +113,7 @@ impl<T: Payload> Batch<T> {
         let (queue, arrivals) = mpsc::channel(cpus);
         let (stop, stopped) = watch::channel(false);
         let worker = Mutex::new(Some(Worker::new(config, context, next, arrivals, stopped)));
-        Arc::new(Self { queue, worker, task: Mutex::default(), stop })
+        Arc::new(Self { queue, worker, task: Mutex::default(), stop, watch: context.watch("processor") })
     }
 }
 
@@ -128,7 +130,8 @@ impl<T: Payload> Lifecycle for Batch<T> {
     fn start(&self) -> Step<'_> {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(worker) = worker {
-            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::spawn(worker.run()));
+            let task = tokio::spawn(self.watch.task(worker.run()));
+            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
         Box::pin(async { Ok(()) })
     }

@@ -20,6 +20,7 @@ use super::output::Relief;
 use super::policy::{Policies, Questions};
 use super::sampler::{Sampler, Share, Taken};
 use crate::factory::{self, Context, Lifecycle};
+use crate::health::Watch;
 
 /// Upstream's, fixed.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ pub(super) struct TailSampling {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     ticking: Mutex<Option<JoinHandle<()>>>,
+    watch: Watch,
 }
 
 struct Shared {
@@ -66,7 +68,12 @@ impl TailSampling {
             next,
             room: Notify::new(),
         };
-        Self { shared: Arc::new(shared), stop: watch::Sender::new(false), ticking: Mutex::new(None) }
+        Self {
+            shared: Arc::new(shared),
+            stop: watch::Sender::new(false),
+            ticking: Mutex::new(None),
+            watch: context.watch("processor"),
+        }
     }
 }
 
@@ -86,7 +93,7 @@ impl Lifecycle for TailSampling {
             let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
             // As Go's ticker: a tick that takes long is followed by one, not by all that were missed.
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            let ticking = tokio::spawn(async move {
+            let ticking = tokio::spawn(self.watch.task(async move {
                 loop {
                     tokio::select! {
                         _ = interval.tick() => shared.tick().await,
@@ -94,7 +101,7 @@ impl Lifecycle for TailSampling {
                         _ = stop.changed() => return,
                     }
                 }
-            });
+            }));
             *lock(&self.ticking) = Some(ticking);
             Ok(())
         })

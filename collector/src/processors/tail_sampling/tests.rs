@@ -313,6 +313,7 @@ impl Running {
             pipeline: None,
             resource: Arc::from([]),
             fatal: crate::factory::Fatal::default(),
+            health: crate::health::Health::default(),
         };
         let part = plan(yaml).make_traces(&context, sink.clone()).unwrap();
         let lifecycle = part.lifecycle.unwrap();

@@ -1,0 +1,3 @@
+//! Extensions, one module each, named as in YAML.
+
+pub mod health_check;
