@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::low::Low;
 use super::policy::PolicyConfig;
+use super::storage::StorageConfig;
 use crate::config::{Problems, Section};
 
 /// The configuration of one `tail_sampling` processor.
@@ -36,6 +37,8 @@ pub struct Config {
     pub maximum_trace_size_bytes: u64,
     /// Independent parts, by trace id.
     pub num_shards: u32,
+    /// Where what waits is kept on disk, too.
+    pub(super) storage: Option<StorageConfig>,
     /// Policies with unique names, in the order written.
     pub policies: Vec<PolicyConfig>,
 }
@@ -83,6 +86,17 @@ impl Config {
                  which is not supported",
             );
         }
+        let at = format!("{path}::storage");
+        let storage = low.storage.and_then(|low| StorageConfig::parse(low, &at, problems));
+        if storage.is_some() && strategy == Strategy::SpanIngest {
+            problems.add(
+                &at,
+                "is not supported with sampling_strategy \"span-ingest\", whose decisions depend on how spans arrived",
+            );
+        }
+        if storage.as_ref().is_some_and(|storage| storage.keep_on_shutdown) && low.drop_pending_traces_on_shutdown {
+            problems.add(format!("{at}::on_shutdown"), "cannot be \"keep\" with drop_pending_traces_on_shutdown");
+        }
         let policies = low.policies.into_iter().enumerate();
         let config = Self {
             path: path.to_owned(),
@@ -98,6 +112,7 @@ impl Config {
             drop_pending_traces_on_shutdown: low.drop_pending_traces_on_shutdown,
             maximum_trace_size_bytes: low.maximum_trace_size_bytes,
             num_shards: low.num_shards.clamp(1, MAX_SHARDS),
+            storage,
             policies: policies
                 .filter_map(|(at, low)| PolicyConfig::parse(low, format!("{path}::policies[{at}]"), problems))
                 .collect(),
@@ -132,6 +147,12 @@ impl Config {
                 );
             }
         }
+    }
+
+    /// How many decisions all shards remember together.
+    pub(super) fn remembered(&self) -> usize {
+        let shard = self.num_traces.max(self.sampled_cache_size).max(self.non_sampled_cache_size);
+        shard.saturating_mul(size(u64::from(self.num_shards)))
     }
 
     /// The configuration of one of `num_shards` shards: limits are divided, at least 1 each.

@@ -52,6 +52,21 @@ policies:
 }
 
 #[test]
+fn refuses_mistakes_in_storage() {
+    assert_eq!(problems("{storage: /var/lib/ottlcol}"), "");
+    assert_eq!(problems("{storage: null}"), "");
+    let all = [
+        "{storage: file_storage/tail}",
+        "{storage: 5}",
+        "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop, max_size: big, sync: true}}",
+        "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop}}",
+        "{storage: /x, sampling_strategy: span-ingest}",
+        "{storage: {directory: /x, on_shutdown: keep}, drop_pending_traces_on_shutdown: true}",
+    ];
+    insta::assert_snapshot!(all.map(problems).join("\n"));
+}
+
+#[test]
 fn refuses_mistakes_in_policies() {
     insta::assert_snapshot!(problems(
         r"

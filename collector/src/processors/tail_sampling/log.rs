@@ -67,6 +67,8 @@ struct Segment {
     envelopes: Vec<u32>,
     /// Waiting traces whose first record is here.
     born: u32,
+    /// [`Log::set_epoch`] when it was opened.
+    epoch: u32,
     /// Compression did not make it smaller; it is not tried again.
     incompressible: bool,
 }
@@ -83,6 +85,7 @@ pub(super) struct Log {
     scratch: Vec<u8>,
     usage: Usage,
     sealed_since_trim: usize,
+    epoch: u32,
 }
 
 impl Log {
@@ -96,7 +99,18 @@ impl Log {
             scratch: Vec::new(),
             usage: Usage::default(),
             sealed_since_trim: 0,
+            epoch: 0,
         }
+    }
+
+    /// Says from which file of the durable log on what is appended from now on can be read again.
+    pub(super) fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
+    /// The file that the oldest record needs, or an older one.
+    pub(super) fn oldest_epoch(&self) -> Option<u32> {
+        self.segments.front().map(|front| front.epoch)
     }
 
     pub(super) fn usage(&self) -> Usage {
@@ -155,6 +169,7 @@ impl Log {
             data: Data::Raw(buf),
             envelopes: Vec::new(),
             born: 0,
+            epoch: self.epoch,
             incompressible: false,
         });
     }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::storage::LowStorage;
 use crate::config::Duration;
 
 /// `tail_sampling`.
@@ -23,6 +24,7 @@ pub(super) struct Low {
     pub(super) maximum_trace_size_bytes: u64,
     pub(super) num_shards: u32,
     pub(super) tail_storage: Option<String>,
+    pub(super) storage: Option<LowStorage>,
 }
 
 impl Default for Low {
@@ -42,6 +44,7 @@ impl Default for Low {
             maximum_trace_size_bytes: 0,
             num_shards: 1,
             tail_storage: None,
+            storage: None,
         }
     }
 }

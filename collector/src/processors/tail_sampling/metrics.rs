@@ -3,6 +3,7 @@
 //! Shards count in plain integers; a batch or tick adds them here at once. Series with attributes appear when they have
 //! something to say, as upstream.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use component::Id;
@@ -10,6 +11,7 @@ use component::telemetry::{Counter, Definition, Gauge, Histogram, Registry};
 
 use super::counts::{Ages, Counts};
 use super::policy::Policies;
+use super::storage::Health;
 
 const SCOPE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor";
 
@@ -107,6 +109,42 @@ const MEMORY_BYTES: Definition = Definition {
     scope: SCOPE,
 };
 
+/// Not upstream's, nor the next ones.
+const STORAGE_BYTES: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_storage_size",
+    unit: "By",
+    description: "Size of the log on disk",
+    scope: SCOPE,
+};
+const STORAGE_DEGRADED: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_storage_degraded",
+    unit: "1",
+    description: "1 while the log cannot be written and waiting spans are in memory only",
+    scope: SCOPE,
+};
+const STORAGE_UNLOGGED: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_storage_unlogged_spans",
+    unit: "{spans}",
+    description: "Spans that were taken in without being on disk, because the log could not be written",
+    scope: SCOPE,
+};
+const STORAGE_RECOVERED: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_storage_recovered_spans",
+    unit: "{spans}",
+    description: "Spans that waited in an earlier process and were taken over from the log",
+    scope: SCOPE,
+};
+
+/// Cells that exist with `storage` only.
+struct StorageMetrics {
+    size: Gauge,
+    degraded: Gauge,
+    unlogged: Counter,
+    recovered: Counter,
+    /// Of `unlogged`, what was added before.
+    seen: AtomicU64,
+}
+
 /// Cells of one processor. Made once; those with attributes are looked up when needed.
 pub(super) struct Metrics {
     registry: Registry,
@@ -121,10 +159,11 @@ pub(super) struct Metrics {
     late_span_age: Histogram,
     on_memory: Gauge,
     memory: Gauge,
+    storage: Option<StorageMetrics>,
 }
 
 impl Metrics {
-    pub(super) fn new(registry: &Registry, id: &Id, policies: &Policies) -> Self {
+    pub(super) fn new(registry: &Registry, id: &Id, policies: &Policies, stored: bool) -> Self {
         let label = |policy: &str| match id.name() {
             Some(instance) => format!("{instance}.{policy}"),
             None => policy.to_owned(),
@@ -140,6 +179,13 @@ impl Metrics {
             late_span_age: registry.histogram(LATE_SPAN_AGE, &AGE_BOUNDS, &[]),
             on_memory: registry.gauge(TRACES_ON_MEMORY, &[]),
             memory: registry.gauge(MEMORY_BYTES, &[]),
+            storage: stored.then(|| StorageMetrics {
+                size: registry.gauge(STORAGE_BYTES, &[]),
+                degraded: registry.gauge(STORAGE_DEGRADED, &[]),
+                unlogged: registry.counter(STORAGE_UNLOGGED, &[]),
+                recovered: registry.counter(STORAGE_RECOVERED, &[]),
+                seen: AtomicU64::new(0),
+            }),
             registry: registry.clone(),
         }
     }
@@ -178,6 +224,22 @@ impl Metrics {
         self.latency.record(took.as_millis() as f64);
         self.on_memory.set(i64::try_from(traces).unwrap_or(i64::MAX));
         self.memory.set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How the log on disk is, once a tick.
+    pub(super) fn storage(&self, health: &Health) {
+        let Some(cells) = &self.storage else { return };
+        cells.size.set(i64::try_from(health.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        cells.degraded.set(i64::from(health.degraded.load(Ordering::Relaxed)));
+        let unlogged = health.unlogged_spans.load(Ordering::Relaxed);
+        cells.unlogged.add(unlogged.saturating_sub(cells.seen.swap(unlogged, Ordering::Relaxed)));
+    }
+
+    /// Spans were taken over.
+    pub(super) fn recovered(&self, spans: u64) {
+        if let Some(cells) = &self.storage {
+            cells.recovered.add(spans);
+        }
     }
 
     fn count(&self, definition: Definition, attributes: &[(&str, &str)], count: u64) {

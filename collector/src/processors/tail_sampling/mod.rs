@@ -10,6 +10,9 @@ mod config_tests;
 mod counts;
 mod decide;
 mod decided;
+mod durable;
+#[cfg(test)]
+mod durable_tests;
 mod entry;
 mod envelope;
 mod id_hash;
@@ -23,6 +26,7 @@ mod processor;
 mod replay;
 mod sampler;
 mod size;
+mod storage;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,7 @@ impl Sampler {
         collecting.spans.sort_unstable_by_key(|span| (span.resource, span.envelope, span.trace, Reverse(span.age)));
         let out = self.build(&collecting);
         for (at, born) in collecting.traces {
+            self.hands_on(at);
             self.let_go(at, born, false);
         }
         Some(out)
@@ -174,6 +175,12 @@ impl Sampler {
     /// Compresses sealed segments within `budget` bytes; returns how many were read.
     pub(super) fn compress(&mut self, budget: usize) -> usize {
         self.log.compress(budget)
+    }
+
+    /// As far as compression goes towards `max_buffer_bytes`.
+    pub(super) fn relieve_by_compressing(&mut self) {
+        let limit = self.config.max_buffer_bytes;
+        while limit > 0 && self.buffer_bytes() > limit && self.log.compress(RELIEF_BYTES) > 0 {}
     }
 
     /// Brings memory back under `max_buffer_bytes`: compresses, then decides the oldest traces, on whose account the

@@ -3,7 +3,7 @@
 //! A batch is asked about without a lock and folded into each shard under its lock; spans go to the next consumer with
 //! no lock held. Errors of the next consumer are logged and counted as sent, as upstream: senders are never told.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use component::{Clock, Consume, Consumer, TracesConsumer};
@@ -19,7 +19,8 @@ use super::metrics::Metrics;
 use super::output::Relief;
 use super::policy::{Policies, Questions};
 use super::sampler::{Sampler, Share, Taken};
-use crate::factory::{self, Context, Lifecycle};
+use super::storage::{Recovery, Report, Settings, Storage, StorageConfig};
+use crate::factory::{self, Context, Lifecycle, StartError};
 use crate::health::Watch;
 
 /// Upstream's, fixed.
@@ -38,6 +39,8 @@ pub(super) struct TailSampling {
     stop: watch::Sender<bool>,
     ticking: Mutex<Option<JoinHandle<()>>>,
     watch: Watch,
+    durable: Option<(StorageConfig, Settings)>,
+    drop_pending: bool,
 }
 
 struct Shared {
@@ -48,6 +51,8 @@ struct Shared {
     next: TracesConsumer,
     /// Told after each tick, for batches that wait for room.
     room: Notify,
+    /// The log on disk, if there is to be one, from start on.
+    storage: OnceLock<Storage>,
 }
 
 impl TailSampling {
@@ -63,17 +68,41 @@ impl TailSampling {
         let shared = Shared {
             shards: (0..config.num_shards).map(shard).collect(),
             questions,
-            metrics: Metrics::new(&context.registry, &context.id, policies),
+            metrics: Metrics::new(&context.registry, &context.id, policies, config.storage.is_some()),
             clock: context.clock.clone(),
             next,
             room: Notify::new(),
+            storage: OnceLock::new(),
         };
+        let owner = match &context.pipeline {
+            Some(pipeline) => format!("{}@{pipeline}", context.id),
+            None => context.id.to_string(),
+        };
+        let settings = |storage: &StorageConfig| storage.settings(&owner, config.remembered());
         Self {
             shared: Arc::new(shared),
             stop: watch::Sender::new(false),
             ticking: Mutex::new(None),
             watch: context.watch("processor"),
+            durable: config.storage.as_ref().map(|storage| (storage.clone(), settings(storage))),
+            drop_pending: config.drop_pending_traces_on_shutdown,
         }
+    }
+}
+
+impl TailSampling {
+    /// Takes over what an earlier process had waiting, and begins to log, if there is a log.
+    pub(super) async fn open(&self) -> Result<(), StartError> {
+        match &self.durable {
+            Some((_, settings)) => self.shared.clone().recover(settings.clone()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A second has passed.
+    #[cfg(test)]
+    pub(super) async fn tick(&self) {
+        self.shared.tick().await;
     }
 }
 
@@ -89,6 +118,7 @@ impl Consumer<Traces> for TailSampling {
 impl Lifecycle for TailSampling {
     fn start(&self) -> factory::Step<'_> {
         Box::pin(async {
+            self.open().await?;
             let (shared, mut stop) = (self.shared.clone(), self.stop.subscribe());
             let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
             // As Go's ticker: a tick that takes long is followed by one, not by all that were missed.
@@ -116,7 +146,10 @@ impl Lifecycle for TailSampling {
             {
                 tracing::error!(%error, "the tick task of tail_sampling has failed");
             }
-            self.shared.drain().await;
+            match (self.shared.storage.get(), &self.durable) {
+                (Some(storage), Some((config, _))) => self.shared.leave(storage, config, self.drop_pending).await,
+                _ => self.shared.drain().await,
+            }
             Ok(())
         })
     }
@@ -127,6 +160,8 @@ impl Shared {
         if batch.is_empty() {
             return;
         }
+        // In the log before it is in a shard, so that no decision on it is logged before it.
+        let in_flight = self.storage.get().map(|storage| storage.append_batch(&batch, self.clock.unix_nano()));
         let asked = self.questions.ask(&batch);
         if asked.ignored_errors > 0 {
             tracing::warn!(
@@ -138,7 +173,13 @@ impl Shared {
         let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
         for (shard, number) in self.shards.iter().zip(0..) {
             let share = Share { shard: number, of };
-            lock(shard).begin_batch(batch.resource_count());
+            {
+                let mut shard = lock(shard);
+                shard.begin_batch(batch.resource_count());
+                if let Some(in_flight) = &in_flight {
+                    shard.log.set_epoch(in_flight.epoch);
+                }
+            }
             let mut from = 0;
             loop {
                 let room = self.room.notified();
@@ -154,7 +195,9 @@ impl Shared {
             }
             self.metrics.add(lock(shard).counts.take());
         }
+        drop(in_flight);
         if !late.is_empty() {
+            self.catch_up().await;
             late.sort_unstable();
             batch.retain_spans(|row| late.binary_search(&row).is_ok());
             self.send(batch).await;
@@ -164,24 +207,54 @@ impl Shared {
     /// Sends what a shard wants to be rid of before the next tick.
     async fn release(&self, shard: &Mutex<Sampler>) {
         loop {
-            let flushed = lock(shard).flush();
-            match flushed {
-                Some(traces) => self.send(traces).await,
+            match self.with(shard, Sampler::flush) {
+                Some(traces) => self.hand_on(traces).await,
                 None => break,
             }
         }
         loop {
-            let relief = lock(shard).relieve(&*self.clock);
-            match relief {
-                Relief::Output(traces) => self.send(traces).await,
+            match self.with(shard, |shard| shard.relieve(&*self.clock)) {
+                Relief::Output(traces) => self.hand_on(traces).await,
                 Relief::Done => return,
             }
         }
     }
 
+    /// With storage: sends the kept traces whose decisions are not logged yet. A late span must not go out before its
+    /// trace's decision is on disk: after a crash it would be sent again with its trace.
+    async fn catch_up(&self) {
+        let Some(storage) = self.storage.get() else { return };
+        for shard in &self.shards {
+            while let Some(traces) = self.with(shard, |shard| shard.has_output().then(|| shard.collect())) {
+                self.hand_on(traces).await;
+            }
+        }
+        // What another task has collected is logged and may not be written.
+        storage.written().await;
+    }
+
+    /// Works on a shard under its lock and logs what it has decided, in that order and under the same lock.
+    fn with<T>(&self, shard: &Mutex<Sampler>, work: impl FnOnce(&mut Sampler) -> T) -> T {
+        let mut shard = lock(shard);
+        let done = work(&mut shard);
+        if let Some(storage) = self.storage.get() {
+            storage.append_decisions(shard.take_unlogged());
+        }
+        done
+    }
+
+    /// Sends kept traces, with storage when their decisions are on disk.
+    async fn hand_on(&self, traces: Traces) {
+        if let Some(storage) = self.storage.get() {
+            storage.written().await;
+        }
+        self.send(traces).await;
+    }
+
     async fn tick(&self) {
         let started = self.clock.monotonic();
         let (mut traces, mut bytes) = (0, 0);
+        let mut needed = self.storage.get().map(Storage::floor);
         for shard in &self.shards {
             lock(shard).begin_tick();
             self.finish(shard).await;
@@ -198,6 +271,13 @@ impl Shared {
             self.metrics.add(shard.counts.take());
             traces += shard.table.len();
             bytes += shard.memory_bytes();
+            if let (Some(needed), Some(oldest)) = (&mut needed, shard.oldest_epoch()) {
+                *needed = oldest.min(*needed);
+            }
+        }
+        if let (Some(storage), Some(needed)) = (self.storage.get(), needed) {
+            storage.release(needed);
+            self.metrics.storage(storage.health());
         }
         self.metrics.tick(self.clock.monotonic().saturating_sub(started), traces, bytes);
         self.room.notify_waiters();
@@ -211,12 +291,69 @@ impl Shared {
         }
     }
 
+    async fn recover(self: Arc<Self>, settings: Settings) -> Result<(), StartError> {
+        // The disk may be slow, and answering conditions takes a core.
+        let recovery = tokio::task::spawn_blocking(move || self.recover_blocking(&settings));
+        recovery.await.map_err(|error| StartError(format!("recovering the storage has failed: {error}")))?
+    }
+
+    fn recover_blocking(&self, settings: &Settings) -> Result<(), StartError> {
+        let refused = |error: &dyn std::fmt::Display| StartError(error.to_string());
+        let mut recovery = Recovery::open(settings).map_err(|error| refused(&error))?;
+        let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        for shard in &self.shards {
+            lock(shard).log_decisions();
+        }
+        let report = recovery.replay(|event| {
+            for (shard, number) in self.shards.iter().zip(0..) {
+                let mut shard = lock(shard);
+                shard.recover(&event, &self.questions, Share { shard: number, of }, self.clock.unix_nano());
+                // What waited may be more than what fits uncompressed.
+                shard.relieve_by_compressing();
+            }
+        });
+        let Report { spans, decisions, cut_bytes, unreadable } = report.map_err(|error| refused(&error))?;
+        let mut traces = 0;
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            traces += shard.table.len();
+            // They were counted by the process that took them in.
+            drop(shard.counts.take());
+        }
+        tracing::info!(
+            directory = %settings.directory.display(), traces, spans, decisions, cut_bytes, unreadable,
+            "tail_sampling has read its storage"
+        );
+        self.metrics.recovered(spans);
+        let storage = Storage::start(recovery, settings, self.clock.clone()).map_err(|error| refused(&error))?;
+        for shard in &self.shards {
+            storage.append_decisions(lock(shard).take_unlogged());
+        }
+        // Start is called once.
+        let _ = self.storage.set(storage);
+        Ok(())
+    }
+
+    /// Ends with a log: decides what waits within its time, or leaves it there.
+    async fn leave(&self, storage: &Storage, config: &StorageConfig, drop_pending: bool) {
+        if drop_pending {
+            storage.discard_spans();
+        } else if !config.keep_on_shutdown && tokio::time::timeout(config.shutdown_timeout, self.drain()).await.is_err()
+        {
+            let traces: usize = self.shards.iter().map(|shard| lock(shard).table.len()).sum();
+            tracing::warn!(
+                traces, timeout = ?config.shutdown_timeout,
+                "tail_sampling could not hand on everything in time; what is not decided stays in its storage"
+            );
+        }
+        storage.close();
+    }
+
     /// Takes a shard through its steps.
     async fn finish(&self, shard: &Mutex<Sampler>) {
         loop {
-            let step = lock(shard).step(&*self.clock);
-            match step {
-                Step::Output(traces) => self.send(traces).await,
+            match self.with(shard, |shard| shard.step(&*self.clock)) {
+                Step::Output(traces) => self.hand_on(traces).await,
                 Step::More => tokio::task::yield_now().await,
                 Step::Done => return,
             }

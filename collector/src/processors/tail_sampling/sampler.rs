@@ -18,6 +18,7 @@ use super::output::Collecting;
 use super::part::TracePart;
 use super::policy::{Asked, Now, Policies, State};
 use super::size::Place;
+use super::storage;
 use super::table::Table;
 
 /// The part of a shard that waits for ticks. See `decide.rs` for decisions and `output.rs` for what comes out.
@@ -48,6 +49,12 @@ pub(super) struct Sampler {
     last_arrival: u64,
     touched: Touched,
     stamped: Vec<u64>,
+    /// When the last trace was decided, Unix seconds.
+    pub(super) settled_seconds: u32,
+    /// With storage: decisions that are to be logged.
+    pub(super) unlogged: Option<Vec<storage::Decision>>,
+    /// While the log of an earlier process is read: seconds since the batch arrived.
+    pub(super) recovering: Option<u32>,
 }
 
 /// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
@@ -67,7 +74,7 @@ pub(super) struct Share {
 
 impl Share {
     /// contrib's routing of traces to shards: the finaliser of splitmix64 over the two halves of the id.
-    fn takes(self, id: &TraceId) -> bool {
+    pub(super) fn takes(self, id: &TraceId) -> bool {
         if self.of <= 1 {
             return true;
         }
@@ -120,6 +127,9 @@ impl Sampler {
             last_arrival: 0,
             touched: Touched::default(),
             stamped: Vec::new(),
+            settled_seconds: 0,
+            unlogged: None,
+            recovering: None,
             policies,
             config,
         }
@@ -216,7 +226,8 @@ impl Sampler {
             Some(false) => return Placed::NotSampled,
             None => {}
         }
-        if self.table.len() >= self.config.num_traces {
+        // What an earlier process had room for needs no room to be made.
+        if self.table.len() >= self.config.num_traces && self.recovering.is_none() {
             if self.config.block_on_overflow {
                 return Placed::NoRoom;
             }
@@ -271,7 +282,7 @@ impl Sampler {
 
     /// The tick that is `seconds` full ticks after the next one.
     fn due_after(&self, seconds: u32) -> u32 {
-        self.tick.saturating_add(1).saturating_add(seconds)
+        self.tick.saturating_add(1).saturating_add(seconds.saturating_sub(self.recovering.unwrap_or(0)))
     }
 
     /// The decision on a trace that does not wait any more, if it is remembered.
@@ -308,6 +319,11 @@ impl Sampler {
         let (id, born, bytes, empty) = (entry.id, entry.born, entry.facts.bytes, entry.last == Link::NONE);
         let late_part = entry.group.part();
         let first_seen = narrow_seconds(entry.facts.first_arrival);
+        self.settled_seconds = seconds(now);
+        if let (Some(unlogged), false) = (&mut self.unlogged, sampled && !empty) {
+            // Decisions to keep are logged when the spans are about to go out.
+            unlogged.push(storage::Decision { id, first_seen, decided: seconds(now), sampled });
+        }
         let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
         if cache.is_enabled() {
             cache.insert(id);

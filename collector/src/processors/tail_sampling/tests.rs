@@ -13,7 +13,7 @@ use prost::Message;
 use super::*;
 use crate::factory::Lifecycle;
 
-fn plan(yaml: &str) -> Plan {
+pub(super) fn plan(yaml: &str) -> Plan {
     let section = Section::parse("tail_sampling", "processors", yaml).unwrap();
     let mut problems = Problems::default();
     Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
@@ -23,11 +23,11 @@ fn replay(yaml: &str) -> Replay {
     plan(yaml).replay(ottl::Engine::Interpreter).unwrap()
 }
 
-const ALWAYS: &str = "\npolicies: [{name: all, type: always_sample}]";
-const ERRORS: &str = "\npolicies: [{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}]";
+pub(super) const ALWAYS: &str = "\npolicies: [{name: all, type: always_sample}]";
+pub(super) const ERRORS: &str = "\npolicies: [{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}]";
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Child,
     Root,
     Error,
@@ -45,7 +45,7 @@ fn span(trace: u8, kind: Kind, padding: usize) -> Vec<u8> {
     .encode_to_vec()
 }
 
-fn batch(spans: &[(u8, Kind)]) -> Traces {
+pub(super) fn batch(spans: &[(u8, Kind)]) -> Traces {
     let mut builder = TracesBuilder::new();
     for (trace, kind) in spans {
         builder.span([*trace; 16], &span(*trace, *kind, 10));
@@ -54,7 +54,7 @@ fn batch(spans: &[(u8, Kind)]) -> Traces {
 }
 
 /// Spans by the first byte of their trace's id.
-fn counts(batches: &[Traces]) -> BTreeMap<u8, usize> {
+pub(super) fn counts(batches: &[Traces]) -> BTreeMap<u8, usize> {
     let mut counts = BTreeMap::new();
     for span in batches.iter().flat_map(Traces::spans) {
         *counts.entry(span.trace_id()[0]).or_default() += 1;
