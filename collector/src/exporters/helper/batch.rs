@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::Delivery;
 use super::config::{Batch, Sizer};
@@ -85,15 +86,13 @@ impl Flight {
         // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
         let delivery = Arc::clone(&self.delivery);
-        self.tracker.spawn(async move {
-            let outcome = delivery.deliver(&request).await;
-            if let Err(error) = &outcome {
-                super::log_dropped(error, request.items);
-            }
+        let settle = async move {
+            let outcome = delivery.settle(request).await;
             for ticket in &tickets {
                 ticket.record(&outcome);
             }
             drop((tickets, slot));
-        });
+        };
+        self.tracker.spawn(settle.in_current_span());
     }
 }

@@ -1,5 +1,6 @@
 //! A gRPC client that sends encoded requests as they are and reads statuses and partial successes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -28,11 +29,20 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Responses are a few bytes; a longer one is not read.
 const MAX_RESPONSE: usize = 64 << 10;
 
+/// Told whether the other side is there at all, whatever it answers.
+pub trait Observer: Send + Sync {
+    /// A response came.
+    fn answered(&self);
+    /// No connection, a connection that broke, or no response before the attempt was given up.
+    fn silent(&self);
+}
+
 /// Connections to one endpoint, opened when they are first needed and again when they broke.
 pub struct Client {
     route: Route,
     compression: Option<Algorithm>,
     headers: HeaderMap,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 enum Route {
@@ -44,7 +54,7 @@ enum Route {
 
 impl Client {
     /// Loads certificates; connects with the first request.
-    pub fn new(config: &Config, clock: &std::sync::Arc<dyn component::Clock>) -> Result<Self, String> {
+    pub fn new(config: &Config, clock: &Arc<dyn component::Clock>) -> Result<Self, String> {
         let endpoint = Endpoint::parse(&config.endpoint)?;
         let origin = config.origin(&endpoint)?;
         let balances = config.balances(&endpoint);
@@ -89,11 +99,24 @@ impl Client {
             let millis = limit.as_millis().clamp(1, 99_999_999);
             headers.insert(GRPC_TIMEOUT, HeaderValue::from_str(&format!("{millis}m")).map_err(|e| e.to_string())?);
         }
-        Ok(Self { route, compression, headers })
+        Ok(Self { route, compression, headers, observer: None })
+    }
+
+    /// The same with an observer.
+    #[must_use]
+    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// One attempt.
     pub async fn export(&self, request: &helper::Request) -> Result<(), ConsumeError> {
+        let Some(observer) = &self.observer else { return self.attempt(request, &mut false).await };
+        let mut watched = Watched { observer: &**observer, answered: false };
+        self.attempt(request, &mut watched.answered).await
+    }
+
+    /// `answered` becomes true with a response.
+    async fn attempt(&self, request: &helper::Request, answered: &mut bool) -> Result<(), ConsumeError> {
         let message = frame(request, self.compression)
             .map_err(|error| ConsumeError::permanent(format!("failed to compress the request: {error}")))?;
         let path = match request.signal {
@@ -105,6 +128,7 @@ impl Client {
             Route::One(channel) => {
                 let response = self.call(channel.clone(), path, message).await;
                 let response = response.map_err(|error| failed(Code::Unavailable, &chain(&error), None))?;
+                *answered = true;
                 return finish(response, request.signal).await;
             }
             Route::All(balancer) => balancer,
@@ -114,7 +138,10 @@ impl Client {
         for member in turn {
             let failures = member.failures();
             match self.call(member.channel.clone(), path, message.clone()).await {
-                Ok(response) => return finish(response, request.signal).await,
+                Ok(response) => {
+                    *answered = true;
+                    return finish(response, request.signal).await;
+                }
                 Err(error) => last = failed(Code::Unavailable, &chain(&error), None),
             }
             if member.failures() == failures {
@@ -136,6 +163,18 @@ impl Client {
         *call.uri_mut() = Uri::from_static(path);
         *call.headers_mut() = self.headers.clone();
         channel.ready().await?.call(call).await
+    }
+}
+
+/// Tells the observer at the end of an attempt, also of one that was given up.
+struct Watched<'a> {
+    observer: &'a dyn Observer,
+    answered: bool,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if self.answered { self.observer.answered() } else { self.observer.silent() }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use component::{MetricsConsumer, Signal, TracesConsumer};
 
-pub use client::Client;
+pub use client::{Client, Observer};
 pub(crate) use client::{chain, log_partial_success, log_partial_success_json, user_agent};
 pub use config::{Config, Endpoint};
 
