@@ -7,6 +7,7 @@ mod expand;
 mod headers;
 mod load;
 mod merge;
+pub mod metric_readers;
 mod nearest;
 mod node;
 pub mod optional;

@@ -1,7 +1,7 @@
 //! `service.telemetry` as typed structs: own logs, own metrics, the resource that both carry.
 //!
-//! What upstream offers here and this program does not (log and trace processors, views, periodic readers) is refused
-//! by name.
+//! What upstream offers here and this program does not (log and trace processors, views) is refused by name. Periodic
+//! readers are in [`super::metric_readers`].
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use serde::Deserialize;
 
 use super::decode::join;
 use super::duration::Duration;
+use super::metric_readers::{self, Periodic, PeriodicReader};
 use super::node::Node;
 use super::optional;
 use super::section::{Problems, decode_at};
 
 /// `service.telemetry`, checked.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Telemetry {
     /// Own log.
     pub logs: Logs,
@@ -130,12 +131,14 @@ pub enum MetricsLevel {
 }
 
 /// `service.telemetry.metrics`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// How much is measured.
     pub level: MetricsLevel,
     /// Where own metrics can be read; empty with level `none`.
     pub readers: Vec<PullReader>,
+    /// Where own metrics are pushed to; empty with level `none`.
+    pub periodic: Vec<PeriodicReader>,
 }
 
 /// A Prometheus endpoint for own metrics.
@@ -211,7 +214,8 @@ impl Default for RawMetrics {
 #[serde(default)]
 struct RawReader {
     pull: Option<RawPull>,
-    periodic: Option<serde_yaml::Value>,
+    #[serde(deserialize_with = "optional::given")]
+    periodic: Option<Periodic>,
 }
 
 #[derive(Deserialize, Default)]
@@ -295,25 +299,27 @@ fn read_metrics(raw: RawMetrics, path: &str, problems: &mut Problems) -> Metrics
         problems.add(join(path, "metrics::views"), "views are not supported");
     }
     if raw.level == MetricsLevel::None {
-        return Metrics { level: raw.level, readers: Vec::new() };
+        return Metrics { level: raw.level, ..Metrics::default() };
     }
     if raw.readers.is_empty() {
         problems.add(path, "collector telemetry metrics reader should exist when metric level is not none");
     }
-    let mut readers = Vec::new();
+    let (mut readers, mut periodic) = (Vec::new(), Vec::new());
     for (index, reader) in raw.readers.into_iter().enumerate() {
         let at = join(path, &format!("metrics::readers[{index}]"));
-        if reader.periodic.is_some() {
-            problems.add(join(&at, "periodic"), "periodic readers are not supported; use a pull reader");
+        let pushes = reader.periodic.is_some();
+        if let Some(written) = reader.periodic {
+            periodic.extend(metric_readers::check(written, &join(&at, "periodic"), problems));
         }
         match reader.pull {
+            Some(_) if pushes => problems.add(at, "must not specify both pull and periodic"),
             Some(RawPull { exporter: RawExporter { prometheus: Some(prometheus) } }) => readers.push(prometheus),
             Some(_) => problems.add(join(&at, "pull"), "must specify exporter"),
-            None if reader.periodic.is_none() => problems.add(at, "must specify pull or periodic"),
+            None if !pushes => problems.add(at, "must specify pull or periodic"),
             None => {}
         }
     }
-    Metrics { level: raw.level, readers }
+    Metrics { level: raw.level, readers, periodic }
 }
 
 type Attributes = Vec<(String, Option<String>)>;
@@ -432,10 +438,6 @@ mod tests {
             (
                 "metrics: {readers: []}",
                 "service::telemetry: collector telemetry metrics reader should exist when metric level is not none",
-            ),
-            (
-                "metrics: {readers: [{periodic: {}}]}",
-                "service::telemetry::metrics::readers[0]::periodic: periodic readers are not supported; use a pull reader",
             ),
             (
                 "metrics: {views: [{}]}",

@@ -11,9 +11,10 @@ use crate::config::Loaded;
 use crate::config::service_telemetry::{MetricsLevel, PullReader, resource_attributes};
 use crate::factory::{Fatal, Lifecycle, StartError};
 use crate::net::address::HostPort;
-use crate::pipeline::{BuildError, Service, ServiceError, Settings};
+use crate::pipeline::{Service, ServiceError, Settings};
 use crate::telemetry::page::{Level, Options, Page};
 use crate::telemetry::process;
+use crate::telemetry::push::Pusher;
 
 pub(crate) struct Instance {
     pub(crate) loaded: Loaded,
@@ -23,11 +24,12 @@ pub(crate) struct Instance {
     pub(crate) fatal: mpsc::UnboundedReceiver<StartError>,
     service: Service,
     pages: Vec<Page>,
+    pushers: Vec<Pusher>,
 }
 
 impl Instance {
     /// Makes everything, starts nothing.
-    pub(crate) fn build(loaded: Loaded, clock: &Arc<dyn Clock>, jit: bool) -> Result<Self, BuildError> {
+    pub(crate) fn build(loaded: Loaded, clock: &Arc<dyn Clock>, jit: bool) -> Result<Self, RunError> {
         let telemetry = &loaded.config.service.telemetry;
         let resource: Arc<[_]> = resource_attributes(telemetry, uuid::Uuid::new_v4().to_string()).into();
         let registry = Registry::new(clock.unix_nano());
@@ -36,12 +38,18 @@ impl Instance {
             Settings { registry: registry.clone(), clock: clock.clone(), resource: resource.clone(), jit, fatal };
         let service = Service::build(&loaded.config, &settings)?;
         process::register(&registry, clock.clone());
-        let readers = telemetry.metrics.readers.iter();
-        let pages = readers
-            .filter_map(|reader| page_options(telemetry.metrics.level, reader))
-            .map(|options| Page::new(options, registry.clone(), resource.clone(), clock.clone()))
-            .collect();
-        Ok(Self { loaded, registry, resource, fatal: reports, service, pages })
+        let (mut pages, mut pushers) = (Vec::new(), Vec::new());
+        if let Some(level) = shown_level(telemetry.metrics.level) {
+            let readers = telemetry.metrics.readers.iter();
+            let page =
+                |reader| Page::new(page_options(level, reader), registry.clone(), resource.clone(), clock.clone());
+            pages.extend(readers.map(page));
+            for reader in &telemetry.metrics.periodic {
+                let pusher = Pusher::new(reader, level, &registry, &resource, clock);
+                pushers.push(pusher.map_err(RunError::Telemetry)?);
+            }
+        }
+        Ok(Self { loaded, registry, resource, fatal: reports, service, pages, pushers })
     }
 
     /// Starts the pages, then extensions and pipelines. If anything fails, all of it is stopped again.
@@ -56,14 +64,24 @@ impl Instance {
             self.stop_pages().await?;
             return Err(error.into());
         }
+        // Last: what is pushed to may be this very instance.
+        for pusher in &self.pushers {
+            pusher.start().await.map_err(RunError::Telemetry)?;
+        }
         Ok(())
     }
 
-    /// Stops pipelines and extensions, then the pages: they show the last numbers until the end.
+    /// Stops pipelines and extensions, then the readers: they show the last numbers until the end.
     pub(crate) async fn stop(&self) -> Result<(), ServiceError> {
         let service = self.service.shutdown().await;
+        let mut outcome = Ok(());
+        for pusher in &self.pushers {
+            if let Err(error) = pusher.shutdown().await {
+                outcome = Err(ServiceError(format!("failed to shutdown telemetry: {error}")));
+            }
+        }
         let pages = self.stop_pages().await;
-        service.and(pages)
+        service.and(outcome).and(pages)
     }
 
     async fn stop_pages(&self) -> Result<(), ServiceError> {
@@ -78,20 +96,23 @@ impl Instance {
 }
 
 /// Nothing for level `none`.
-fn page_options(level: MetricsLevel, reader: &PullReader) -> Option<Options> {
-    let level = match level {
-        MetricsLevel::None => return None,
-        MetricsLevel::Basic => Level::Basic,
-        MetricsLevel::Normal => Level::Normal,
-        MetricsLevel::Detailed => Level::Detailed,
-    };
+fn shown_level(level: MetricsLevel) -> Option<Level> {
+    match level {
+        MetricsLevel::None => None,
+        MetricsLevel::Basic => Some(Level::Basic),
+        MetricsLevel::Normal => Some(Level::Normal),
+        MetricsLevel::Detailed => Some(Level::Detailed),
+    }
+}
+
+fn page_options(level: Level, reader: &PullReader) -> Options {
     let labels = reader.with_resource_constant_labels.as_ref();
-    Some(Options {
+    Options {
         address: HostPort { host: reader.host.clone(), port: reader.port },
         level,
         scope_info: !reader.without_scope_info,
         units: !reader.without_units,
         type_suffix: !reader.without_type_suffix,
         resource_labels: labels.map(|labels| (labels.included.clone(), labels.excluded.clone())),
-    })
+    }
 }

@@ -3,3 +3,4 @@
 pub mod logs;
 pub mod page;
 pub mod process;
+pub mod push;

@@ -12,8 +12,8 @@ use component::telemetry::Registry;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use pdata::metrics::{ResourceMetrics, Value};
 
+use super::push::snapshot;
 use crate::exporters::prometheus::name::Strategy;
 use crate::exporters::prometheus::text::{self, Escaping, Syntax};
 use crate::exporters::prometheus::translate::{ResourceLabels, Target, Translator};
@@ -36,7 +36,8 @@ pub enum Level {
 }
 
 impl Level {
-    fn shows(self, name: &str) -> bool {
+    /// True if a reader of this level has the metric.
+    pub(super) fn shows(self, name: &str) -> bool {
         let detailed = matches!(
             name,
             "otelcol_processor_internal_duration"
@@ -139,11 +140,7 @@ impl Page {
 
 impl Content {
     fn render(&self) -> String {
-        let mut all: ResourceMetrics = self.registry.collect(self.clock.unix_nano());
-        all.attributes = self.resource.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect();
-        for scope in &mut all.scope_metrics {
-            scope.metrics.retain(|metric| self.level.shows(&metric.name));
-        }
+        let all = snapshot(&self.registry, &self.resource, self.level, self.clock.unix_nano());
         let mut dropped = |name: &str, error: &dyn std::fmt::Display| {
             tracing::debug!(metric = name, error = %error, "A metric of the collector cannot be shown");
         };

@@ -129,6 +129,18 @@ impl Endpoint {
 }
 
 impl Config {
+    /// The section of a reader of own metrics, which has no queue and no retries.
+    pub(crate) fn of_reader(
+        endpoint: String,
+        tls: tls::Client,
+        compression: &str,
+        headers: Headers,
+        timeout: Duration,
+    ) -> Self {
+        let compression = compression.to_owned();
+        Self { endpoint, tls, compression, headers, timeout, sending_queue: None, ..Self::default() }
+    }
+
     /// The compression, if any.
     pub fn compression(&self) -> Result<Option<Algorithm>, String> {
         match self.compression.as_str() {

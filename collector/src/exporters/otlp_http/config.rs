@@ -124,6 +124,21 @@ pub struct Idle {
 }
 
 impl Config {
+    /// The section of a reader of own metrics, which has no queue and no retries. A URL with a path is used as it is.
+    pub(crate) fn of_reader(
+        endpoint: &str,
+        tls: tls::Client,
+        compression: &str,
+        headers: Headers,
+        timeout: Duration,
+    ) -> Self {
+        let (endpoint, compression) = (endpoint.to_owned(), compression.to_owned());
+        let has_path = endpoint.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+        let (endpoint, metrics_endpoint) = if has_path { (String::new(), endpoint) } else { (endpoint, String::new()) };
+        let common = Self { tls, compression, headers, timeout, sending_queue: None, ..Self::default() };
+        Self { endpoint, metrics_endpoint, ..common }
+    }
+
     /// The URL of a signal.
     pub fn url(&self, signal: Signal) -> Result<Uri, String> {
         let (own, path) = match signal {

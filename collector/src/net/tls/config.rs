@@ -106,6 +106,14 @@ section! {
     }
 }
 
+impl Client {
+    /// A section with these files; an empty path is none.
+    #[must_use]
+    pub fn of_files(insecure: bool, ca_file: String, cert_file: String, key_file: String) -> Self {
+        Self { insecure, ca_file, cert_file, key_file, ..Self::default() }
+    }
+}
+
 section! {
     /// The `tls` section of a server.
     Server {
