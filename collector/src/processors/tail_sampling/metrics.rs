@@ -94,6 +94,14 @@ const TOO_LARGE: Definition = definition!(
     "{traces}",
     "Count of traces that were dropped because they were too large"
 );
+/// Not upstream's, and in spite of its name no count of decisions: the KEDA triggers that are copied from one article to
+/// the next ask for traces in flight under this name.
+const NUM_TRACES_SAMPLED: Definition = Definition {
+    name: "otelcol_processor_tail_sampling_num_traces_sampled",
+    unit: "{traces}",
+    description: "Number of traces waiting for their decision, the same as sampling_traces_on_memory",
+    scope: SCOPE,
+};
 /// Not upstream's: traces that upstream loses without a decision are decided early here.
 const EARLY_DECISIONS: Definition = Definition {
     name: "ottlcol_processor_tail_sampling_early_decisions",
@@ -145,6 +153,25 @@ struct StorageMetrics {
     seen: AtomicU64,
 }
 
+/// Not upstream's.
+const BUFFER_BYTES: Definition = Definition {
+    name: "ottlcol_processor_tail_sampling_buffer",
+    unit: "By",
+    description: "Bytes that count towards max_buffer_bytes: waiting spans and what is known about their traces",
+    scope: SCOPE,
+};
+
+/// What waits now, over all shards.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waiting {
+    /// Traces.
+    pub(super) traces: usize,
+    /// Bytes of waiting spans and of what is known about their traces.
+    pub(super) buffer_bytes: u64,
+    /// All memory.
+    pub(super) memory_bytes: u64,
+}
+
 /// Cells of one processor. Made once; those with attributes are looked up when needed.
 pub(super) struct Metrics {
     registry: Registry,
@@ -158,6 +185,8 @@ pub(super) struct Metrics {
     removal_age: Histogram,
     late_span_age: Histogram,
     on_memory: Gauge,
+    num_traces: Gauge,
+    buffer: Gauge,
     memory: Gauge,
     storage: Option<StorageMetrics>,
 }
@@ -178,6 +207,8 @@ impl Metrics {
             removal_age: registry.histogram(REMOVAL_AGE, &AGE_BOUNDS, &[]),
             late_span_age: registry.histogram(LATE_SPAN_AGE, &AGE_BOUNDS, &[]),
             on_memory: registry.gauge(TRACES_ON_MEMORY, &[]),
+            num_traces: registry.gauge(NUM_TRACES_SAMPLED, &[]),
+            buffer: registry.gauge(BUFFER_BYTES, &[]),
             memory: registry.gauge(MEMORY_BYTES, &[]),
             storage: stored.then(|| StorageMetrics {
                 size: registry.gauge(STORAGE_BYTES, &[]),
@@ -220,10 +251,17 @@ impl Metrics {
     }
 
     /// A tick has ended.
-    pub(super) fn tick(&self, took: Duration, traces: usize, memory_bytes: u64) {
+    pub(super) fn tick(&self, took: Duration) {
         self.latency.record(took.as_millis() as f64);
-        self.on_memory.set(i64::try_from(traces).unwrap_or(i64::MAX));
-        self.memory.set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
+    }
+
+    /// What waits now.
+    pub(super) fn show(&self, waiting: Waiting) {
+        let traces = i64::try_from(waiting.traces).unwrap_or(i64::MAX);
+        self.on_memory.set(traces);
+        self.num_traces.set(traces);
+        self.buffer.set(i64::try_from(waiting.buffer_bytes).unwrap_or(i64::MAX));
+        self.memory.set(i64::try_from(waiting.memory_bytes).unwrap_or(i64::MAX));
     }
 
     /// How the log on disk is, once a tick.

@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::config::Config;
 use super::decide::Step;
 use super::id_hash::IdHash;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Waiting};
 use super::output::Relief;
 use super::policy::{Policies, Questions};
 use super::sampler::{Sampler, Share, Taken};
@@ -253,7 +253,6 @@ impl Shared {
 
     async fn tick(&self) {
         let started = self.clock.monotonic();
-        let (mut traces, mut bytes) = (0, 0);
         let mut needed = self.storage.get().map(Storage::floor);
         for shard in &self.shards {
             lock(shard).begin_tick();
@@ -269,8 +268,6 @@ impl Shared {
             let mut shard = lock(shard);
             shard.end_tick();
             self.metrics.add(shard.counts.take());
-            traces += shard.table.len();
-            bytes += shard.memory_bytes();
             if let (Some(needed), Some(oldest)) = (&mut needed, shard.oldest_epoch()) {
                 *needed = oldest.min(*needed);
             }
@@ -279,7 +276,8 @@ impl Shared {
             storage.release(needed);
             self.metrics.storage(storage.health());
         }
-        self.metrics.tick(self.clock.monotonic().saturating_sub(started), traces, bytes);
+        self.metrics.tick(self.clock.monotonic().saturating_sub(started));
+        self.show();
         self.room.notify_waiters();
     }
 
@@ -289,6 +287,19 @@ impl Shared {
             self.finish(shard).await;
             self.metrics.add(lock(shard).counts.take());
         }
+        // Own metrics are pushed once more after this; nothing waits any longer.
+        self.show();
+    }
+
+    fn show(&self) {
+        let mut waiting = Waiting::default();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            waiting.traces += shard.table.len();
+            waiting.buffer_bytes += shard.buffer_bytes();
+            waiting.memory_bytes += shard.memory_bytes();
+        }
+        self.metrics.show(waiting);
     }
 
     async fn recover(self: Arc<Self>, settings: Settings) -> Result<(), StartError> {
