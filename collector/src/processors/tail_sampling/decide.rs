@@ -14,8 +14,8 @@ use super::sampler::{Sampler, now};
 /// many short steps would let a busy core fall behind its ticks, and what is decided late is memory.
 const SLICE: usize = 8192;
 
-/// Segments that are read in one step; each may have to be decompressed, which takes about 0.1 ms.
-const SEGMENTS: usize = 64;
+/// Spans that are read in one step, and fewer if segments have to be decompressed: two or three milliseconds.
+const WORK: usize = 16_384;
 
 /// What a step came to.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Sampler {
     /// Does a bounded part of what the tick has to do.
     pub(super) fn step(&mut self, clock: &dyn Clock) -> Step {
         if self.has_output() {
-            return self.collect_some(SEGMENTS).map_or(Step::More, Step::Output);
+            return self.collect_some(WORK).map_or(Step::More, Step::Output);
         }
         if self.due_at < self.due.len() {
             let mut slice = Vec::with_capacity(SLICE);

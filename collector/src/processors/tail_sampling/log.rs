@@ -15,6 +15,10 @@ const SEGMENT_BYTES: usize = 256 * 1024;
 /// Decompressed segments that are kept while links are followed.
 const OPENED_SEGMENTS: usize = 4;
 
+/// Ticks whose demand for buffers is remembered. Memory that was given back and is taken again is cleared by the
+/// kernel page by page, which costs more than all else that is done to the spans in it.
+const SEALED_TICKS: usize = 8;
+
 const HEADER_BYTES: usize = 16;
 
 /// The position of a record. Segments are numbered from the start of the process.
@@ -86,6 +90,10 @@ pub(super) struct Log {
     usage: Usage,
     sealed_since_trim: usize,
     epoch: u32,
+    /// Segments sealed between the last trims, the latest at `trims % SEALED_TICKS`.
+    sealed: [usize; SEALED_TICKS],
+    trims: usize,
+    decompressions: usize,
 }
 
 impl Log {
@@ -100,7 +108,15 @@ impl Log {
             usage: Usage::default(),
             sealed_since_trim: 0,
             epoch: 0,
+            sealed: [0; SEALED_TICKS],
+            trims: 0,
+            decompressions: 0,
         }
+    }
+
+    /// How often a segment was decompressed so far.
+    pub(super) fn decompressions(&self) -> usize {
+        self.decompressions
     }
 
     /// Says from which file of the durable log on what is appended from now on can be read again.
@@ -197,6 +213,7 @@ impl Log {
             return Some(slot);
         }
         let Segment { data: Data::Lz4 { block, raw_len }, .. } = self.segments.get(at)? else { return None };
+        self.decompressions += 1;
         let mut buf = if self.opened.len() < OPENED_SEGMENTS { Vec::new() } else { self.opened.remove(0).1 };
         buf.resize(*raw_len, 0);
         let written = lz4_flex::block::decompress_into(block, &mut buf).ok()?;
@@ -282,14 +299,16 @@ impl Log {
         raw_len
     }
 
-    /// Gives back recycled buffers beyond what the time since the last call used. To be called once a tick.
+    /// Gives back recycled buffers beyond what the busiest of the last ticks used. To be called once a tick.
     pub(super) fn trim(&mut self) {
-        let keep = self.sealed_since_trim + 2;
+        self.trims = (self.trims + 1) % SEALED_TICKS;
+        self.sealed[self.trims] = self.sealed_since_trim;
+        self.sealed_since_trim = 0;
+        let keep = self.sealed.iter().max().copied().unwrap_or(0) + 2;
         if self.free.len() > keep {
             self.usage.free -= ((self.free.len() - keep) * SEGMENT_BYTES) as u64;
             self.free.truncate(keep);
         }
-        self.sealed_since_trim = 0;
     }
 }
 

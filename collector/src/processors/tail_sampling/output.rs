@@ -26,6 +26,9 @@ const RELIEF_BYTES: usize = 1024 * 1024;
 /// Traces that are decided at once when memory is short.
 const RELIEF_TRACES: usize = 256;
 
+/// Decompressing a segment takes as long as reading this many spans of one that is not compressed.
+const DECOMPRESSION_WORK: usize = 512;
+
 /// A span that was copied out of the log.
 struct Span {
     resource: u32,
@@ -80,12 +83,16 @@ impl Sampler {
         }
     }
 
-    /// Goes on with a batch of kept traces, through `segments` segments of the log at most. Until the batch is complete,
-    /// its traces keep their spans in the log.
-    pub(super) fn collect_some(&mut self, segments: usize) -> Option<Traces> {
+    /// Goes on with a batch of kept traces, until about `work` spans were read, or fewer if segments had to be
+    /// decompressed. Until the batch is complete, its traces keep their spans in the log.
+    pub(super) fn collect_some(&mut self, work: usize) -> Option<Traces> {
         let mut collecting = self.collecting.take().unwrap_or_else(|| self.begin_collecting());
-        for _ in 0..segments {
-            let Some((newest, _)) = collecting.links.peek() else { break };
+        let (spans_before, opened_before) = (collecting.spans.len(), self.log.decompressions());
+        while let Some((newest, _)) = collecting.links.peek() {
+            let read = collecting.spans.len() - spans_before;
+            if read + DECOMPRESSION_WORK * (self.log.decompressions() - opened_before) >= work {
+                break;
+            }
             let segment = newest.segment;
             while let Some((link, trace)) = collecting.links.peek().copied().filter(|(link, _)| link.segment == segment)
             {

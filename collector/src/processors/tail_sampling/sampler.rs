@@ -55,6 +55,8 @@ pub(super) struct Sampler {
     pub(super) unlogged: Option<Vec<storage::Decision>>,
     /// While the log of an earlier process is read: seconds since the batch arrived.
     pub(super) recovering: Option<u32>,
+    /// Where the traces of a batch's rows wait, as far as they did when its turn came.
+    located: Vec<u32>,
 }
 
 /// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
@@ -130,6 +132,7 @@ impl Sampler {
             settled_seconds: 0,
             unlogged: None,
             recovering: None,
+            located: Vec::new(),
             policies,
             config,
         }
@@ -152,6 +155,8 @@ impl Sampler {
         forward: &mut Vec<usize>,
     ) -> Taken {
         let now = now(clock);
+        self.located.clear();
+        self.table.locate(traces.trace_ids(), &mut self.located);
         let mut recent: Option<(TraceId, u32)> = None;
         let mut taken = Taken::All;
         'rows: for resource in traces.resources() {
@@ -171,7 +176,7 @@ impl Sampler {
                     }
                     let at = match recent {
                         Some((last, at)) if last == *id => at,
-                        _ => match self.place(id, part, clock, now) {
+                        _ => match self.place(id, span.index(), part, clock, now) {
                             Placed::Waiting(at) => at,
                             Placed::Sampled => {
                                 forward.push(span.index());
@@ -217,8 +222,9 @@ impl Sampler {
     }
 
     /// Finds the trace, or what was decided about it, or makes room for it.
-    fn place(&mut self, id: &TraceId, part: u32, clock: &dyn Clock, now: Now) -> Placed {
-        if let Some(at) = self.table.find(id) {
+    fn place(&mut self, id: &TraceId, row: usize, part: u32, clock: &dyn Clock, now: Now) -> Placed {
+        let located = self.located.get(row).copied().filter(|at| self.table.waits(*at, id));
+        if let Some(at) = located.or_else(|| self.table.find(id)) {
             return Placed::Waiting(at);
         }
         match self.remembered(id, part, now) {

@@ -16,6 +16,9 @@ use super::size::Group;
 
 const NONE: u32 = u32::MAX;
 
+/// No entry.
+pub(super) const NOWHERE: u32 = NONE;
+
 /// A waiting trace.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -81,6 +84,25 @@ impl Table {
     pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
         let entries = &self.entries;
         self.index.find(self.hash.hash(id), |at| entries[*at as usize].id == *id).copied()
+    }
+
+    /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table each look-up is a chain
+    /// of cache misses; in a loop that does nothing else the processor follows several chains at once.
+    pub(super) fn locate<'a>(&self, ids: impl Iterator<Item = &'a TraceId>, into: &mut Vec<u32>) {
+        let mut last: Option<(&TraceId, u32)> = None;
+        into.extend(ids.map(|id| {
+            let at = match last {
+                Some((before, at)) if before == id => at,
+                _ => self.find(id).unwrap_or(NOWHERE),
+            };
+            last = Some((id, at));
+            at
+        }));
+    }
+
+    /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.
+    pub(super) fn waits(&self, at: u32, id: &TraceId) -> bool {
+        self.entries.get(at as usize).is_some_and(|entry| entry.due != u32::MAX && entry.id == *id)
     }
 
     pub(super) fn entry(&self, at: u32) -> &Entry {
