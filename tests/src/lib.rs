@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod client;
 pub mod collector;
+pub mod kill;
 pub mod scrape;
 pub mod wait;
 

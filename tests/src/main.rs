@@ -18,6 +18,7 @@ type Case = (&'static str, fn(&real::Parts) -> Outcome);
 const CASES: &[Case] = &[
     ("Python SDK over gRPC and HTTP, RED in Prometheus, kept traces at the backend", real::main_job::run),
     ("the articles' configurations are valid as written", real::seeds::run),
+    ("tail_sampling with storage, killed five times under load", real::kill::run),
 ];
 
 fn main() -> ExitCode {
@@ -25,8 +26,23 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("--inside") => run_cases(arguments.get(1).map(String::as_str)),
         Some("--help") => {
-            say("usage: e2e [PART OF A CASE'S NAME]");
+            say(
+                "usage: e2e [PART OF A CASE'S NAME]\n       e2e --kill [ROUNDS [SEED]]    kill and restart, 50 times, about 4 minutes",
+            );
             ExitCode::SUCCESS
+        }
+        Some("--kill") => {
+            let number = |at: usize, default| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
+            match e2e::kill::run(u32::try_from(number(1, 50)).unwrap_or(50), number(2, 1), say) {
+                Ok(report) => {
+                    say(&format!("{report:#?}"));
+                    ExitCode::SUCCESS
+                }
+                Err(Failure(why)) => {
+                    say(&format!("FAILED: {why}"));
+                    ExitCode::FAILURE
+                }
+            }
         }
         wanted => {
             let prepared = real::Parts::install().and_then(|_| e2e::collector::binary().map(|_| ()));

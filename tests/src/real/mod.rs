@@ -1,5 +1,6 @@
 //! Real parts and the cases that use them.
 
+pub(crate) mod kill;
 pub(crate) mod main_job;
 pub(crate) mod seeds;
 
