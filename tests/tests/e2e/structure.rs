@@ -38,9 +38,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("grammar", &[]),
     ("pdata", &[]),
     ("component", &["pdata"]),
+    ("peers", &[]),
     ("ottl", &["grammar", "pdata"]),
     ("connectors", &["pdata", "component", "ottl"]),
-    ("collector", &["grammar", "ottl", "pdata", "component", "connectors"]),
+    ("collector", &["grammar", "ottl", "pdata", "component", "connectors", "peers"]),
     ("e2e", &["pdata"]),
 ];
 
@@ -69,7 +70,7 @@ fn dependencies_point_one_way() {
 /// Crates that keep to the data path or to pure logic do not know the runtime, YAML or sockets.
 #[test]
 fn only_the_collector_knows_the_runtime() {
-    for manifest in ["grammar", "ottl", "connectors", "collector/pdata", "collector/component"] {
+    for manifest in ["grammar", "ottl", "connectors", "collector/pdata", "collector/component", "collector/peers"] {
         let text = std::fs::read_to_string(root().join(manifest).join("Cargo.toml")).expect("a manifest");
         let needed = text.split("[dev-dependencies]").next().unwrap_or_default();
         for banned in ["tokio", "tonic", "serde_yaml", "axum", "hyper", "kube"] {

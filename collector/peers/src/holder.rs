@@ -1,0 +1,157 @@
+//! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::member::SELF;
+use crate::node::{Basis, Judge, Node, Output};
+use crate::{Entry, Millis, TraceId};
+
+#[derive(Debug)]
+pub(crate) struct Held<E> {
+    pub(crate) entry: E,
+    /// When this node alone would decide it.
+    pub(crate) due: Millis,
+    /// Member's number.
+    pub(crate) owner: u32,
+    /// Counts the changes of the entry.
+    pub(crate) version: u32,
+    /// The version that the owner has.
+    pub(crate) acked: u32,
+    /// It is in the owner's queue.
+    pub(crate) queued: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Holder<E> {
+    pub(crate) traces: HashMap<TraceId, Held<E>, FixedState>,
+    /// When to look whether a trace has been waiting for too long. A trace may be listed more than once.
+    overdue: BinaryHeap<Reverse<(Millis, TraceId)>>,
+}
+
+impl<E> Holder<E> {
+    pub(crate) fn new(hash: FixedState) -> Self {
+        Self { traces: HashMap::with_hasher(hash), overdue: BinaryHeap::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.traces.len()
+    }
+}
+
+impl<E: Entry, D: Copy + Eq> Node<E, D> {
+    /// Offers what is known of a part of a trace that waits at this instance: all of it, not what has changed. If a
+    /// decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
+    /// none of this node's.
+    pub fn offer(&mut self, now: Millis, id: &TraceId, due: Millis, entry: E, out: &mut Output<E, D>) -> bool {
+        if let Some(decision) = self.decisions.get(id) {
+            out.obey.push((*id, decision));
+            return true;
+        }
+        if let Some(held) = self.holder.traces.get_mut(id) {
+            held.entry = entry;
+            held.version = held.version.wrapping_add(1).max(1);
+            if due < held.due {
+                held.due = due;
+                self.holder.overdue.push(Reverse((due.saturating_add(self.settings.alone_after()), *id)));
+            }
+            let (owner, due) = (held.owner, held.due);
+            if owner == SELF {
+                self.own(id, due, now);
+            } else if !held.queued
+                && let Some(Some(member)) = self.members.get_mut(owner as usize)
+            {
+                held.queued = true;
+                member.dirty.push_back(*id);
+            }
+            return true;
+        }
+        if self.departed || self.holder.len() >= self.settings.max_traces {
+            return false;
+        }
+        let owner = self.view.owner(id).unwrap_or(SELF);
+        let mut held = Held { entry, due, owner, version: 1, acked: 0, queued: false };
+        if owner == SELF {
+            self.own(id, due, now);
+        } else if let Some(member) = self.member_mut(owner) {
+            held.queued = true;
+            member.dirty.push_back(*id);
+        }
+        self.holder.traces.insert(*id, held);
+        self.holder.overdue.push(Reverse((due.saturating_add(self.settings.alone_after()), *id)));
+        true
+    }
+
+    /// The host had to decide a trace early, on its own part. The owner hears of it, and makes it everybody's decision
+    /// unless it has decided already.
+    pub fn decided_early(&mut self, id: &TraceId, decision: D, out: &mut Output<E, D>) {
+        self.counters.alone += 1;
+        self.counters.conflicts += u64::from(self.decisions.get(id).is_some_and(|known| known != decision));
+        self.holder.traces.remove(id);
+        self.conclude_alone(id, decision, out);
+    }
+
+    pub(crate) fn conclude_alone(&mut self, id: &TraceId, decision: D, out: &mut Output<E, D>) {
+        if self.decisions.get(id).is_some() {
+            return;
+        }
+        let owner = self.view.owner(id).unwrap_or(SELF);
+        self.learn(id, decision, SELF, out);
+        let max_owed = self.settings.max_owed;
+        if owner != SELF
+            && let Some(member) = self.member_mut(owner)
+        {
+            member.known.push_back((*id, decision));
+            if member.known.len() > max_owed {
+                member.known.pop_front();
+            }
+        }
+    }
+
+    /// Gives up waiting for owners of traces that have been due for too long.
+    pub(crate) fn despair(&mut self, now: Millis, out: &mut Output<E, D>) {
+        while let Some(Reverse((at, id))) = self.holder.overdue.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            self.holder.overdue.pop();
+            let Some(held) = self.holder.traces.get(&id) else { continue };
+            let late_from = held.due.saturating_add(self.settings.alone_after());
+            if late_from > now || at != late_from {
+                // Listed for another trace of this id, or again for an earlier time.
+                continue;
+            }
+            self.counters.alone += 1;
+            out.judge.push(Judge { id, entry: held.entry.clone(), basis: Basis::Alone });
+        }
+    }
+
+    /// The owners have changed: what is not reported to the right one is queued for it.
+    pub(crate) fn hand_over(&mut self, now: Millis) {
+        for member in self.members.iter_mut().flatten() {
+            member.dirty.clear();
+            if let Some(lost) = member.in_flight.take() {
+                member.known.extend(lost.known);
+            }
+        }
+        let mut owned = Vec::new();
+        for (id, held) in &mut self.holder.traces {
+            let owner = self.view.owner(id).unwrap_or(SELF);
+            if owner != held.owner {
+                (held.owner, held.acked) = (owner, 0);
+            }
+            held.queued = false;
+            if owner == SELF {
+                owned.push((*id, held.due));
+            } else if held.acked != held.version
+                && let Some(Some(member)) = self.members.get_mut(owner as usize)
+            {
+                held.queued = true;
+                member.dirty.push_back(*id);
+            }
+        }
+        for (id, due) in owned {
+            self.own(&id, due, now);
+        }
+    }
+}

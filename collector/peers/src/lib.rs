@@ -1,0 +1,71 @@
+//! How samplers that hold different spans of one trace agree on its fate without exchanging spans.
+//!
+//! A *holder* has spans of a trace and the **entry** that is folded over them. Of all instances, one is the trace's
+//! *owner*, found by every instance on its own ring. The owner **collects**: once a tick it asks each other member for
+//! the entries that changed, and brings the decisions that the member is owed; the member answers with a **report**.
+//! Entries are cumulative, so that a repeated, lost or late message changes nothing. When the earliest time at which a
+//! holder would have decided the trace has come, the owner asks everybody once more; when all have answered, it merges
+//! the entries, has the whole judged once, and the decision goes out with the next collects.
+//!
+//! This crate is that protocol as a state machine, [`Node`], one an instance, for both roles: no clock, no socket, no
+//! policies. Time, messages and entries are arguments; what is to be sent, judged and obeyed comes back.
+//!
+//! # Invariants
+//!
+//! 1. **A decision is never changed.** What a node has obeyed for a trace it obeys until it forgets it
+//!    ([`Settings::remember`]). No fault weakens this but a restart that loses the memory.
+//! 2. **One decision for a trace.** Two decisions on [`Basis::Agreed`] are equal, under every loss, delay, repetition
+//!    and reordering of messages and every change of membership. For that an owner decides only
+//!    when each member that it knows of, former ones too, has answered *with the same view of the owners* a collect
+//!    that was sent when the trace was due, and has said what it knows of a decision. Two owners of one trace have
+//!    different views, and a member answers in one of them at a time.
+//! 3. **Nothing reported late is missed.** A decision on [`Basis::Agreed`] counts every part of the trace that was
+//!    offered to a member before the owner asked.
+//! 4. **Every holder learns it.** A trace that is offered to a running node is obeyed there at most
+//!    [`Settings::longest_wait`] after it was due.
+//! 5. **Memory is bounded** by [`Settings::max_traces`], [`Settings::remember`] and [`Settings::max_owed`], whatever
+//!    others send. Nothing here ever refuses spans: what cannot be exchanged is decided alone.
+//!
+//! # What faults weaken
+//!
+//! | Fault | Weakened | How it shows |
+//! |---|---|---|
+//! | messages lost, repeated, reordered, slow (below the grace) | nothing; decisions wait | |
+//! | a member is dead, hangs, or is cut off beyond [`Settings::grace`] | 2: its part is missing from the decision | [`Basis::Incomplete`], counted |
+//! | the same, and resolvers list it no more, but it lives and gets spans | 2, 3: it counts as dead, and it decides too | at the member: [`Basis::Incomplete`] while it lists the others |
+//! | members disagree on the ring beyond the grace | 2: each side decides | [`Basis::Incomplete`], counted |
+//! | no owner can be reached for twice the grace | 2: the holder decides its part | [`Basis::Alone`], counted |
+//! | a member restarts without its memory | 1 for what only it knew; its own spans are lost anyway | |
+//! | a host runs out of room and decides early | 2, if the owner decides before it hears of it | [`Basis::Alone`], counted |
+//! | a trace comes back after it was forgotten everywhere | 1, as with one instance | |
+#![forbid(unsafe_code)]
+
+mod decisions;
+mod exchange;
+mod holder;
+mod member;
+mod message;
+mod node;
+mod owner;
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use member::MemberState;
+pub use message::{Collect, Part, Refusal, Report};
+pub use node::{Basis, Counters, Judge, Node, Output, Settings};
+pub use view::Ring;
+
+/// A trace's id.
+pub type TraceId = [u8; 16];
+
+/// Time in milliseconds since some moment before the node was made; never goes back.
+pub type Millis = u64;
+
+/// What is known of a part of a trace. Merging is associative and commutative, so that parts may come in any order.
+pub trait Entry: Clone {
+    /// Adds what is known of another part of the same trace.
+    fn merge(&mut self, other: &Self);
+}

@@ -1,0 +1,209 @@
+//! The owner's role: parts that holders have reported, asked for once more when they are due, and then judged as one.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::member::SELF;
+use crate::node::{Basis, Judge, Node, Output};
+use crate::{Entry, Millis, TraceId};
+
+/// The holder of a part who is forgotten.
+const NOBODY: u32 = u32::MAX;
+
+/// A trace that this node owns, or that somebody thinks it owns. The node's own part is in [`crate::holder`].
+#[derive(Debug)]
+struct Record<E> {
+    /// When the first of its holders would decide it.
+    due: Millis,
+    created: Millis,
+    asked: bool,
+    /// By the holder's number; the last report of each.
+    parts: Vec<(u32, E)>,
+}
+
+/// A trace that is due: everybody is asked once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Counts them.
+    pub(crate) number: u64,
+    pub(crate) at: Millis,
+    pub(crate) id: TraceId,
+}
+
+#[derive(Debug)]
+pub(crate) struct Owner<E> {
+    records: HashMap<TraceId, Record<E>, FixedState>,
+    /// A trace may be listed more than once.
+    due: BinaryHeap<Reverse<(Millis, TraceId)>>,
+    /// In order of their numbers.
+    pub(crate) asked: VecDeque<Asked>,
+    pub(crate) last_asked: u64,
+}
+
+impl<E> Owner<E> {
+    pub(crate) fn new(hash: FixedState) -> Self {
+        Self { records: HashMap::with_hasher(hash), due: BinaryHeap::new(), asked: VecDeque::new(), last_asked: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Its number may be another member's soon.
+    pub(crate) fn forget_holder(&mut self, number: u32) {
+        for (holder, _) in self.records.values_mut().flat_map(|record| &mut record.parts) {
+            if *holder == number {
+                *holder = NOBODY;
+            }
+        }
+    }
+}
+
+impl<E: Entry, D: Copy + Eq> Node<E, D> {
+    /// Makes sure of a record.
+    pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
+        let new = || Record { due: Millis::MAX, created: now, asked: false, parts: Vec::new() };
+        let record = self.owner.records.entry(*id).or_insert_with(new);
+        if due < record.due {
+            record.due = due;
+            self.owner.due.push(Reverse((due, *id)));
+        }
+    }
+
+    /// Takes a reported part. False if there is no room for it.
+    pub(crate) fn take_part(&mut self, id: &TraceId, due: Millis, entry: E, holder: u32, now: Millis) -> bool {
+        // Its own traces, of which there are as many at most, have their records in any case.
+        let full = self.owner.len() >= self.settings.max_traces.saturating_mul(2);
+        if full && !self.owner.records.contains_key(id) {
+            return false;
+        }
+        self.own(id, due, now);
+        if let Some(record) = self.owner.records.get_mut(id) {
+            match record.parts.iter_mut().find(|(from, _)| *from == holder) {
+                Some((_, part)) => *part = entry,
+                None => record.parts.push((holder, entry)),
+            }
+        }
+        true
+    }
+
+    /// Most parts that the next report may bring.
+    pub(crate) fn room(&self) -> u32 {
+        let free = self.settings.max_traces.saturating_mul(2).saturating_sub(self.owner.len());
+        // One, so that a part of a trace that has a record gets through.
+        u32::try_from(free.clamp(1, self.settings.max_batch.max(1))).unwrap_or(u32::MAX)
+    }
+
+    /// Traces whose time has come: from the next collect on, answers count for them.
+    pub(crate) fn ask(&mut self, now: Millis) {
+        while let Some(Reverse((_, id))) = self.owner.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
+            self.owner.due.pop();
+            let Some(record) = self.owner.records.get_mut(&id) else { continue };
+            if record.asked || record.due > now {
+                continue;
+            }
+            record.asked = true;
+            self.owner.last_asked += 1;
+            self.owner.asked.push_back(Asked { number: self.owner.last_asked, at: now, id });
+        }
+    }
+
+    /// Has those judged for which all have answered, or time is up.
+    pub(crate) fn settle(&mut self, now: Millis, out: &mut Output<E, D>) {
+        if self.owner.asked.is_empty() {
+            return;
+        }
+        let grace = self.settings.grace;
+        let waited_for = self.others().filter(|(_, member)| member.is_waited_for(now, grace));
+        // `None` is less than any number.
+        let covered = waited_for.map(|(_, member)| member.covered).min().unwrap_or(Some(self.owner.last_asked));
+        let lost_at = self.lost_at(now).max(self.others().filter_map(|(_, member)| member.lost_at).max());
+        while let Some(asked) = self.owner.asked.front().copied() {
+            let is_covered = covered.is_some_and(|covered| asked.number <= covered);
+            if !is_covered && now.saturating_sub(asked.at) <= grace {
+                return;
+            }
+            self.owner.asked.pop_front();
+            let Some(record) = self.owner.records.get(&asked.id) else { continue };
+            let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
+            if is_covered && !is_owner {
+                // All have seen the same owner, to whom the holders report: it is none of this node's. Unless one has
+                // changed its mind since, and has reported its part here.
+                let has_left_it = |(holder, _): &(u32, E)| {
+                    self.member(*holder).is_none_or(|member| member.last_view == Some(self.view.digest()))
+                };
+                if record.parts.iter().all(has_left_it) {
+                    self.owner.records.remove(&asked.id);
+                } else if let Some(record) = self.owner.records.get_mut(&asked.id) {
+                    (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
+                    self.owner.due.push(Reverse((record.due, asked.id)));
+                }
+                continue;
+            }
+            // Who was lost when the trace began cannot have a part of it.
+            let slack = self.settings.suspect_after();
+            let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.created);
+            let own = self.holder.traces.get(&asked.id).map(|held| &held.entry);
+            let mut parts = record.parts.iter().map(|(_, part)| part).chain(own);
+            let Some(mut entry) = parts.next().cloned() else {
+                // The part that made the record is gone: its holder has decided it.
+                self.owner.records.remove(&asked.id);
+                continue;
+            };
+            let mut merged = false;
+            for part in parts {
+                entry.merge(part);
+                merged = true;
+            }
+            let basis = if is_covered && !missed { Basis::Agreed } else { Basis::Incomplete };
+            self.counters.judged += 1;
+            self.counters.merged += u64::from(merged);
+            self.counters.incomplete += u64::from(basis == Basis::Incomplete);
+            out.judge.push(Judge { id: asked.id, entry, basis });
+        }
+    }
+
+    /// When the last of those that are not waited for any more was heard. One that is still listed may be well, but cut
+    /// off from here.
+    pub(crate) fn lost_at(&self, now: Millis) -> Option<Millis> {
+        let lost = |member: &crate::member::Member<D>| {
+            !member.gone && !member.incompatible && member.is_lost(now, self.settings.grace)
+        };
+        let lost = self.others().filter(|(_, member)| lost(member));
+        lost.map(|(_, member)| if member.listed { now } else { member.heard }).max()
+    }
+
+    /// A decision is known from here on, unless one was known before: what is held is to be obeyed, and who has
+    /// reported a part is told.
+    pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
+        if let Some(known) = self.decisions.get(id) {
+            self.counters.conflicts += u64::from(known != decision && source != SELF);
+            return;
+        }
+        self.decisions.insert(*id, decision);
+        if self.holder.traces.remove(id).is_some() {
+            out.obey.push((*id, decision));
+        }
+        if let Some(record) = self.owner.records.remove(id) {
+            self.counters.adopted += u64::from(source != SELF);
+            for (holder, _) in record.parts {
+                if holder != source {
+                    self.owe(holder, id, decision);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn owe(&mut self, holder: u32, id: &TraceId, decision: D) {
+        let max_owed = self.settings.max_owed;
+        if let Some(member) = self.member_mut(holder) {
+            member.owed.push_back((*id, decision));
+            if member.owed.len() > max_owed {
+                member.start_afresh();
+            }
+        }
+    }
+}

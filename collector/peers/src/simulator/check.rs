@@ -1,0 +1,188 @@
+//! The invariants at the head of this crate, checked after every event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Outcome;
+use super::plan::{Profile, TICK};
+use super::world::{Host, World, id};
+use crate::{Basis, Millis};
+
+/// What did not hold.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) trace: Option<u64>,
+    pub(super) what: String,
+}
+
+impl Failure {
+    pub(super) fn of(trace: u64, what: impl Into<String>) -> Self {
+        Self { trace: Some(trace), what: format!("trace {trace}: {}", what.into()) }
+    }
+}
+
+/// A part as it was offered.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    member: usize,
+    set: u64,
+    at: Millis,
+    /// The member has lost it since.
+    lost: bool,
+}
+
+#[derive(Default)]
+struct Trace {
+    /// The decision, and whose.
+    agreed: Option<(u64, usize)>,
+    /// A decision was made that is not agreed, or one was forgotten by all who knew it.
+    excused: bool,
+    offered: Vec<Offered>,
+    /// The earliest of its holders' times.
+    due: Option<Millis>,
+}
+
+pub(super) struct Checks {
+    profile: Profile,
+    traces: BTreeMap<u64, Trace>,
+    hung: BTreeMap<usize, Millis>,
+}
+
+impl Checks {
+    pub(super) fn new(profile: Profile) -> Self {
+        Self { profile, traces: BTreeMap::new(), hung: BTreeMap::new() }
+    }
+
+    pub(super) fn offered(&mut self, trace: u64, member: usize, set: u64, due: Millis, at: Millis) {
+        let trace = self.traces.entry(trace).or_default();
+        trace.due = Some(trace.due.map_or(due, |before| before.min(due)));
+        trace.offered.push(Offered { member, set, at, lost: false });
+    }
+
+    pub(super) fn hung(&mut self, member: usize, until: Millis) {
+        self.hung.insert(member, until);
+    }
+
+    /// A member has lost its node, and perhaps its host's memory: what nobody else knows may be decided again.
+    pub(super) fn crashed(&mut self, member: usize, keeps_memory: bool, hosts: &[Host]) {
+        for trace in self.traces.values_mut() {
+            for offered in trace.offered.iter_mut().filter(|offered| offered.member == member) {
+                offered.lost |= !keeps_memory;
+            }
+        }
+        // What is kept is what its host has obeyed; what it has decided for others is lost with the node.
+        self.forget_unknown(hosts);
+    }
+
+    /// A member is not asked any more.
+    pub(super) fn forget_unknown(&mut self, hosts: &[Host]) {
+        for (number, trace) in &mut self.traces {
+            let known = |host: &Host| {
+                let by_node = host.node.as_ref().is_some_and(|node| node.decision(&id(*number)).is_some());
+                host.departs.is_none() && (by_node || host.obeyed.contains_key(number))
+            };
+            if trace.agreed.is_some() && !hosts.iter().any(known) {
+                trace.agreed = None;
+                trace.excused = true;
+            }
+        }
+    }
+
+    /// Invariants 2 and 3.
+    pub(super) fn judged(
+        &mut self,
+        number: u64,
+        (judge, basis): (usize, Basis),
+        decision: u64,
+        now: Millis,
+        hosts: &[Host],
+    ) -> Result<(), Failure> {
+        let trace = self.traces.entry(number).or_default();
+        if basis != Basis::Agreed {
+            trace.excused = true;
+            if matches!(self.profile, Profile::Calm) {
+                return Err(Failure::of(number, format!("decided as {basis:?}, though nothing is wrong")));
+            }
+            return Ok(());
+        }
+        // Who is listed no more and was silent before the trace began counts as dead. One that is cut off lives.
+        let may_be_dead = |member: usize| {
+            self.profile.has(Profile::Cut) && hosts.get(judge).is_some_and(|host| host.sees.get(member) == Some(&false))
+        };
+        if let Some((before, by)) = trace.agreed.filter(|(before, _)| *before != decision) {
+            if may_be_dead(by) {
+                trace.excused = true;
+                return Ok(());
+            }
+            return Err(Failure::of(number, format!("two agreed decisions: {before:#b} and {decision:#b}")));
+        }
+        let due = trace.due.unwrap_or(now);
+        for part in trace.offered.iter().filter(|part| part.at <= due && !part.lost) {
+            let still_there = hosts.get(part.member).is_some_and(|host| host.node.is_some());
+            if still_there
+                && !may_be_dead(part.member)
+                && part.set & !decision != 0
+                && trace.agreed.is_none()
+                && !trace.excused
+            {
+                return Err(Failure::of(
+                    number,
+                    format!("agreed on {decision:#b} without {:#b} of member-{}", part.set, part.member),
+                ));
+            }
+        }
+        trace.agreed = Some((decision, judge));
+        Ok(())
+    }
+
+    /// Invariant 1.
+    pub(super) fn obeyed(number: u64, before: Option<u64>, decision: u64) -> Result<(), Failure> {
+        match before.filter(|before| *before != decision) {
+            Some(before) => Err(Failure::of(number, format!("decision changed from {before:#b} to {decision:#b}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Invariants 4 and 5.
+    pub(super) fn after_event(world: &World) -> Result<(), Failure> {
+        let settings = world.settings();
+        // A host that stood still has its tick after that.
+        let longest = settings.longest_wait(TICK) + 2 * TICK;
+        for (member, host) in world.hosts.iter().enumerate() {
+            let Some(node) = &host.node else { continue };
+            let (held, owned, _) = node.sizes();
+            if held > settings.max_traces || owned > 3 * settings.max_traces + 1 {
+                return Err(Failure {
+                    trace: None,
+                    what: format!("member-{member} holds {held} traces and owns {owned}"),
+                });
+            }
+            for (number, open) in &host.open {
+                let from = open.due.max(host.hangs_until).max(world.started(member));
+                if from + longest < world.now {
+                    return Err(Failure::of(*number, format!("member-{member} waits for a decision for too long")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Invariant 2 once more, over what was obeyed.
+    pub(super) fn at_end(&self, hosts: &[Host], outcome: &mut Outcome) -> Result<(), Failure> {
+        let mut numbers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for host in hosts {
+            for (number, decision) in &host.obeyed {
+                numbers.entry(*number).or_default().insert(*decision);
+            }
+            if let (Some(_), Some((number, _))) = (&host.node, host.open.iter().next()) {
+                return Err(Failure::of(*number, "still waits at the end"));
+            }
+        }
+        for (number, decisions) in numbers.iter().filter(|(_, decisions)| decisions.len() > 1) {
+            if self.traces.get(number).is_none_or(|trace| !trace.excused) {
+                return Err(Failure::of(*number, format!("obeyed differently, and nothing says why: {decisions:?}")));
+            }
+            outcome.broken += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,548 @@
+//! The fleet: hosts with their nodes, the network between them, and the events in order of time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Outcome;
+use super::check::{Checks, Failure};
+use super::plan::{BUSY, END, Fault, GRACE, HEALED, Plan, Profile, TICK, WAIT};
+use super::random::{Random, mix};
+use crate::{Basis, Collect, Entry, Millis, Node, Output, Refusal, Report, Ring, Settings, TraceId};
+
+/// The spans of a part, and how often a span was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spans {
+    pub(super) set: u64,
+    pub(super) count: u32,
+}
+
+impl Entry for Spans {
+    fn merge(&mut self, other: &Self) {
+        self.set |= other.set;
+        self.count += other.count;
+    }
+}
+
+/// A trace's number is its id.
+pub(super) fn number(id: &TraceId) -> u64 {
+    u64::from_be_bytes(std::array::from_fn(|at| id[at + 8]))
+}
+
+pub(super) fn id(number: u64) -> TraceId {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    id
+}
+
+/// Rendezvous hashing.
+struct HighestWins(Vec<u64>);
+
+impl Ring for HighestWins {
+    fn owner(&self, id: &TraceId) -> usize {
+        let best = (0..self.0.len()).max_by_key(|at| mix(self.0[*at] ^ mix(number(id))));
+        best.unwrap_or(0)
+    }
+}
+
+fn ring(names: &[Arc<str>]) -> Box<dyn Ring + Send> {
+    Box::new(HighestWins(
+        names.iter().map(|name| name.bytes().fold(7, |hash, byte| mix(hash ^ u64::from(byte)))).collect(),
+    ))
+}
+
+/// A trace that waits at a host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) spans: Spans,
+    /// By the fleet's time.
+    pub(super) due: Millis,
+    offered: u32,
+}
+
+/// An instance: what a sampler is to its node.
+pub(super) struct Host {
+    pub(super) node: Option<Node<Spans, u64>>,
+    /// By the trace's number.
+    pub(super) open: BTreeMap<u64, Open>,
+    pub(super) obeyed: BTreeMap<u64, u64>,
+    /// Its clock is ahead by so much.
+    skew: Millis,
+    starts: u64,
+    /// Stands still until then.
+    pub(super) hangs_until: Millis,
+    started: Millis,
+    leaves: bool,
+    /// It takes no more spans, and is gone then.
+    pub(super) departs: Option<Millis>,
+    /// It does not come back under this name.
+    left: bool,
+    pub(super) sees: Vec<bool>,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Tick(usize, u64),
+    Span(u64, u32, usize),
+    Collect(usize, usize, Collect<u64>),
+    Report(usize, usize, Report<Spans, u64>),
+    Refused(usize, usize, u64, Refusal),
+    Fault(usize),
+    Sees(usize, Vec<bool>),
+}
+
+struct Queued(Millis, u64, Event);
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+}
+impl Eq for Queued {}
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+pub(super) struct World {
+    random: Random,
+    plan: Plan,
+    profile: Profile,
+    seed: u64,
+    pub(super) now: Millis,
+    queue: BinaryHeap<Reverse<Queued>>,
+    queued: u64,
+    pub(super) hosts: Vec<Host>,
+    names: Vec<String>,
+    /// From, to, until.
+    cuts: Vec<(usize, usize, Millis)>,
+    checks: Checks,
+    outcome: Outcome,
+    /// The trace whose events are written down.
+    watched: Option<Option<u64>>,
+    log: String,
+}
+
+impl World {
+    pub(super) fn new(profile: Profile, seed: u64, watched: Option<Option<u64>>) -> Self {
+        let mut random = Random::new(seed);
+        let plan = Plan::new(profile, &mut random);
+        let listed: Vec<bool> = (0..plan.members).map(|member| member < plan.first).collect();
+        let host = |random: &mut Random| Host {
+            node: None,
+            open: BTreeMap::new(),
+            obeyed: BTreeMap::new(),
+            skew: random.below(1_000_000),
+            starts: 0,
+            hangs_until: 0,
+            started: 0,
+            leaves: false,
+            departs: None,
+            left: false,
+            sees: listed.clone(),
+        };
+        let hosts = (0..plan.members).map(|_| host(&mut random)).collect();
+        let names = (0..plan.members).map(|member| format!("member-{member}")).collect();
+        let mut world = Self {
+            checks: Checks::new(profile),
+            random,
+            profile,
+            seed,
+            now: 0,
+            queue: BinaryHeap::new(),
+            queued: 0,
+            hosts,
+            names,
+            cuts: Vec::new(),
+            outcome: Outcome::default(),
+            watched,
+            log: String::new(),
+            plan,
+        };
+        for member in 0..world.plan.first {
+            world.start(member);
+        }
+        for fault in 0..world.plan.faults.len() {
+            world.at(world.plan.faults[fault].0, Event::Fault(fault));
+        }
+        world.plan_spans();
+        world
+    }
+
+    fn plan_spans(&mut self) {
+        for trace in 1..=self.plan.traces {
+            let begin = self.random.below(BUSY);
+            self.outcome.traces += 1;
+            for span in 0..u32::try_from(self.random.between(1, 8)).unwrap_or(1) {
+                // Most come soon, some while the trace is decided, some when it is long decided.
+                let delay = match self.random.below(10) {
+                    0 => self.random.between(WAIT - 500, WAIT + 2_000),
+                    1 => self.random.between(WAIT, 3 * WAIT),
+                    _ => self.random.below(1_500),
+                };
+                let member = self.random.index(self.plan.members);
+                self.at((begin + delay).min(HEALED), Event::Span(trace, span, member));
+            }
+        }
+    }
+
+    /// The settings of every node.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            grace: GRACE,
+            unsettled_for: 4 * WAIT + 2 * GRACE,
+            max_traces: self.plan.max_traces,
+            remember: 10_000,
+            max_owed: if self.profile.has(Profile::Tight) { 3 } else { 10_000 },
+            max_batch: if self.profile.has(Profile::Tight) { 3 } else { 1_000 },
+            admit_strangers: true,
+            seed: self.seed,
+        }
+    }
+
+    fn at(&mut self, time: Millis, event: Event) {
+        self.queued += 1;
+        self.queue.push(Reverse(Queued(time, self.queued, event)));
+    }
+
+    /// Writes an event down, if it concerns the watched trace or the fleet.
+    fn note(&mut self, trace: Option<u64>, text: impl FnOnce() -> String) {
+        let Some(watched) = self.watched else { return };
+        if trace.is_none() || trace == watched {
+            let _ = writeln!(self.log, "{:>7} ms  {}", self.now, text());
+        }
+    }
+
+    pub(super) fn events(self) -> String {
+        self.log
+    }
+
+    pub(super) fn run(mut self) -> Result<Outcome, Failure> {
+        self.run_once()
+    }
+
+    pub(super) fn run_once(&mut self) -> Result<Outcome, Failure> {
+        while let Some(Reverse(Queued(time, _, event))) = self.queue.pop() {
+            if time > END {
+                break;
+            }
+            self.now = time;
+            self.step(event)?;
+            Checks::after_event(self)?;
+        }
+        self.checks.at_end(&self.hosts, &mut self.outcome)?;
+        Ok(self.outcome)
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), Failure> {
+        let hung = match &event {
+            Event::Tick(member, _) | Event::Collect(_, member, _) | Event::Sees(member, _) => *member,
+            Event::Report(_, member, _) | Event::Refused(_, member, ..) | Event::Span(_, _, member) => *member,
+            Event::Fault(_) => usize::MAX,
+        };
+        if let Some(until) = self.hosts.get(hung).map(|host| host.hangs_until).filter(|until| *until > self.now) {
+            self.at(until, event);
+            return Ok(());
+        }
+        match event {
+            Event::Tick(member, start) => self.tick(member, start),
+            Event::Span(trace, span, member) => {
+                self.span(trace, span, member);
+                Ok(())
+            }
+            Event::Collect(from, to, collect) => self.collect(from, to, &collect),
+            Event::Report(from, to, report) => self.report(from, to, report),
+            Event::Refused(from, to, sequence, why) => {
+                let (name, now) = (self.names[from].clone(), self.local(to));
+                if let Some(node) = &mut self.hosts[to].node {
+                    node.refused(now, &name, sequence, Some(why));
+                }
+                Ok(())
+            }
+            Event::Fault(at) => self.fault(self.plan.faults[at].1.clone()),
+            Event::Sees(member, list) => {
+                self.hosts[member].sees = list;
+                self.resolve(member);
+                Ok(())
+            }
+        }
+    }
+
+    /// When the member started last.
+    pub(super) fn started(&self, member: usize) -> Millis {
+        self.hosts.get(member).map_or(0, |host| host.started)
+    }
+
+    /// The member's own clock.
+    fn local(&self, member: usize) -> Millis {
+        self.now + self.hosts[member].skew
+    }
+
+    fn start(&mut self, member: usize) {
+        if self.hosts[member].node.is_some() || self.hosts[member].left {
+            return;
+        }
+        self.hosts[member].starts += 1;
+        let (settings, now) = (self.settings(), self.local(member));
+        let host = &mut self.hosts[member];
+        let start = host.starts;
+        let mut node = Node::new(&self.names[member], start, 1, settings, now, ring);
+        let mut out = Output::default();
+        // What storage has kept.
+        for (trace, decision) in &host.obeyed {
+            node.decided_early(&id(*trace), *decision, &mut out);
+        }
+        for (trace, open) in &mut host.open {
+            open.offered = 0;
+            if node.offer(now, &id(*trace), open.due + host.skew, open.spans, &mut out) {
+                open.offered = open.spans.count;
+            }
+        }
+        host.node = Some(node);
+        host.started = self.now;
+        self.note(None, || format!("member-{member} starts"));
+        self.resolve(member);
+        let phase = self.random.below(TICK);
+        self.at(self.now + phase, Event::Tick(member, start));
+    }
+
+    fn resolve(&mut self, member: usize) {
+        let now = self.local(member);
+        let host = &mut self.hosts[member];
+        let names: Vec<&str> =
+            self.names.iter().zip(&host.sees).filter(|(_, listed)| **listed).map(|(name, _)| name.as_str()).collect();
+        if let Some(node) = &mut host.node {
+            node.set_members(now, &names);
+        }
+        let sees = format!("member-{member} sees {names:?}");
+        self.note(None, || sees);
+    }
+
+    fn span(&mut self, trace: u64, span: u32, member: usize) {
+        // A balancer sends elsewhere what a dead member cannot take.
+        let takes = |host: &Host| host.node.is_some() && host.departs.is_none();
+        let up: Vec<usize> = (0..self.hosts.len()).filter(|at| takes(&self.hosts[*at])).collect();
+        let Some(member) = up.get(member % up.len().max(1)).copied() else { return };
+        let now = self.now;
+        let host = &mut self.hosts[member];
+        if host.obeyed.contains_key(&trace) {
+            self.note(Some(trace), || format!("span {span} comes late to member-{member}, which knows the decision"));
+            return;
+        }
+        let open = host.open.entry(trace).or_insert(Open { spans: Spans::default(), due: now + WAIT, offered: 0 });
+        open.spans.merge(&Spans { set: 1 << span, count: 1 });
+        self.note(Some(trace), || format!("span {span} comes to member-{member}"));
+    }
+
+    fn tick(&mut self, member: usize, start: u64) -> Result<(), Failure> {
+        if self.hosts[member].starts != start || self.hosts[member].node.is_none() {
+            return Ok(());
+        }
+        let next = self.now + TICK - self.random.below(TICK / 4);
+        self.at(next, Event::Tick(member, start));
+        let (now, skew) = (self.local(member), self.hosts[member].skew);
+        let mut out = Output::default();
+        let mut offered = Vec::new();
+        let host = &mut self.hosts[member];
+        if let Some(node) = &mut host.node {
+            for (trace, open) in host.open.iter_mut().filter(|(_, open)| open.offered != open.spans.count) {
+                if node.offer(now, &id(*trace), open.due + skew, open.spans, &mut out) {
+                    open.offered = open.spans.count;
+                    offered.push((*trace, open.spans.set, open.due));
+                }
+            }
+            node.tick(now, &mut out);
+        }
+        for (trace, set, due) in offered {
+            self.checks.offered(trace, member, set, due, self.now);
+            let owner = self.hosts[member].node.as_ref().and_then(|node| node.owner_of(&id(trace)).cloned());
+            self.note(Some(trace), || format!("member-{member} offers {set:#b}, for {owner:?}"));
+        }
+        // Traces for which there is no room are the host's own.
+        let now = self.now;
+        let longest = self.settings().longest_wait(TICK);
+        let is_full = |open: &&Open| open.offered == 0 && open.due + longest <= now;
+        let full: Vec<u64> =
+            self.hosts[member].open.iter().filter(|(_, open)| is_full(open)).map(|(trace, _)| *trace).collect();
+        for trace in full {
+            self.decide_early(member, trace, &mut out);
+        }
+        self.act(member, out)?;
+        self.go_if_idle(member);
+        Ok(())
+    }
+
+    fn go_if_idle(&mut self, member: usize) {
+        // The last one stays: there is nobody to hand anything to, and spans go on to come.
+        let others = self.hosts.iter().any(|host| host.node.is_some() && !host.leaves);
+        let (now, local) = (self.now, self.local(member));
+        let host = &mut self.hosts[member];
+        let Some(node) = host.node.as_mut().filter(|node| host.leaves && host.open.is_empty() && node.is_idle()) else {
+            return;
+        };
+        match host.departs {
+            None if others => {
+                node.depart(local);
+                host.departs = Some(now + GRACE / 2);
+                // From now on nobody asks it.
+                self.checks.forget_unknown(&self.hosts);
+            }
+            Some(at) if at <= now => {
+                host.node = None;
+                host.left = true;
+                self.note(None, || format!("member-{member} has gone"));
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    fn decide_early(&mut self, member: usize, trace: u64, out: &mut Output<Spans, u64>) {
+        let host = &mut self.hosts[member];
+        let Some(open) = host.open.remove(&trace) else { return };
+        let decision = open.spans.set;
+        self.note(Some(trace), || format!("member-{member} decides early: {decision:#b}"));
+        let host = &mut self.hosts[member];
+        host.obeyed.insert(trace, decision);
+        if let Some(node) = &mut host.node {
+            node.decided_early(&id(trace), decision, out);
+        }
+        self.checks.judged(trace, (member, Basis::Alone), decision, self.now, &self.hosts).ok();
+        self.outcome.alone += 1;
+    }
+
+    /// Does what the node wants done.
+    fn act(&mut self, member: usize, mut out: Output<Spans, u64>) -> Result<(), Failure> {
+        for judge in std::mem::take(&mut out.judge) {
+            let (trace, decision) = (number(&judge.id), judge.entry.set);
+            self.note(Some(trace), || format!("member-{member} judges {decision:#b}, {:?}", judge.basis));
+            let counted = judge.entry.count == judge.entry.set.count_ones();
+            if !counted {
+                return Err(Failure::of(trace, "spans are counted twice"));
+            }
+            self.checks.judged(trace, (member, judge.basis), decision, self.now, &self.hosts)?;
+            match judge.basis {
+                Basis::Agreed => self.outcome.agreed += 1,
+                Basis::Incomplete => self.outcome.incomplete += 1,
+                Basis::Alone => self.outcome.alone += 1,
+            }
+            if let Some(node) = &mut self.hosts[member].node {
+                node.conclude(&judge.id, decision, judge.basis, &mut out);
+            }
+        }
+        for (id, decision) in out.obey {
+            let trace = number(&id);
+            self.note(Some(trace), || format!("member-{member} obeys {decision:#b}"));
+            let host = &mut self.hosts[member];
+            if host.open.remove(&trace).is_some() {
+                let before = host.obeyed.insert(trace, decision);
+                Checks::obeyed(trace, before, decision)?;
+            }
+        }
+        for (to, collect) in out.collects {
+            let Some(to) = self.names.iter().position(|name| **name == *to) else { continue };
+            let about: Vec<u64> =
+                collect.decisions.iter().map(|(id, _)| id).chain(&collect.questions).map(number).collect();
+            for trace in about {
+                let sequence = collect.sequence;
+                self.note(Some(trace), || format!("member-{member} tells or asks member-{to} (collect {sequence})"));
+            }
+            self.send(member, to, &Event::Collect(member, to, collect));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: usize, to: usize, event: &Event) {
+        self.outcome.messages += 1;
+        let now = self.now;
+        self.cuts.retain(|(_, _, until)| *until > now);
+        let is_cut = self.cuts.iter().any(|(a, b, _)| (*a, *b) == (from, to));
+        let healed = self.now >= HEALED;
+        let copies = 1 + u64::from(self.random.percent(self.plan.repeat));
+        for _ in 0..copies {
+            let is_lost = is_cut || (!healed && self.random.percent(self.plan.loss));
+            let slow = if self.random.percent(10) { 4 } else { 1 };
+            let delay = 1 + self.random.below(self.plan.max_delay * slow);
+            if !is_lost {
+                self.at(self.now + delay, event.clone());
+            }
+        }
+    }
+
+    fn collect(&mut self, from: usize, to: usize, collect: &Collect<u64>) -> Result<(), Failure> {
+        let (name, now, sequence) = (self.names[from].clone(), self.local(to), collect.sequence);
+        let Some(node) = &mut self.hosts[to].node else { return Ok(()) };
+        let mut out = Output::default();
+        match node.collect(now, &name, collect, &mut out) {
+            Ok(report) => {
+                let about: Vec<u64> = report.parts.iter().map(|part| number(&part.id)).collect();
+                for trace in about {
+                    self.note(Some(trace), || format!("member-{to} reports it to member-{from} (collect {sequence})"));
+                }
+                self.send(to, from, &Event::Report(to, from, report));
+            }
+            Err(why) => self.send(to, from, &Event::Refused(to, from, sequence, why)),
+        }
+        self.act(to, out)
+    }
+
+    fn report(&mut self, from: usize, to: usize, report: Report<Spans, u64>) -> Result<(), Failure> {
+        let (name, now) = (self.names[from].clone(), self.local(to));
+        let mut out = Output::default();
+        if let Some(node) = &mut self.hosts[to].node {
+            node.report(now, &name, report, &mut out);
+        }
+        self.act(to, out)
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), Failure> {
+        self.note(None, || format!("fault: {fault:?}"));
+        match fault {
+            Fault::Cut(from, to, until) => self.cuts.push((from, to, until)),
+            Fault::Crash(member, keeps_memory) => {
+                let host = &mut self.hosts[member];
+                if host.node.take().is_some() {
+                    if !keeps_memory {
+                        host.open.clear();
+                        host.obeyed.clear();
+                    }
+                    self.checks.crashed(member, keeps_memory, &self.hosts);
+                }
+            }
+            Fault::Start(member) => self.start(member),
+            Fault::Hang(member, until) => {
+                self.hosts[member].hangs_until = until;
+                self.checks.hung(member, until);
+            }
+            Fault::Leave(member) => {
+                let now = self.local(member);
+                self.hosts[member].leaves = true;
+                if let Some(node) = &mut self.hosts[member].node {
+                    node.leave(now);
+                }
+            }
+            Fault::List(list) => {
+                for member in 0..self.hosts.len() {
+                    // Resolvers look every so often.
+                    let delay = self.random.below(GRACE / 2);
+                    self.at(self.now + delay, Event::Sees(member, list.clone()));
+                }
+            }
+            Fault::Early(member) => {
+                let waiting: Vec<u64> = self.hosts[member].open.keys().copied().collect();
+                if let Some(trace) = waiting.get(self.random.index(waiting.len())).copied() {
+                    let mut out = Output::default();
+                    self.decide_early(member, trace, &mut out);
+                    return self.act(member, out);
+                }
+            }
+        }
+        Ok(())
+    }
+}
