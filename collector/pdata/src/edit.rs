@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::index::{validate_resource, validate_scope, validate_span};
+use crate::index::{Checked, validate_resource, validate_scope, validate_span};
 use crate::traces::{Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
 use crate::wire::{Cursor, WireError, WireErrorKind};
 
@@ -102,13 +102,13 @@ impl Traces {
 
     /// Replaces the Span message of a row; its trace id is read anew.
     pub fn replace_span(&mut self, index: usize, message: Bytes) -> Result<(), EditError> {
-        let trace_id = validate_span(Cursor::new(&message))?;
+        let Checked { trace_id, attributes_end } = validate_span(Cursor::new(&message))?;
         if index >= self.spans.len() {
             return Err(EditError::NoSuchRow);
         }
         let span = self.add_buffer(message)?;
         let row = &mut self.spans[index];
-        *row = SpanRow { trace_id, span, ..*row };
+        *row = SpanRow { trace_id, span, attributes_end, ..*row };
         Ok(())
     }
 
@@ -169,6 +169,7 @@ impl Traces {
             trace_id: row.trace_id,
             scope: row.scope + scope,
             span: moved(row.span),
+            attributes_end: row.attributes_end,
         }));
     }
 

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use crate::traces::{Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
+use crate::traces::{OUT_OF_ORDER, Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
 use crate::wire::{Cursor, WireError, WireErrorKind};
 
 /// How deep lists and maps in attribute values may nest. Go has no bound and prost stops at 100 messages.
@@ -140,8 +140,8 @@ impl<'a> Indexer<'a> {
                 LEN_2 => {
                     let message = cursor.message()?;
                     let span = body_range(&message);
-                    let trace_id = validate_span(message)?;
-                    self.spans.push(SpanRow { trace_id, scope: row as u32, span });
+                    let Checked { trace_id, attributes_end } = validate_span(message)?;
+                    self.spans.push(SpanRow { trace_id, scope: row as u32, span, attributes_end });
                 }
                 LEN_3 => schema_url = string_range(&mut cursor)?,
                 _ => unknown(&mut cursor, tag, 3)?,
@@ -173,6 +173,12 @@ const LEN_1: u32 = 1 << 3 | 2;
 const LEN_2: u32 = 2 << 3 | 2;
 const LEN_3: u32 = 3 << 3 | 2;
 const LEN_1000: u32 = 1000 << 3 | 2;
+
+/// Tags of a Span.
+const ATTRIBUTE: u32 = 0x4a;
+const EVENT: u32 = 0x5a;
+const LINK: u32 = 0x6a;
+const FLAGS: u32 = 0x85;
 
 /// The range of a message of the body. The body's length fits 32 bits, so do its offsets.
 #[inline(always)]
@@ -238,10 +244,29 @@ pub(crate) fn validate_scope(mut cursor: Cursor<'_>) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Checks a Span message and reads its trace id.
-pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<TraceId, WireError> {
+/// What checking a Span message finds.
+pub(crate) struct Checked {
+    pub(crate) trace_id: TraceId,
+    /// As in [`SpanRow`].
+    pub(crate) attributes_end: u32,
+}
+
+/// Checks a Span message, reads its trace id, and sees whether its fields come in order.
+pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError> {
+    let start = cursor.position();
     let mut trace_id = TraceId::default();
-    while let Some(tag) = cursor.tag()? {
+    let (mut last, mut in_order, mut attributes_end) = (0, true, None);
+    loop {
+        let at = cursor.position();
+        let Some(tag) = cursor.tag()? else { break };
+        // Attributes, events and links repeat. A tag that is longer than need be counts as out of order.
+        let repeats = matches!(tag, ATTRIBUTE | EVENT | LINK) && tag == last;
+        let tag_len = cursor.position() - at;
+        in_order &= (tag > last || repeats) && (tag_len == 1 || (tag == FLAGS && tag_len == 2));
+        if tag > ATTRIBUTE && last <= ATTRIBUTE {
+            attributes_end = Some(at);
+        }
+        last = tag;
         match tag {
             // trace_id
             0x0a => trace_id = read_id(&mut cursor)?,
@@ -253,20 +278,21 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<TraceId, WireError
             0x30 | 0x50 | 0x60 | 0x70 => drop(cursor.varint()?),
             // start and end
             0x39 | 0x41 => drop(cursor.fixed64()?),
-            // attributes
-            0x4a => key_value(cursor.message()?, MAX_VALUE_DEPTH)?,
-            // events
-            0x5a => event(cursor.message()?)?,
-            // links
-            0x6a => link(cursor.message()?)?,
+            ATTRIBUTE => key_value(cursor.message()?, MAX_VALUE_DEPTH)?,
+            EVENT => event(cursor.message()?)?,
+            LINK => link(cursor.message()?)?,
             // status
             0x7a => status(cursor.message()?)?,
-            // flags
-            0x85 => drop(cursor.fixed32()?),
-            _ => unknown(&mut cursor, tag, 16)?,
+            FLAGS => drop(cursor.fixed32()?),
+            _ => {
+                in_order = false;
+                unknown(&mut cursor, tag, 16)?;
+            }
         }
     }
-    Ok(trace_id)
+    let end = attributes_end.unwrap_or(cursor.position()).saturating_sub(start);
+    let attributes_end = u32::try_from(end).ok().filter(|_| in_order).unwrap_or(OUT_OF_ORDER);
+    Ok(Checked { trace_id, attributes_end })
 }
 
 /// An id of `N` bytes; an empty one is all zero.

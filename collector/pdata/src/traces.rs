@@ -43,7 +43,12 @@ pub struct SpanRow {
     pub(crate) trace_id: TraceId,
     pub(crate) scope: u32,
     pub(crate) span: Range,
+    /// Where the fields behind the attributes start, or [`OUT_OF_ORDER`].
+    pub(crate) attributes_end: u32,
 }
+
+/// A span whose fields do not come in order, or one that nobody looked at.
+pub(crate) const OUT_OF_ORDER: u32 = u32::MAX;
 
 /// Spans still in wire form. Cloning shares the buffers and copies the rows.
 #[derive(Clone, Debug, Default)]
@@ -316,6 +321,17 @@ impl<'a> SpanView<'a> {
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.traces.bytes(self.row.span)
+    }
+
+    /// Where in the message the fields behind its attributes start, if its fields come in ascending order, singular ones
+    /// once, unknown ones nowhere: what every encoder writes. Readers may then stop early.
+    #[must_use]
+    #[inline]
+    pub fn attributes_end(&self) -> Option<usize> {
+        match self.row.attributes_end {
+            OUT_OF_ORDER => None,
+            end => Some(end as usize),
+        }
     }
 
     /// Row number of its scope.

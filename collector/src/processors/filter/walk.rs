@@ -208,7 +208,7 @@ impl<'w> Pass<'_, 'w> {
 
     fn span(&mut self, span: &SpanView<'w>, kept: &mut Kept) {
         let walk = self.walk;
-        walk.program.load_span(&mut self.frame, span.bytes());
+        walk.program.load_indexed_span(&mut self.frame, span);
         match self.ask(walk.span.as_ref()) {
             Outcome::False => {}
             Outcome::True => return kept.drop_span(span.index()),
