@@ -1,0 +1,165 @@
+//! What conditions cost beside the Go module, on the same span, in one run: `cargo bench -p ottl --bench beside_go`.
+//!
+//! Go evaluates on a decoded span: "eval" is the evaluation alone, "span" with the context object that its components wrap
+//! each span in. Here "wire" is from the indexed span's bytes to the answer, extraction included, and
+//! "predicate" the answer alone, with slots filled; "by hand" is the same check written in Rust over the same slots. Times
+//! are of the fastest of many short runs, taken in turn, so that other work on the machine disturbs both alike. Without a
+//! Go toolchain its columns stay empty.
+
+#![allow(clippy::print_stdout, reason = "the table is what the program is for")]
+
+mod conditions;
+mod peer;
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use conditions::{ByHand, Single};
+use ottl::{Context, Engine, ErrorMode, Frame, Options, PathMode, Program, ProgramBuilder};
+use peer::{GoTimes, Peer};
+
+fn main() {
+    // `cargo test --benches` runs this too, and wants to know no more than that it runs.
+    let budget = Duration::from_millis(if std::env::args().any(|word| word == "--bench") { 300 } else { 1 });
+    let mut peer = match Peer::start() {
+        Ok(peer) => Some(peer),
+        Err(error) => {
+            println!("no Go peer: {error}");
+            None
+        }
+    };
+    let input = conditions::input();
+    let engine = Options::default().engine;
+    println!(
+        "ns; engine {engine:?}; a span of {} bytes, {} attributes\n",
+        input.traces.span_bytes(),
+        conditions::N_ATTRIBUTES
+    );
+    println!(
+        "{:<16}{:>9}{:>9}{:>8}{:>8}{:>11}{:>8}{:>9}{:>6}",
+        "condition", "Go eval", "Go span", "wire", "x", "predicate", "x", "by hand", "x"
+    );
+    for single in conditions::SINGLES {
+        let go = peer.as_mut().map(|peer| peer.ask(&[single.text.to_owned()], &input.request));
+        let times = Times::single(single, &input, budget);
+        print_row(single.name, go, times);
+    }
+    println!();
+    for (name, texts) in conditions::lists() {
+        let go = peer.as_mut().map(|peer| peer.ask(&texts, &input.request));
+        print_row(&name, go, Times::list(&texts, &input, budget));
+    }
+    println!("\ncompile, us");
+    for (name, texts) in conditions::compiled() {
+        let texts = black_box(texts);
+        let time = fastest(budget, || drop(black_box(program(&texts))));
+        println!("{name:<22}{:>8.0}", time / 1000.0);
+    }
+}
+
+/// Ratios are to what the Go module needs for the same: "wire" to the evaluation with its context object, "predicate" to
+/// the evaluation alone. The last ratio is to the check by hand.
+fn print_row(name: &str, go: Option<GoTimes>, times: Times) {
+    let ratio = |base: Option<f64>, time: f64| base.map_or(String::new(), |base| format!("{:.1}", base / time));
+    let shown = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.1}"));
+    let (alone, span) = (go.map(|go| go.alone), go.map(|go| go.span));
+    println!(
+        "{name:<16}{:>9}{:>9}{:>8.1}{:>8}{:>11.2}{:>8}{:>9}{:>6}",
+        shown(alone),
+        shown(span),
+        times.wire,
+        ratio(span, times.wire),
+        times.predicate,
+        ratio(alone, times.predicate),
+        times.by_hand.map_or(String::new(), |time| format!("{time:.2}")),
+        ratio(times.by_hand, times.predicate),
+    );
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    wire: f64,
+    predicate: f64,
+    by_hand: Option<f64>,
+}
+
+impl Times {
+    fn single(single: &Single, input: &conditions::Input, budget: Duration) -> Self {
+        let mut builder = ProgramBuilder::new(Options::default());
+        let condition = builder.add(single.text, Context::Span, PathMode::Prefixed).expect("a condition");
+        let slots: Vec<_> = single.slots.iter().map(|slot| builder.slot(slot())).collect();
+        let program = builder.build().expect("a program");
+        let mut frame = loaded(&program, input);
+        let span = input.traces.spans().next().expect("a span");
+        let wire = fastest(budget, || {
+            program.load_indexed_span(&mut frame, black_box(&span));
+            black_box(program.eval(&frame, condition));
+        });
+        let predicate = fastest(budget, || {
+            black_box(program.eval(black_box(&frame), condition));
+        });
+        let by_hand = single.by_hand.map(|check: ByHand| {
+            fastest(budget, || {
+                black_box(check(&program, black_box(&frame), &slots));
+            })
+        });
+        Self { wire, predicate, by_hand }
+    }
+
+    fn list(texts: &[String], input: &conditions::Input, budget: Duration) -> Self {
+        let mut builder = ProgramBuilder::new(Options::default());
+        let add = |text: &String| builder.add(text, Context::Span, PathMode::Prefixed).expect("a condition");
+        let conditions: Vec<_> = texts.iter().map(add).collect();
+        let list = builder.list(&conditions, ErrorMode::Ignore);
+        let program = builder.build().expect("a program");
+        let mut frame = loaded(&program, input);
+        let span = input.traces.spans().next().expect("a span");
+        let wire = fastest(budget, || {
+            program.load_indexed_span(&mut frame, black_box(&span));
+            black_box(program.eval_list(&frame, list, &mut |_, _| {}));
+        });
+        let predicate = fastest(budget, || {
+            black_box(program.eval_list(black_box(&frame), list, &mut |_, _| {}));
+        });
+        Self { wire, predicate, by_hand: None }
+    }
+}
+
+fn loaded<'w>(program: &Program, input: &'w conditions::Input) -> Frame<'w> {
+    let mut frame = program.frame();
+    let span = input.traces.spans().next().expect("a span");
+    program.load_resource(&mut frame, span.resource().resource(), b"");
+    program.load_scope(&mut frame, span.scope().scope(), b"");
+    program.load_indexed_span(&mut frame, &span);
+    frame
+}
+
+fn program(texts: &[String]) -> Program {
+    let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, ..Options::default() });
+    let add = |text: &String| builder.add(text, Context::Span, PathMode::Prefixed).expect("a condition");
+    let conditions: Vec<_> = texts.iter().map(add).collect();
+    builder.list(&conditions, ErrorMode::Ignore);
+    builder.build().expect("a program")
+}
+
+/// Nanoseconds of one call in the fastest of many short runs.
+#[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn fastest(budget: Duration, mut call: impl FnMut()) -> f64 {
+    let mut time = |n: u32| {
+        let start = Instant::now();
+        (0..n).for_each(|_| call());
+        start.elapsed()
+    };
+    let mut n = 1;
+    while time(n) < Duration::from_micros(200).min(budget) {
+        n *= 2;
+    }
+    let end = Instant::now() + budget;
+    let mut best = time(n);
+    while Instant::now() < end {
+        best = best.min(time(n));
+    }
+    best.as_secs_f64() * 1e9 / f64::from(n)
+}
