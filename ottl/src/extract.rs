@@ -9,7 +9,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-use forms::{length, merge_plain, plain_key_value};
+use forms::{any_value, length, plain_key_value};
 use keys::KeyTable;
 
 use crate::{
@@ -66,12 +66,17 @@ enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Extractor {
     /// By tag byte.
-    steps: Box<[Step; 128]>,
+    steps: Box<[Step; 256]>,
     /// By field number.
     actions: [Option<Action>; MAX_FIELD + 1],
     keys: KeyTable,
     /// Whether every wanted field must be seen to its last occurrence.
     to_the_end: bool,
+    /// The tag byte of attributes in this message.
+    attribute_tag: u8,
+    /// The highest wanted tag byte before and behind a span's attributes; 0 for none.
+    head_tag: u8,
+    tail_tag: u8,
     status_code: Option<u32>,
     status_message: Option<u32>,
     /// Slots that hold the whole message: maps and structs.
@@ -86,10 +91,13 @@ impl Extractor {
     /// The extractor of the slots that are filled from one buffer.
     pub(crate) fn plan(layout: &Layout, level: Level, base: Base) -> Self {
         let mut extractor = Self {
-            steps: Box::new([Step::General; 128]),
+            steps: Box::new([Step::General; 256]),
             actions: [None; MAX_FIELD + 1],
-            keys: KeyTable::default(),
+            keys: KeyTable::new(Vec::new()),
             to_the_end: false,
+            attribute_tag: ATTRIBUTE_TAG,
+            head_tag: 0,
+            tail_tag: 0,
             status_code: None,
             status_message: None,
             whole: Vec::new(),
@@ -102,6 +110,7 @@ impl Extractor {
                 SlotPath::Attribute(source, key) => {
                     keys.push((key.as_bytes().into(), position));
                     extractor.set(source.base().1, Action::Attribute);
+                    extractor.attribute_tag = tag_byte(source.base().1);
                 }
                 SlotPath::Map(_) => extractor.whole.push((position, tag::MAP)),
                 SlotPath::Events | SlotPath::Links | SlotPath::Status => {
@@ -132,7 +141,14 @@ impl Extractor {
         }
         extractor.to_the_end = extractor.actions.iter().flatten().any(|action| *action != Action::Attribute);
         extractor.keys = KeyTable::new(keys);
-        for (byte, step) in extractor.steps.iter_mut().enumerate() {
+        for (field, action) in (0..).zip(&extractor.actions) {
+            match (action, tag_byte(field)) {
+                (None | Some(Action::Attribute), _) => {}
+                (Some(_), tag) if tag < ATTRIBUTE_TAG => extractor.head_tag = extractor.head_tag.max(tag | 7),
+                (Some(_), tag) => extractor.tail_tag = extractor.tail_tag.max(tag | 7),
+            }
+        }
+        for (byte, step) in extractor.steps.iter_mut().enumerate().take(0x80) {
             let action = extractor.actions.get(byte >> 3).copied().flatten();
             *step = match (action, byte & 7) {
                 (None, 0) if byte > 7 => Step::SkipVarint,
@@ -180,77 +196,179 @@ impl Extractor {
 
     fn walk(&self, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
         let mut wanted = self.keys.len();
-        let mut at = 0;
-        while let Some(&tag) = base.get(at) {
-            let step = self.steps.get(usize::from(tag)).copied().unwrap_or(Step::General);
-            let end = match step {
-                Step::SkipVarint => {
-                    let Some(len) = base[at + 1..].iter().take(10).position(|&byte| byte < 0x80) else { return };
-                    at + 2 + len
+        self.fields(base, 0..base.len(), u8::MAX, slots, header, &mut wanted);
+    }
+
+    /// As [`Extractor::extract`] for a message whose fields come in order, singular ones once, and whose attributes end
+    /// at `attributes_end`: what is not wanted behind the last wanted field is not looked at.
+    pub(crate) fn extract_in_order(&self, base: &[u8], attributes_end: usize, slots: &mut [RawSlot]) {
+        for &(position, tag) in &self.whole {
+            put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
+        }
+        let mut header = Range::default();
+        let mut wanted = self.keys.len();
+        if self.head_tag > 0 || wanted > 0 {
+            // Up to the name, then what nearly always follows it, then what is left before the attributes.
+            let stop = if wanted > 0 { ATTRIBUTE_TAG - 1 } else { self.head_tag };
+            let start = self.ids(base, slots);
+            let mut at = self.fields(base, start..attributes_end, stop.min(NAME_TAG), slots, &mut header, &mut wanted);
+            if let Some(named) = at
+                && stop > NAME_TAG
+            {
+                let start = self.kind_and_times(base, named, slots);
+                at = self.fields(base, start..attributes_end, stop, slots, &mut header, &mut wanted);
+            }
+            if let Some(at) = at
+                && wanted > 0
+            {
+                self.attributes(base, at, attributes_end, slots, &mut wanted);
+            }
+        }
+        if self.tail_tag > 0 {
+            self.fields(base, attributes_end..base.len(), self.tail_tag, slots, &mut header, &mut wanted);
+        }
+        self.members(base, header, slots);
+    }
+
+    /// Fills the slots of trace id and span id if they stand at the start of a span, as they nearly always do; where the
+    /// fields behind them start.
+    #[inline]
+    fn ids(&self, base: &[u8], slots: &mut [RawSlot]) -> usize {
+        match base {
+            [0x0a, 16, ids @ ..] if ids.get(16..18) == Some(&[0x12, 8]) && ids.len() >= 26 => {
+                if let Step::Bytes(tag, position) = self.steps[0x0a] {
+                    put(slots, position, RawSlot::range(tag, Range { start: 2, end: 18 }));
                 }
+                if let Step::Bytes(tag, position) = self.steps[0x12] {
+                    put(slots, position, RawSlot::range(tag, Range { start: 20, end: 28 }));
+                }
+                28
+            }
+            _ => 0,
+        }
+    }
+
+    /// Fills the slots of kind, start and end if they stand together, as they nearly always do; where the fields behind
+    /// them start.
+    #[inline]
+    fn kind_and_times(&self, base: &[u8], at: usize, slots: &mut [RawSlot]) -> usize {
+        match base.get(at..at + 20) {
+            Some(&[0x30, kind @ 0..0x80, 0x39, s0, s1, s2, s3, s4, s5, s6, s7, 0x41, ref end @ ..]) => {
+                if let Step::Varint(_, position) = self.steps[0x30] {
+                    put(slots, position, RawSlot::int(i64::from(kind)));
+                }
+                if let Step::Nanos(position) = self.steps[0x39] {
+                    put(slots, position, RawSlot::int(i64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7])));
+                }
+                if let (Step::Nanos(position), Some(end)) = (self.steps[0x41], end.first_chunk()) {
+                    put(slots, position, RawSlot::int(i64::from_le_bytes(*end)));
+                }
+                at + 20
+            }
+            _ => at,
+        }
+    }
+
+    /// Walks the fields of a range up to the first whose tag byte is above `stop`. Where it stopped; `None` at damage, or
+    /// when nothing more is wanted.
+    fn fields(
+        &self,
+        base: &[u8],
+        range: std::ops::Range<usize>,
+        stop: u8,
+        slots: &mut [RawSlot],
+        header: &mut Range,
+        wanted: &mut usize,
+    ) -> Option<usize> {
+        let mut at = range.start;
+        let base = base.get(..range.end)?;
+        while let Some(&tag) = base.get(at) {
+            if tag > stop {
+                break;
+            }
+            at = match self.steps[usize::from(tag)] {
+                Step::SkipVarint => at + 2 + base[at + 1..].iter().take(10).position(|&byte| byte < 0x80)?,
                 Step::SkipFixed64 => at + 9,
                 Step::SkipFixed32 => at + 5,
-                Step::SkipBytes => match length(base, at + 1) {
-                    Some((_, end)) => end,
-                    None => return,
-                },
-                Step::Attribute => match length(base, at + 1) {
-                    Some((start, end)) => {
-                        if wanted > 0 {
-                            wanted -= usize::from(self.attribute(base, Range { start, end }, slots));
-                            if wanted == 0 && !self.to_the_end {
-                                return;
-                            }
-                        }
-                        end
+                Step::SkipBytes => length(base, at + 1)?.1,
+                Step::Attribute if *wanted == 0 => length(base, at + 1)?.1,
+                Step::Attribute => {
+                    let end = self.attributes(base, at, base.len(), slots, wanted)?;
+                    if *wanted == 0 && !self.to_the_end {
+                        return None;
                     }
-                    None => return,
-                },
-                Step::Bytes(tag, position) => match length(base, at + 1) {
-                    Some((start, end)) => {
-                        put(slots, position, RawSlot::range(tag, Range { start, end }));
-                        end
-                    }
-                    None => return,
-                },
+                    end
+                }
+                Step::Bytes(tag, position) => {
+                    let (start, end) = length(base, at + 1)?;
+                    put(slots, position, RawSlot::range(tag, Range { start, end }));
+                    end
+                }
                 Step::Nanos(position) => {
-                    let Some(bytes) = base[at + 1..].first_chunk::<8>() else { return };
+                    let bytes = base[at + 1..].first_chunk::<8>()?;
                     put(slots, position, RawSlot::int(i64::from_le_bytes(*bytes)));
                     at + 9
                 }
                 Step::Varint(shape, position) => {
                     let mut cursor = pdata::wire::Cursor::at_offset(&base[at + 1..], at + 1);
-                    let Ok(bits) = cursor.varint() else { return };
+                    let bits = cursor.varint().ok()?;
                     if let Some(slot) = read(shape, Payload::Varint(bits)) {
                         put(slots, position, slot);
                     }
                     cursor.position()
                 }
-                Step::Status => match length(base, at + 1) {
-                    Some((start, end)) => {
-                        self.status(base, Range { start, end }, slots);
-                        end
-                    }
-                    None => return,
-                },
-                Step::General => {
-                    let mut fields = Fields::within(base, Range { start: at, end: base.len() });
-                    let Some((field, payload)) = fields.next() else { return };
-                    match self.actions.get(field as usize).copied().flatten() {
-                        // A field may come under a tag that is longer than need be.
-                        Some(Action::Attribute) => {
-                            if let Payload::Bytes(range) = payload {
-                                wanted = wanted.saturating_sub(usize::from(self.attribute(base, range, slots)));
-                            }
-                        }
-                        Some(action) => self.scalar(action, payload, base, slots, header),
-                        None => {}
-                    }
-                    fields.position()
+                Step::Status => {
+                    let (start, end) = length(base, at + 1)?;
+                    self.status(base, Range { start, end }, slots);
+                    end
                 }
+                Step::General => self.general(base, at, slots, header, wanted)?,
             };
-            at = end;
         }
+        Some(at)
+    }
+
+    /// A field as nobody writes it, or one that no step is for; where the next one starts.
+    #[cold]
+    fn general(
+        &self,
+        base: &[u8],
+        at: usize,
+        slots: &mut [RawSlot],
+        header: &mut Range,
+        wanted: &mut usize,
+    ) -> Option<usize> {
+        let mut fields = Fields::within(base, Range { start: at, end: base.len() });
+        let (field, payload) = fields.next()?;
+        match self.actions.get(field as usize).copied().flatten() {
+            // A field may come under a tag that is longer than need be.
+            Some(Action::Attribute) => {
+                if let Payload::Bytes(range) = payload {
+                    *wanted = wanted.saturating_sub(usize::from(self.attribute(base, range, slots)));
+                }
+            }
+            Some(action) => self.scalar(action, payload, base, slots, header),
+            None => {}
+        }
+        Some(fields.position())
+    }
+
+    /// Takes the attributes from `at` on, up to another field, to `end`, or to the last one wanted. Where it stopped;
+    /// `None` at damage.
+    fn attributes(
+        &self,
+        base: &[u8],
+        at: usize,
+        end: usize,
+        slots: &mut [RawSlot],
+        wanted: &mut usize,
+    ) -> Option<usize> {
+        let base = base.get(..end)?;
+        let rest = base.get(at..)?;
+        let mut pass = AttributePass { extractor: self, base, slots, wanted: *wanted };
+        let rest = pass.run(rest);
+        *wanted = pass.wanted;
+        rest.map(|rest| base.len() - rest.len())
     }
 
     fn scalar(&self, action: Action, payload: Payload, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
@@ -272,18 +390,17 @@ impl Extractor {
     }
 
     /// Whether the attribute at `range` filled a slot.
-    #[inline]
     fn attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
-        match plain_key_value(base, range) {
-            Some((key, value)) => match self.keys.find(key.of(base)) {
-                Some(position) => first(slots, position, |empty| merge_plain(base, value, empty)),
-                None => false,
-            },
+        match plain_key_value(range.of(base)) {
+            Some((key, value)) => {
+                let range = Range { start: range.end - value.len(), end: range.end };
+                self.keys.find(key).is_some_and(|position| first(slots, position, || any_value(base, range)))
+            }
             None => self.odd_attribute(base, range, slots),
         }
     }
 
-    /// An attribute whose fields are not once each in order, or too long for one-byte lengths.
+    /// An attribute whose fields are not once each in order, or whose key is too long for a one-byte length.
     #[cold]
     fn odd_attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
         let mut key = Range::default();
@@ -293,8 +410,9 @@ impl Extractor {
             }
         }
         let Some(position) = self.keys.find(key.of(base)) else { return false };
+        let empty = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
         // Where the value field occurs more than once, protobuf merges the messages.
-        first(slots, position, |empty| {
+        first(slots, position, || {
             Fields::within(base, range).fold(empty, |slot, (field, payload)| match (field, payload) {
                 (2, Payload::Bytes(at)) => slot.merge_any(base, at),
                 _ => slot,
@@ -302,7 +420,11 @@ impl Extractor {
         })
     }
 
+    #[inline]
     fn status(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) {
+        if let (Some(&[0x18, code @ 0..0x80]), Some(position)) = (base.get(range.start..range.end), self.status_code) {
+            return put(slots, position, RawSlot::int(i64::from(code)));
+        }
         for (field, payload) in Fields::within(base, range) {
             match (field, payload, self.status_message, self.status_code) {
                 (2, Payload::Bytes(at), Some(position), _) => put(slots, position, RawSlot::range(tag::STR, at)),
@@ -333,21 +455,116 @@ impl Extractor {
     }
 }
 
+/// One pass over neighbouring attributes.
+///
+/// Nearly all are written in one form: key, then value, each once, lengths below 128. Those are recognised by two loads,
+/// and the next one's place depends on the first alone. What is rare is kept out of the loop.
+struct AttributePass<'p> {
+    extractor: &'p Extractor,
+    base: &'p [u8],
+    slots: &'p mut [RawSlot],
+    wanted: usize,
+}
+
+impl<'p> AttributePass<'p> {
+    fn run(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
+        /// The high bits of both lengths, and the tags.
+        const FORM: u32 = 0x80ff_80ff;
+        let form = 0x000a_0000 | u32::from(self.extractor.attribute_tag);
+        let by_len = self.extractor.keys.by_len();
+        // A KeyValue's tag and length, then its key's.
+        while let Some(head) = rest.first_chunk() {
+            let head = u32::from_le_bytes(*head);
+            if head & FORM != form {
+                if head as u8 != self.extractor.attribute_tag {
+                    return Some(rest);
+                }
+                rest = self.unusual(rest)?;
+                if self.wanted == 0 {
+                    return Some(rest);
+                }
+                continue;
+            }
+            let (message, next) = rest.split_at_checked(2 + (head >> 8 & 0x7f) as usize)?;
+            let key_len = (head >> 24) as usize;
+            match message.get(4 + key_len..) {
+                Some(&[0x12, len, ref value @ ..]) if value.len() == usize::from(len) => {
+                    let first = by_len[key_len & 0x7f];
+                    if first != 0 && self.take(first, message, value.len(), next) {
+                        return Some(next);
+                    }
+                    rest = next;
+                }
+                _ => {
+                    rest = self.unusual(rest)?;
+                    if self.wanted == 0 {
+                        return Some(rest);
+                    }
+                }
+            }
+        }
+        // The last one may be shorter than a first look.
+        while let [tag, _, ..] = *rest
+            && tag == self.extractor.attribute_tag
+            && self.wanted > 0
+        {
+            rest = self.unusual(rest)?;
+        }
+        Some(rest)
+    }
+
+    /// Takes a KeyValue in its usual form, whose key may be wanted; whether it was the last one wanted.
+    #[inline(never)]
+    fn take(&mut self, first: u16, message: &[u8], value_len: usize, next: &[u8]) -> bool {
+        let Some(key) = message.get(4..message.len().saturating_sub(value_len + 2)) else { return false };
+        let position = self.extractor.keys.find_from(first, key);
+        if let Some(slot) = position.and_then(|position| self.slots.get_mut(position as usize))
+            && slot.tag == tag::MISSING
+        {
+            let end = self.base.len() - next.len();
+            *slot = any_value(self.base, Range { start: end - value_len, end });
+            self.wanted -= 1;
+        }
+        self.wanted == 0
+    }
+
+    /// Takes whatever attribute `rest` starts with; gives what is behind it.
+    #[inline(never)]
+    fn unusual(&mut self, rest: &[u8]) -> Option<&'p [u8]> {
+        let (start, end) = length(self.base, self.base.len() - rest.len() + 1)?;
+        self.wanted -= usize::from(self.extractor.attribute(self.base, Range { start, end }, self.slots));
+        self.base.get(end..)
+    }
+}
+
 const TRACE_STATE: u32 = 3;
 
-/// Fills a slot unless an earlier attribute of the key did.
-#[inline]
-fn first(slots: &mut [RawSlot], position: u32, value: impl FnOnce(RawSlot) -> RawSlot) -> bool {
-    let empty = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
+/// The name of a span.
+const NAME_TAG: u8 = 5 << 3 | 2;
+
+/// Attributes of a span.
+const ATTRIBUTE_TAG: u8 = 9 << 3 | 2;
+
+/// The first byte of a length-delimited field's tag.
+fn tag_byte(field: u32) -> u8 {
+    match u8::try_from(field << 3 | 2) {
+        Ok(tag) if tag < 0x80 => tag,
+        _ => u8::MAX,
+    }
+}
+
+/// Fills a slot unless an earlier attribute of the key did; whether it did.
+fn first(slots: &mut [RawSlot], position: u32, value: impl FnOnce() -> RawSlot) -> bool {
     match slots.get_mut(position as usize) {
         Some(slot) if slot.tag == tag::MISSING => {
-            *slot = value(empty);
+            *slot = value();
             true
         }
         _ => false,
     }
 }
 
+#[inline]
 fn put(slots: &mut [RawSlot], position: u32, value: RawSlot) {
     if let Some(slot) = slots.get_mut(position as usize) {
         *slot = value;

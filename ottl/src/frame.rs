@@ -55,6 +55,7 @@ impl<'w> Frame<'w> {
         Self::new(Arc::new(Layout::default()))
     }
 
+    #[inline]
     fn placed(&self, id: SlotId) -> Option<(&Placed, RawSlot)> {
         let placed = self.layout.placed(id)?;
         Some((placed, *self.slots.get(placed.position as usize)?))
@@ -66,6 +67,7 @@ impl<'w> Frame<'w> {
     }
 
     /// A slot's content.
+    #[inline]
     pub(crate) fn get(&self, id: SlotId) -> Slot<'w> {
         let Some((placed, slot)) = self.placed(id) else { return Slot::Nil };
         let bytes = || slot.as_range().of(self.bases[placed.base as usize]);

@@ -67,6 +67,10 @@ pub struct CallId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SetId(pub(crate) u32);
 
+/// A search of an [`Ir`] for any of some substrings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SubstringsId(pub(crate) u32);
+
 /// Text forms of `span.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KindText {
@@ -159,6 +163,8 @@ pub struct Ir {
     constants: Vec<Value<'static>>,
     calls: Vec<CallSite>,
     sets: Vec<Box<[Box<[u8]>]>>,
+    /// Each finds out whether a text holds any of some substrings.
+    substrings: Vec<regex::bytes::Regex>,
     slots: Vec<SlotPath>,
     known_nodes: HashMap<Node, NodeId>,
     known_constants: HashMap<String, ConstId>,
@@ -314,6 +320,19 @@ impl Ir {
     /// All constants in order of id.
     pub(crate) fn constants(&self) -> &[Value<'static>] {
         &self.constants
+    }
+
+    /// A search for any of these substrings; `None` if they are too many for one automaton.
+    pub(crate) fn substrings<'l>(&mut self, literals: impl Iterator<Item = &'l [u8]>) -> Option<SubstringsId> {
+        let escaped: Option<Vec<String>> =
+            literals.map(|literal| std::str::from_utf8(literal).ok().map(regex::escape)).collect();
+        self.substrings.push(regex::bytes::Regex::new(&escaped?.join("|")).ok()?);
+        Some(SubstringsId(next_id(self.substrings.len() - 1)))
+    }
+
+    /// Whether a text holds any of the substrings; an id from nowhere says that it may.
+    pub(crate) fn holds_any(&self, id: SubstringsId, text: &[u8]) -> bool {
+        self.substrings.get(id.0 as usize).is_none_or(|any| any.is_match(text))
     }
 
     /// All slots in order of id.

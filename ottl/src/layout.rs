@@ -366,6 +366,7 @@ impl Layout {
         Self { placed: placed.collect(), template, levels }
     }
 
+    #[inline]
     pub(crate) fn placed(&self, id: SlotId) -> Option<&Placed> {
         self.placed.get(id.0 as usize)
     }

@@ -1,6 +1,6 @@
 //! What callers hold: a builder that takes texts, and the program it builds.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use grammar::span::Span;
 
@@ -237,7 +237,14 @@ impl ProgramBuilder {
         let lists: Vec<ListPlan> =
             self.lists.iter().map(|list| plan::list(&mut ir, &conditions, &list.conditions, list.error_mode)).collect();
         let code = match self.options.engine {
-            Engine::Jit => jit::compile(&ir, &layout, &conditions, &lists)?,
+            Engine::Jit => {
+                let listed: HashSet<ConditionId> =
+                    self.lists.iter().flat_map(|list| list.conditions.iter().copied()).collect();
+                let alone = |at: usize| !listed.contains(&ConditionId(id(at)));
+                let alone: Vec<Option<NodeId>> =
+                    conditions.iter().enumerate().map(|(at, &root)| alone(at).then_some(root)).collect();
+                jit::compile(&ir, &layout, &alone, &lists)?
+            }
             Engine::Interpreter => None,
         };
         let extractor = |level, base| Extractor::plan(&layout, level, base);
@@ -353,6 +360,20 @@ impl Program {
         self.span.extract(span, &mut frame.slots);
     }
 
+    /// Loads a span of an indexed batch: as [`Program::load_span`], but where the index has found the span's fields in
+    /// order, what stands behind the last wanted one is not looked at.
+    pub fn load_indexed_span<'w>(&self, frame: &mut Frame<'w>, span: &pdata::SpanView<'w>) {
+        match span.attributes_end() {
+            Some(end) => {
+                self.claim(frame);
+                frame.bases[Base::Span as usize] = span.bytes();
+                self.reset(frame, Level::Span);
+                self.span.extract_in_order(span.bytes(), end, &mut frame.slots);
+            }
+            None => self.load_span(frame, span.bytes()),
+        }
+    }
+
     /// Loads a span's Event message.
     pub fn load_event<'w>(&self, frame: &mut Frame<'w>, event: &'w [u8]) {
         self.claim(frame);
@@ -364,7 +385,7 @@ impl Program {
     fn reset(&self, frame: &mut Frame<'_>, level: Level) {
         let range = self.layout.level(level);
         if let (Some(slots), Some(template)) = (frame.slots.get_mut(range.clone()), self.layout.template().get(range)) {
-            slots.copy_from_slice(template);
+            copy(slots, template);
         }
     }
 
@@ -376,11 +397,13 @@ impl Program {
         }
     }
 
+    #[inline]
     fn interpreter<'e>(&'e self, frame: &'e Frame<'e>) -> Interpreter<'e> {
         Interpreter { ir: &self.ir, frame, host: &self.options.host, limits: &self.options.limits }
     }
 
     /// Whether a frame has the slots of this program.
+    #[inline]
     fn owns(&self, frame: &Frame<'_>) -> bool {
         Arc::ptr_eq(&self.layout, &frame.layout)
     }
@@ -402,6 +425,7 @@ impl Program {
     /// Evaluates a condition on what the frame holds. A condition or frame of another program gives
     /// [`EvalError::Argument`].
     #[must_use]
+    #[inline]
     pub fn eval(&self, frame: &Frame<'_>, condition: ConditionId) -> Outcome {
         if !self.owns(frame) {
             return Outcome::Error(EvalError::Argument);
@@ -474,6 +498,7 @@ impl Program {
 
     /// What a slot of [`ProgramBuilder::slot`] holds.
     #[must_use]
+    #[inline]
     pub fn get<'w>(&self, frame: &Frame<'w>, slot: SlotId) -> Slot<'w> {
         self.slots.get(slot.0 as usize).map_or(Slot::Nil, |&slot| frame.get(slot))
     }
@@ -505,7 +530,25 @@ impl Program {
     }
 }
 
+/// Copies slots of the same number: mostly a few, for which a call of `memcpy` would take longer than the copy.
+#[inline]
+fn copy(to: &mut [RawSlot], from: &[RawSlot]) {
+    match (to, from) {
+        ([a], [x]) => *a = *x,
+        ([a, b], [x, y]) => (*a, *b) = (*x, *y),
+        ([a, b, c], [x, y, z]) => (*a, *b, *c) = (*x, *y, *z),
+        (to, from) => {
+            let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            if !from_rest.is_empty() {
+                copy(to_rest, from_rest);
+            }
+        }
+    }
+}
+
 /// What generated code says.
+#[inline]
 fn outcome(code: u32) -> Outcome {
     match code {
         0 => Outcome::False,

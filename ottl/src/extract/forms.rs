@@ -29,41 +29,43 @@ fn long_length(base: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((at + cursor.position(), len))
 }
 
-/// Key and value of a KeyValue message that is written the usual way: key, then value, each once, with lengths of one
-/// byte for the key and one or two for the value.
+/// Where a KeyValue message divides that is written the usual way: key, then value, each once, with lengths of one byte
+/// for the key and one or two for the value.
 #[inline]
-pub(super) fn plain_key_value(base: &[u8], range: Range) -> Option<(Range, Range)> {
-    let message = base.get(range.start..range.end)?;
-    let [0x0a, key_len, rest @ ..] = message else { return None };
-    let key_len = usize::from(*key_len);
-    if key_len >= 0x80 {
-        return None;
-    }
-    let [0x12, value @ ..] = rest.get(key_len..)? else { return None };
-    let key = Range { start: range.start + 2, end: range.start + 2 + key_len };
-    let start = match value {
-        [len, value @ ..] if *len < 0x80 && usize::from(*len) == value.len() => key.end + 2,
-        [low, high, value @ ..]
-            if *low >= 0x80 && *high < 0x80 && usize::from(*low & 0x7f) | usize::from(*high) << 7 == value.len() =>
+pub(super) fn plain_key_value(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_len @ 0..0x80, rest @ ..] = message else { return None };
+    let (key, behind) = rest.split_at_checked(usize::from(*key_len))?;
+    match behind {
+        [0x12, len @ 0..0x80, value @ ..] if usize::from(*len) == value.len() => Some((key, value)),
+        [0x12, low @ 0x80..=0xff, high @ 0..0x80, value @ ..]
+            if usize::from(*low & 0x7f) | usize::from(*high) << 7 == value.len() =>
         {
-            key.end + 3
+            Some((key, value))
         }
-        _ => return None,
-    };
-    Some((key, Range { start, end: range.end }))
+        _ => None,
+    }
 }
 
-/// As [`RawSlot::merge_any`], with the usual forms first.
+/// The slot of an AnyValue in one of its usual forms, which ends at `end` of its buffer.
 #[inline]
-pub(super) fn merge_plain(base: &[u8], value: Range, empty: RawSlot) -> RawSlot {
-    match base.get(value.start..value.end) {
-        Some([0x0a, len, text @ ..]) if *len < 0x80 && usize::from(*len) == text.len() => {
-            RawSlot::range(tag::STR, Range { start: value.start + 2, end: value.end })
+pub(super) fn plain_value(value: &[u8], end: usize) -> Option<RawSlot> {
+    Some(match value {
+        [0x0a, len @ 0..0x80, text @ ..] if usize::from(*len) == text.len() => {
+            RawSlot { tag: tag::STR, len: u32::from(*len), bits: (end - text.len()) as u64 }
         }
-        Some([0x18, low]) if *low < 0x80 => RawSlot::int(i64::from(*low)),
-        Some([0x18, low, high]) if *low >= 0x80 && *high < 0x80 => {
-            RawSlot::int(i64::from(*low & 0x7f) | i64::from(*high) << 7)
-        }
-        _ => empty.merge_any(base, value),
+        [0x18, low @ 0..0x80] => RawSlot::int(i64::from(*low)),
+        [0x18, low @ 0x80..=0xff, high @ 0..0x80] => RawSlot::int(i64::from(*low & 0x7f) | i64::from(*high) << 7),
+        [0x10, flag @ 0..2] => RawSlot { tag: tag::BOOL, len: 0, bits: u64::from(*flag) },
+        _ => return None,
+    })
+}
+
+/// As [`RawSlot::merge_any`] over an empty slot, with the usual forms first.
+#[inline]
+pub(super) fn any_value(base: &[u8], range: Range) -> RawSlot {
+    const EMPTY: RawSlot = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
+    match base.get(range.start..range.end).and_then(|value| plain_value(value, range.end)) {
+        Some(slot) => slot,
+        None => EMPTY.merge_any(base, range),
     }
 }

@@ -1,34 +1,35 @@
-//! The table that attribute keys are looked up in: length first, because most keys of a span differ from the wanted ones in
-//! that already.
+//! The table that attribute keys are looked up in: by length first, then by the last bytes, where keys of one namespace
+//! differ.
 
-/// Attribute keys and their slots. A key is looked up by its length first; most keys of a span end there.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+struct Key {
+    /// The last eight bytes; all of a shorter key, zeros behind it.
+    end: u64,
+    position: u32,
+    bytes: Box<[u8]>,
+}
+
+/// Attribute keys and their slots.
+#[derive(Clone, Debug)]
 pub(super) struct KeyTable {
-    /// For each length up to the longest: where its keys are.
-    by_len: Vec<(u16, u16)>,
+    /// For each length below 128: one more than the place of its first key, 0 if there is none.
+    by_len: Box<[u16; 128]>,
     /// Sorted by length.
-    keys: Vec<(Box<[u8]>, u32)>,
+    keys: Vec<Key>,
 }
 
 impl KeyTable {
     pub(super) fn new(mut keys: Vec<(Box<[u8]>, u32)>) -> Self {
         keys.sort_by(|left, right| (left.0.len(), &left.0).cmp(&(right.0.len(), &right.0)));
-        let longest = keys.last().map_or(0, |(key, _)| key.len());
-        let mut by_len = vec![(0_u16, 0_u16); longest + 1];
-        for (at, (key, _)) in keys.iter().enumerate() {
-            // The limit on slots keeps positions below 2^16.
-            let at = u16::try_from(at).unwrap_or(u16::MAX);
-            if let Some(range) = by_len.get_mut(key.len()) {
-                if range.1 == 0 {
-                    range.0 = at;
-                }
-                range.1 = at.saturating_add(1);
+        let mut by_len = Box::new([0; 128]);
+        for (at, (key, _)) in keys.iter().enumerate().rev() {
+            if let Some(first) = by_len.get_mut(key.len()) {
+                // The limit on slots keeps positions below 2^16.
+                *first = u16::try_from(at + 1).unwrap_or(u16::MAX);
             }
         }
-        if keys.is_empty() {
-            by_len.clear();
-        }
-        Self { by_len, keys }
+        let keys = keys.into_iter().map(|(bytes, position)| Key { end: end(&bytes), position, bytes });
+        Self { by_len, keys: keys.collect() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -39,10 +40,43 @@ impl KeyTable {
         self.keys.is_empty()
     }
 
-    #[inline]
-    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        let &(start, end) = self.by_len.get(key.len())?;
-        let candidates = self.keys.get(usize::from(start)..usize::from(end))?;
-        candidates.iter().find(|(known, _)| known.as_ref() == key).map(|(_, position)| *position)
+    /// For each length below 128: what [`KeyTable::find_from`] wants, 0 if no key has it.
+    #[inline(always)]
+    pub(super) fn by_len(&self) -> &[u16; 128] {
+        &self.by_len
     }
+
+    /// The slot of a key whose length has this entry.
+    #[inline]
+    pub(super) fn find_from(&self, first: u16, found: &[u8]) -> Option<u32> {
+        let end = end(found);
+        let candidates = self.keys.get(usize::from(first).checked_sub(1)?..)?.iter();
+        candidates
+            .take_while(|key| key.bytes.len() == found.len())
+            .find(|key| key.end == end && same_start(&key.bytes, found))
+            .map(|key| key.position)
+    }
+
+    /// The slot of a key of any length.
+    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        self.keys.iter().find(|known| known.bytes.as_ref() == key).map(|known| known.position)
+    }
+}
+
+/// The last eight bytes of a key, or all of it.
+#[inline]
+fn end(key: &[u8]) -> u64 {
+    key.last_chunk().map_or_else(|| short_end(key), |last| u64::from_le_bytes(*last))
+}
+
+fn short_end(key: &[u8]) -> u64 {
+    key.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// Whether keys of one length whose last bytes are equal are so in all.
+#[inline]
+fn same_start(key: &[u8], found: &[u8]) -> bool {
+    let (key, _) = key.as_chunks::<8>();
+    let (found, _) = found.as_chunks::<8>();
+    key.iter().zip(found).all(|(key, found)| u64::from_le_bytes(*key) == u64::from_le_bytes(*found))
 }

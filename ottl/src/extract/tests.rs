@@ -18,6 +18,22 @@ fn check(wire: &[u8], expected: &[(SlotPath, RawSlot)]) {
         let got = slots[layout.placed(id).unwrap().position as usize];
         assert_eq!(got, *want, "{path} of {}", wire.escape_ascii());
     }
+    if let Some(end) = attributes_end(wire) {
+        let mut early = layout.template().to_vec();
+        extractor.extract_in_order(wire, end, &mut early);
+        assert_eq!(early, slots, "stopping early on {}", wire.escape_ascii());
+    }
+}
+
+/// What the index says of a span.
+fn attributes_end(span: &[u8]) -> Option<usize> {
+    let wrap = |field: u32, message: &[u8]| {
+        let mut wrapped = Vec::new();
+        pdata::wire::put_bytes(&mut wrapped, field, message);
+        wrapped
+    };
+    let request = wrap(1, &wrap(2, &wrap(2, span)));
+    pdata::Traces::index(request.into()).ok()?.spans().next()?.attributes_end()
 }
 
 fn key(key: &str) -> SlotPath {
@@ -96,6 +112,59 @@ fn trace_state_members_point_into_the_header() {
     check(wire, &[(member("bb"), text(9, 12)), (member("z"), text(0, 0)), (SlotPath::TraceState, text(2, 13))]);
     check(b"\x1a\x01a", &[(member("a"), RawSlot::MISSING)]);
     check(b"", &[(member("a"), text(0, 0))]);
+}
+
+/// A span as encoders write it, all fields set, with wanted and other keys of one length.
+#[test]
+fn in_order() {
+    let mut wire = b"\x0a\x10ABCDEFGHIJKLMNOP\x12\x08QRSTUVWX\x1a\x03a=1\x22\x08abcdefgh\x2a\x02ab\x30\x02".to_vec();
+    wire.extend(b"\x39\x01\0\0\0\0\0\0\0\x41\x02\0\0\0\0\0\0\0");
+    for (key, value) in [("http.request.method", "GET"), ("http.request.mithod", "x"), ("k", ""), ("http.route", "/")] {
+        let mut entry = Vec::new();
+        pdata::wire::put_bytes(&mut entry, 1, key.as_bytes());
+        let mut any = vec![0x0a, u8::try_from(value.len()).unwrap()];
+        any.extend(value.bytes());
+        pdata::wire::put_bytes(&mut entry, 2, &any);
+        pdata::wire::put_bytes(&mut wire, 9, &entry);
+    }
+    let attributes = wire.len();
+    wire.extend(b"\x50\x03\x5a\x00\x60\x04\x6a\x00\x70\x05\x7a\x05\x12\x01m\x18\x02\x85\x01\x09\0\0\0");
+    assert_eq!(attributes_end(&wire), Some(attributes));
+    let at = |needle: &[u8]| wire.windows(needle.len()).position(|found| found == needle).unwrap();
+    let route = at(b"/");
+    let method = at(b"GET");
+    let paths = [
+        (SlotPath::TraceId, RawSlot::range(tag::TRACE_ID, Range { start: 2, end: 18 })),
+        (SlotPath::SpanId, RawSlot::range(tag::SPAN_ID, Range { start: 20, end: 28 })),
+        (SlotPath::ParentSpanId, RawSlot::range(tag::SPAN_ID, Range { start: 35, end: 43 })),
+        (SlotPath::SpanName, text(45, 47)),
+        (SlotPath::SpanKind, RawSlot::int(2)),
+        (SlotPath::StartUnixNano, RawSlot::int(1)),
+        (SlotPath::EndUnixNano, RawSlot::int(2)),
+        (key("http.route"), text(route, route + 1)),
+        (key("http.request.method"), text(method, method + 3)),
+        (key("http.request.absent"), RawSlot::MISSING),
+        (SlotPath::DroppedEvents, RawSlot::int(4)),
+        (SlotPath::StatusCode, RawSlot::int(2)),
+        (SlotPath::Flags, RawSlot::int(9)),
+    ];
+    check(&wire, &paths);
+    paths.iter().for_each(|path| check(&wire, std::slice::from_ref(path)));
+    for pair in paths.windows(2) {
+        check(&wire, pair);
+    }
+}
+
+#[test]
+fn fields_out_of_order_are_seen_by_the_index() {
+    for wire in
+        [&b"\x2a\x01a\x2a\x01b"[..], b"\x30\x02\x2a\x01a", b"\x7a\x00\x4a\x00", b"\xaa\x00\x01a", b"\xa0\x06\x01"]
+    {
+        assert_eq!(attributes_end(wire), None, "{}", wire.escape_ascii());
+    }
+    assert_eq!(attributes_end(b""), Some(0));
+    assert_eq!(attributes_end(b"\x2a\x01a"), Some(3));
+    assert_eq!(attributes_end(b"\x4a\x00\x4a\x00\x7a\x00"), Some(4));
 }
 
 #[test]

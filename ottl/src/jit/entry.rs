@@ -31,7 +31,7 @@ type ListFn = unsafe extern "C" fn(*const Interpreter<'_>, *const RawSlot, *cons
 pub(crate) struct Code {
     /// Nobody locks it: the mutex makes it shareable between threads.
     module: ManuallyDrop<Mutex<JITModule>>,
-    conditions: Box<[ConditionFn]>,
+    conditions: Box<[Option<ConditionFn>]>,
     lists: Box<[Option<ListFn>]>,
 }
 
@@ -59,9 +59,8 @@ impl Code {
                 let list = |&id: &FuncId| unsafe {
                     std::mem::transmute::<*const u8, ListFn>(module.get_finalized_function(id))
                 };
-                let list = |id: &Option<FuncId>| id.as_ref().map(list);
-                let (conditions, lists) =
-                    (conditions.iter().map(condition).collect(), lists.iter().map(list).collect());
+                let conditions = conditions.iter().map(|id| id.as_ref().map(condition)).collect();
+                let lists = lists.iter().map(|id| id.as_ref().map(list)).collect();
                 Ok(Self { module: ManuallyDrop::new(Mutex::new(module)), conditions, lists })
             }
             Err(error) => {
@@ -73,8 +72,9 @@ impl Code {
     }
 
     /// Evaluates a condition, if there is code for it: 0, 1, or the code of an error.
+    #[inline]
     pub(crate) fn condition(&self, condition: usize, interpreter: &Interpreter<'_>) -> Option<u32> {
-        let function = self.conditions.get(condition)?;
+        let function = (*self.conditions.get(condition)?)?;
         let frame = interpreter.frame;
         // SAFETY: the code belongs to `self`; it reads slots of the layout that the frame was made for, and the buffers the
         // slots were filled from, all borrowed by `interpreter`; it writes nothing.
@@ -83,6 +83,7 @@ impl Code {
 
     /// Evaluates a list from its entry `start` on, if there is code for it: the answer as of [`Self::condition`] in the low
     /// half, and for an error the entry that raised it in the high half.
+    #[inline]
     pub(crate) fn list(&self, list: usize, start: u32, interpreter: &Interpreter<'_>) -> Option<u64> {
         let function = (*self.lists.get(list)?)?;
         let frame = interpreter.frame;
@@ -107,6 +108,9 @@ impl fmt::Debug for Code {
     }
 }
 
+/// Functions of a program's conditions, or of its lists.
+type Defined = Vec<Option<FuncId>>;
+
 struct Loader {
     module: JITModule,
     context: Context,
@@ -118,15 +122,15 @@ impl Loader {
         generated: &Generated<'_>,
         lowering: &Lowering<'_>,
         convention: CallConv,
-    ) -> Result<(Vec<FuncId>, Vec<Option<FuncId>>), Failure> {
+    ) -> Result<(Defined, Defined), Failure> {
         // Functions refer to shims by their place in `Shim::ALL`: they are the module's first functions.
         for shim in Shim::ALL {
             self.module.declare_function(shim.name(), Linkage::Import, &shim.signature(convention))?;
         }
         let mut conditions = Vec::with_capacity(generated.conditions.len());
         for &root in generated.conditions {
-            let function = lowering.condition(root, convention);
-            conditions.push(self.function(function)?);
+            let function = root.map(|root| self.function(lowering.condition(root, convention)));
+            conditions.push(function.transpose()?);
         }
         let mut lists = Vec::with_capacity(generated.lists.len());
         for list in generated.lists {

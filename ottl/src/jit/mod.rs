@@ -17,7 +17,7 @@ use cranelift_codegen::{
 use grammar::span::Span;
 
 pub(crate) use entry::Code;
-pub(crate) use lower::{Entry, ListPlan};
+pub(crate) use lower::{Entry, Guard, ListPlan};
 
 use crate::{
     error::{self, Error},
@@ -65,14 +65,14 @@ pub(crate) fn available() -> bool {
     target().is_some()
 }
 
-/// Compiles conditions and lists of a program; `None` where the host cannot run machine code.
+/// Compiles conditions and lists of a program, leaving out conditions that are `None`; `None` where the host cannot run machine code.
 ///
 /// # Errors
 /// If code generation fails.
 pub(crate) fn compile(
     ir: &Ir,
     layout: &Layout,
-    conditions: &[NodeId],
+    conditions: &[Option<NodeId>],
     lists: &[ListPlan],
 ) -> Result<Option<Code>, Error> {
     let Some(target) = target() else { return Ok(None) };

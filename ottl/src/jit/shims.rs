@@ -14,7 +14,7 @@ use crate::{
     error::EvalError,
     go::regexp::Regexp,
     interp::Interpreter,
-    ir::{CallId, ConstId, NodeId, SetId},
+    ir::{CallId, ConstId, NodeId, SetId, SubstringsId},
     value::Value,
 };
 
@@ -27,6 +27,8 @@ pub(super) enum Shim {
     Matches,
     /// `(context, set, text, len) -> 0 or 1`: whether a string is in a set.
     InSet,
+    /// `(context, substrings, text, len) -> 0 or 1`: whether a string holds any of some substrings.
+    HoldsAny,
     /// `(context, constant, text, len) -> -1, 0 or 1`: how a string relates to a constant one.
     OrderLiteral,
     /// `(left, len, right, len) -> -1, 0 or 1`: how two strings relate.
@@ -34,7 +36,8 @@ pub(super) enum Shim {
 }
 
 impl Shim {
-    pub(super) const ALL: [Self; 5] = [Self::Truth, Self::Matches, Self::InSet, Self::OrderLiteral, Self::Order];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Truth, Self::Matches, Self::InSet, Self::HoldsAny, Self::OrderLiteral, Self::Order];
 
     /// Its symbol.
     pub(super) fn name(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Shim {
             Self::Truth => "ottl_truth",
             Self::Matches => "ottl_matches",
             Self::InSet => "ottl_in_set",
+            Self::HoldsAny => "ottl_holds_any",
             Self::OrderLiteral => "ottl_order_literal",
             Self::Order => "ottl_order",
         }
@@ -53,6 +57,7 @@ impl Shim {
             Self::Truth => truth as *const u8,
             Self::Matches => matches as *const u8,
             Self::InSet => in_set as *const u8,
+            Self::HoldsAny => holds_any as *const u8,
             Self::OrderLiteral => order_literal as *const u8,
             Self::Order => order as *const u8,
         }
@@ -63,7 +68,7 @@ impl Shim {
         let (pointer, word) = (types::I64, types::I32);
         let params: &[Type] = match self {
             Self::Truth => &[pointer, word],
-            Self::Matches | Self::InSet | Self::OrderLiteral => &[pointer, word, pointer, word],
+            Self::Matches | Self::InSet | Self::HoldsAny | Self::OrderLiteral => &[pointer, word, pointer, word],
             Self::Order => &[pointer, word, pointer, word],
         };
         let mut signature = Signature::new(convention);
@@ -113,6 +118,16 @@ unsafe extern "C" fn in_set(context: *const Interpreter<'_>, set: u32, text: *co
     let text = unsafe { bytes(text, len) };
     let members = interpreter.ir.sets().get(SetId(set).0 as usize);
     u32::from(members.is_some_and(|members| members.binary_search_by(|member| member.as_ref().cmp(text)).is_ok()))
+}
+
+/// # Safety
+/// As [`matches`].
+unsafe extern "C" fn holds_any(context: *const Interpreter<'_>, substrings: u32, text: *const u8, len: u32) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let text = unsafe { bytes(text, len) };
+    u32::from(interpreter.ir.holds_any(SubstringsId(substrings), text))
 }
 
 /// # Safety

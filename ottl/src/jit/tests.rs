@@ -90,6 +90,41 @@ fn neighbours_in_a_list_become_a_set() {
     }
 }
 
+/// Searches for several substrings in one path share one search, whatever stands between them, fails or is resumed.
+#[test]
+fn searches_are_guarded() {
+    let failing = r#"attributes["n"] / 0 == 1"#;
+    let search = |literal: &str| format!(r#"IsMatch(attributes["agent"], "{literal}")"#);
+    let texts = [
+        search("bot-1"),
+        failing.to_owned(),
+        format!(r#"name == "a" and not {}"#, search("bot-2")),
+        search("curl"),
+        failing.to_owned(),
+        format!("not {}", search("b")),
+        search("wget"),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for error_mode in [ErrorMode::Ignore, ErrorMode::Silent, ErrorMode::Propagate] {
+        for agent in ["", "bot", "a bot-1", "xbot-2x", "abc curl", "b wget", "Mozilla"] {
+            let mut value = vec![0x0a, u8::try_from(agent.len()).expect("a short text")];
+            value.extend(agent.bytes());
+            let mut entry = b"\x0a\x05agent".to_vec();
+            pdata::wire::put_bytes(&mut entry, 2, &value);
+            let mut span = b"\x2a\x01a".to_vec();
+            pdata::wire::put_bytes(&mut span, 9, &entry);
+            let answers = [Engine::Interpreter, Engine::Jit].map(|engine| {
+                let (program, list) = program(&texts, engine, error_mode);
+                let mut frame = program.frame();
+                program.load_span(&mut frame, &span);
+                let mut heard = Vec::new();
+                (program.eval_list(&frame, list, &mut |at, error| heard.push((at, error))), heard)
+            });
+            assert_eq!(answers[0], answers[1], "{error_mode:?} {agent}");
+        }
+    }
+}
+
 #[test]
 fn frames_of_other_programs_are_not_read() {
     let (own, list, conditions) = with_conditions(&[r#"name == "a""#], Engine::Jit, ErrorMode::Propagate);

@@ -1,13 +1,16 @@
 //! Lists before they are compiled or interpreted: neighbouring conditions that ask whether one value is a certain string
 //! become one set test. Only neighbours that cannot fail, so that no mode of errors can tell.
 
+use std::collections::{BTreeMap, HashSet};
+
 use grammar::ast::CompareOp;
 
 use super::{ConditionId, ErrorMode};
 use crate::{
     error::EvalError,
-    ir::{Ir, Node, NodeId, Type},
-    jit::{Entry, ListPlan},
+    go::regexp::{Regexp, Shape},
+    ir::{CallArg, CallId, Ir, Node, NodeId, Type},
+    jit::{Entry, Guard, ListPlan},
     simplify::{fallible, string_test},
 };
 
@@ -45,7 +48,54 @@ pub(super) fn list(ir: &mut Ir, roots: &[NodeId], conditions: &[ConditionId], er
         }
     }
     entries.extend(run.map(|run| merged(ir, run)));
-    ListPlan { entries, error_mode }
+    let guards = guards(ir, &entries);
+    ListPlan { entries, error_mode, guards }
+}
+
+/// From so many on, one search for all substrings costs less than a search for each.
+const MIN_GUARDED: usize = 4;
+
+/// Searches of one slot for different substrings, `IsMatch(path, "literal")`: one search finds out that there is none of
+/// them, which is the answer for most texts. Nobody can tell: a search has no effect, and a slot that holds no string is
+/// left to the calls themselves.
+fn guards(ir: &mut Ir, entries: &[Entry]) -> Vec<Guard> {
+    let mut searches: BTreeMap<NodeId, Vec<(CallId, Vec<u8>)>> = BTreeMap::new();
+    let mut seen = HashSet::new();
+    entries.iter().for_each(|entry| find_searches(ir, entry.root, &mut seen, &mut searches));
+    let mut guards = Vec::new();
+    for (slot, searches) in searches {
+        if searches.len() < MIN_GUARDED {
+            continue;
+        }
+        let literals = searches.iter().map(|(_, literal)| literal.as_slice());
+        // Too many literals for one automaton: each search is made by itself.
+        if let Some(any) = ir.substrings(literals) {
+            guards.push(Guard { slot, any, calls: searches.into_iter().map(|(call, _)| call).collect() });
+        }
+    }
+    guards
+}
+
+fn find_searches(
+    ir: &Ir,
+    id: NodeId,
+    seen: &mut HashSet<NodeId>,
+    searches: &mut BTreeMap<NodeId, Vec<(CallId, Vec<u8>)>>,
+) {
+    if !seen.insert(id) {
+        return;
+    }
+    if let Node::Call(call) = ir.get(id) {
+        let site = ir.call_site(*call);
+        let pattern = site.prepared.as_ref().and_then(|prepared| prepared.downcast_ref::<Regexp>());
+        if let ("IsMatch", Some(CallArg::Node(target)), Some(Shape::Contains(literal))) =
+            (site.function.name, site.args.first(), pattern.map(Regexp::shape))
+            && matches!(ir.get(*target), Node::Slot(_))
+        {
+            searches.entry(*target).or_default().push((*call, literal.clone()));
+        }
+    }
+    ir.operands(id, &mut |operand| find_searches(ir, operand, seen, searches));
 }
 
 /// The value and the strings of which a condition asks whether it is one.

@@ -56,6 +56,8 @@ pub struct Regexp {
     compiled: regex::Regex,
     names: Vec<Option<String>>,
     shape: Shape,
+    /// Searches for what [`Shape::Contains`] names.
+    finder: Option<memchr::memmem::Finder<'static>>,
 }
 
 impl Regexp {
@@ -86,7 +88,11 @@ impl Regexp {
                 other => Error::new(format!("error parsing regexp: {other}")),
             })?;
         let shape = shape::recognise(&translated.tokens);
-        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, shape })
+        let finder = match &shape {
+            Shape::Contains(literal) => Some(memchr::memmem::Finder::new(literal).into_owned()),
+            _ => None,
+        };
+        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, shape, finder })
     }
 
     /// The pattern as written.
@@ -106,6 +112,9 @@ impl Regexp {
 
     /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, haystack: &[u8]) -> bool {
+        if let Some(finder) = &self.finder {
+            return finder.find(haystack).is_some();
+        }
         match &self.shape {
             Shape::Regex => match std::str::from_utf8(haystack) {
                 Ok(text) => self.compiled.is_match(text),

@@ -66,6 +66,12 @@ impl Lower<'_, '_> {
             Shape::Prefix(literal) if inline(literal) => self.has_prefix(slot, literal, yes, no),
             Shape::Suffix(literal) if inline(literal) => self.has_suffix(slot, literal, yes, no),
             _ => {
+                if let Some(&guard) = self.guards.get(&call) {
+                    let possible = self.builder.create_block();
+                    let may_match = self.builder.use_var(guard);
+                    self.branch(may_match, possible, no);
+                    self.builder.switch_to_block(possible);
+                }
                 let found = self.shim_on_text(Shim::Matches, call.0, slot);
                 self.branch(found, yes, no);
             }

@@ -8,6 +8,8 @@ mod compare;
 mod number;
 mod slots;
 
+use std::collections::{HashMap, HashSet};
+
 use cranelift_codegen::{
     ir::{
         AbiParam, Block, BlockArg, BlockCall, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder as _,
@@ -15,12 +17,12 @@ use cranelift_codegen::{
     },
     isa::{CallConv, TargetFrontendConfig},
 };
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
 use super::shims::Shim;
 use crate::{
     error::EvalError,
-    ir::{Ir, Node, NodeId, Type},
+    ir::{CallId, Ir, Node, NodeId, SubstringsId, Type},
     layout::Layout,
     program::ErrorMode,
     slot::tag,
@@ -33,8 +35,8 @@ const MAX_LIST_NODES: usize = 20_000;
 /// What to generate for a program.
 #[derive(Debug)]
 pub(super) struct Generated<'g> {
-    /// One function each.
-    pub(super) conditions: &'g [NodeId],
+    /// One function each, but for those that stand in lists: few ask those alone, and the interpreter answers too.
+    pub(super) conditions: &'g [Option<NodeId>],
     /// One function each, but for those that are too long.
     pub(super) lists: &'g [ListPlan],
 }
@@ -44,6 +46,18 @@ pub(super) struct Generated<'g> {
 pub(crate) struct ListPlan {
     pub(crate) entries: Vec<Entry>,
     pub(crate) error_mode: ErrorMode,
+    pub(crate) guards: Vec<Guard>,
+}
+
+/// One search that rules out many.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// What is searched.
+    pub(crate) slot: NodeId,
+    /// The search for any of the substrings.
+    pub(crate) any: SubstringsId,
+    /// The calls that search for one each.
+    pub(crate) calls: Vec<CallId>,
 }
 
 /// A condition of a list.
@@ -121,6 +135,7 @@ impl Lowering<'_> {
             shims: [None; Shim::ALL.len()],
             params,
             failed,
+            guards: HashMap::new(),
         };
         body(&mut lower);
         let mut builder = lower.builder;
@@ -149,6 +164,8 @@ struct Lower<'l, 'f> {
     params: Vec<Value>,
     /// Takes the code of an error.
     failed: Block,
+    /// By call: zero where the call is known not to match.
+    guards: HashMap<CallId, Variable>,
 }
 
 impl Lower<'_, '_> {
@@ -245,12 +262,33 @@ impl Lower<'_, '_> {
     fn list(&mut self, plan: &ListPlan) {
         let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
         let (yes, no) = (self.builder.create_block(), self.builder.create_block());
+        let mut guards: Vec<(Variable, &Guard)> = Vec::with_capacity(plan.guards.len());
+        for guard in &plan.guards {
+            // Anything may match until the search was made, also where the list is entered behind it.
+            let variable = self.builder.declare_var(types::I32);
+            let unknown = self.builder.ins().iconst(types::I32, 1);
+            self.builder.def_var(variable, unknown);
+            self.guards.extend(guard.calls.iter().map(|&call| (call, variable)));
+            guards.push((variable, guard));
+        }
         self.dispatch(&blocks, no);
         for (at, (entry, &block)) in plan.entries.iter().zip(&blocks).enumerate() {
             let next = blocks.get(at + 1).copied().unwrap_or(no);
             self.failed = self.builder.create_block();
             self.builder.append_block_param(self.failed, types::I32);
             self.builder.switch_to_block(block);
+            if !guards.is_empty() {
+                let mut calls = HashSet::new();
+                self.calls_of(entry.root, &mut calls);
+                // The first condition that needs a search makes it.
+                guards.retain(|(variable, guard)| {
+                    let needed = guard.calls.iter().any(|call| calls.contains(call));
+                    if needed {
+                        self.search(*variable, guard);
+                    }
+                    !needed
+                });
+            }
             self.truth(entry.root, yes, next);
             self.builder.switch_to_block(self.failed);
             match plan.error_mode {
@@ -271,6 +309,25 @@ impl Lower<'_, '_> {
             let answer = self.builder.ins().iconst(types::I64, answer);
             self.builder.ins().return_(&[answer]);
         }
+    }
+
+    fn calls_of(&self, id: NodeId, calls: &mut HashSet<CallId>) {
+        if let Node::Call(call) = self.ir.get(id) {
+            calls.insert(*call);
+        }
+        self.ir.operands(id, &mut |operand| self.calls_of(operand, calls));
+    }
+
+    /// Makes a guard's search.
+    fn search(&mut self, variable: Variable, guard: &Guard) {
+        let Some(slot) = self.slot(guard.slot) else { return };
+        let (string, searched) = (self.builder.create_block(), self.builder.create_block());
+        self.branch_on_tag(slot, tag::STR, string, searched);
+        self.builder.switch_to_block(string);
+        let found = self.shim_on_text(Shim::HoldsAny, guard.any.0, slot);
+        self.builder.def_var(variable, found);
+        self.builder.ins().jump(searched, &[]);
+        self.builder.switch_to_block(searched);
     }
 
     /// Goes to the entry that the caller asks for; almost always the first, so that is tested before the table.

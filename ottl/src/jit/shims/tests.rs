@@ -15,6 +15,8 @@ fn ids_from_nowhere_are_answered() {
             // SAFETY: as above.
             assert_eq!(unsafe { in_set(&raw const interpreter, id, start, len) }, 0);
             // SAFETY: as above.
+            assert_eq!(unsafe { holds_any(&raw const interpreter, id, start, len) }, 1);
+            // SAFETY: as above.
             assert_eq!(unsafe { order_literal(&raw const interpreter, id, start, len) }, 0);
         }
     }
