@@ -36,6 +36,7 @@ impl Factories {
             ],
             exporters: vec![
                 exporters::debug::FACTORY,
+                exporters::keda_scaler::FACTORY,
                 exporters::loadbalancing::FACTORY,
                 exporters::otlp::FACTORY,
                 exporters::otlp_http::FACTORY,

@@ -8,7 +8,7 @@ mod headers;
 mod load;
 mod merge;
 pub mod metric_readers;
-mod nearest;
+pub(crate) mod nearest;
 mod node;
 pub mod optional;
 mod report;

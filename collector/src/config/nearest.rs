@@ -1,7 +1,7 @@
 //! "Did you mean": the known word nearest to a wrong one.
 
 /// ` (did you mean "x"?)`, or nothing if no known word is near.
-pub(super) fn hint<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>) -> String {
+pub(crate) fn hint<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>) -> String {
     match nearest(wrong, known) {
         Some(word) => format!(" (did you mean \"{word}\"?)"),
         None => String::new(),
@@ -9,7 +9,7 @@ pub(super) fn hint<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>) ->
 }
 
 /// The known word with the fewest edits, if these are at most a third of its length.
-pub(super) fn nearest<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(wrong: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let lower = wrong.to_ascii_lowercase();
     known
         .into_iter()

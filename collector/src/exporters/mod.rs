@@ -2,6 +2,7 @@
 
 pub mod debug;
 pub mod helper;
+pub mod keda_scaler;
 pub mod loadbalancing;
 pub mod otlp;
 pub mod otlp_http;

@@ -82,3 +82,9 @@ impl AsyncWrite for Stream {
         }
     }
 }
+
+impl tonic::transport::server::Connected for Stream {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
