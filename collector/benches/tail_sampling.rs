@@ -95,6 +95,11 @@ fn span(n: u64) -> Span {
 }
 
 fn batch(first: u64) -> Traces {
+    batch_of((0..SPANS_A_BATCH as u64).map(|n| first + n + 1))
+}
+
+/// The spans of these numbers.
+fn batch_of(numbers: impl Iterator<Item = u64>) -> Traces {
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource {
@@ -107,7 +112,7 @@ fn batch(first: u64) -> Traces {
             }),
             scope_spans: vec![ScopeSpans {
                 scope: Some(InstrumentationScope { name: "io.opentelemetry.http".to_owned(), ..Default::default() }),
-                spans: (0..SPANS_A_BATCH as u64).map(|n| span(first + n + 1)).collect(),
+                spans: numbers.map(span).collect(),
                 ..ScopeSpans::default()
             }],
             ..ResourceSpans::default()
@@ -177,5 +182,90 @@ fn tick(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, tick);
+/// A batch of one span each of `traces`, from the given one on.
+fn firsts(from: u64) -> Traces {
+    batch_of((0..SPANS_A_BATCH as u64).map(|n| (from + n) * SPANS_A_TRACE + 1))
+}
+
+/// Spans of traces that wait already, in no order: the same with few and with a million of them.
+fn ingest_waiting(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tail_sampling");
+    group.throughput(Throughput::Elements(SPANS_A_BATCH as u64));
+    // Nothing is decided meanwhile, so that the log grows by 0.3 MB an iteration before it is compressed.
+    group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600));
+    for (name, traces) in [("ingest_10k_waiting", 10_000), ("ingest_1m_waiting", 1_000_000)] {
+        let mut replay = replay(&format!("num_traces: 2000000\n{}", POLICIES.replace("10s", "100000s")));
+        for from in (0..traces).step_by(SPANS_A_BATCH) {
+            black_box(replay.take(&firsts(from)));
+            if from % 51_200 == 0 {
+                black_box(replay.second());
+            }
+        }
+        let pool: Vec<Traces> = (0..400_u64)
+            .map(|request| {
+                let number = |n| mix(request * SPANS_A_BATCH as u64 + n) % traces * SPANS_A_TRACE + 2;
+                batch_of((0..SPANS_A_BATCH as u64).map(number))
+            })
+            .collect();
+        let mut n = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..iterations {
+                    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+                    let start = Instant::now();
+                    black_box(replay.take(&pool[n % pool.len()]));
+                    spent += start.elapsed();
+                    n += 1;
+                    if n % 50 == 0 {
+                        black_box(replay.second());
+                    }
+                }
+                spent
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The longest time for which a tick keeps spans from getting in, with 1.1 million traces waiting of which 100,000 are
+/// decided, and the longest time that a batch takes: what is shown as the time of an iteration is that longest time.
+fn longest_hold(c: &mut Criterion) {
+    const A_SECOND: u64 = 100_000;
+    let mut group = c.benchmark_group("tail_sampling");
+    group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600));
+    for (name, of_batches) in [("longest_step_of_a_tick_1m", false), ("longest_batch_1m", true)] {
+        let mut replay = replay(&format!("num_traces: 1500000\n{POLICIES}"));
+        let mut from = 0;
+        let mut second = move || {
+            let mut longest = [Duration::ZERO; 2];
+            for _ in 0..A_SECOND / SPANS_A_BATCH as u64 {
+                let batch = firsts(from);
+                from += SPANS_A_BATCH as u64;
+                #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+                let start = Instant::now();
+                black_box(replay.take(&batch));
+                longest[1] = longest[1].max(start.elapsed());
+            }
+            #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+            let mut last = Instant::now();
+            black_box(replay.second_in_steps(&mut || {
+                #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+                let now = Instant::now();
+                longest[0] = longest[0].max(now - last);
+                last = now;
+            }));
+            longest
+        };
+        for _ in 0..12 {
+            second();
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| (0..iterations).map(|_| second()[usize::from(of_batches)]).sum());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ingest, tick, ingest_waiting, longest_hold);
 criterion_main!(benches);

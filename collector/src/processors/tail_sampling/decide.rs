@@ -87,6 +87,9 @@ impl Sampler {
         }
         self.due = Vec::new();
         self.due_at = 0;
+        if self.relocate(WORK) {
+            return Step::More;
+        }
         self.log.close();
         Step::Done
     }
@@ -95,6 +98,7 @@ impl Sampler {
     pub(super) fn end_tick(&mut self) {
         self.log.trim();
         self.table.shrink_if_empty();
+        self.held_epochs = self.held_epochs.split_off(&self.tick);
     }
 
     /// Decides waiting traces, the oldest first, before their time.

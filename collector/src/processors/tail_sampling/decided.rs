@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
 use pdata::TraceId;
 
 use super::id_hash::IdHash;
+use super::index::Index;
 
 /// A remembered decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +28,18 @@ pub(super) struct Decided {
     hash: IdHash,
     capacity: usize,
     /// Sequence numbers.
-    index: HashTable<u32>,
+    index: Index,
     base: u32,
     queue: VecDeque<Decision>,
 }
 
 impl Decided {
     pub(super) fn new(capacity: usize, hash: IdHash) -> Self {
-        Self { hash, capacity: capacity.max(1), index: HashTable::new(), base: 0, queue: VecDeque::new() }
+        Self { hash, capacity: capacity.max(1), index: Index::new(), base: 0, queue: VecDeque::new() }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        let index = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
-        (index + self.queue.capacity() * size_of::<Decision>()) as u64
+        (self.index.bytes() + self.queue.capacity() * size_of::<Decision>()) as u64
     }
 
     fn position(&self, sequence: u32) -> usize {
@@ -88,7 +87,7 @@ struct Node {
 pub(super) struct Lru {
     hash: IdHash,
     capacity: usize,
-    index: HashTable<u32>,
+    index: Index,
     nodes: Vec<Node>,
     oldest: u32,
     newest: u32,
@@ -98,7 +97,7 @@ impl Lru {
     /// A cache of `capacity` ids; with 0 it remembers nothing.
     pub(super) fn new(capacity: usize, hash: IdHash) -> Self {
         let capacity = capacity.min(NONE as usize - 1);
-        Self { hash, capacity, index: HashTable::new(), nodes: Vec::new(), oldest: NONE, newest: NONE }
+        Self { hash, capacity, index: Index::new(), nodes: Vec::new(), oldest: NONE, newest: NONE }
     }
 
     /// False if nothing is remembered.
@@ -107,8 +106,7 @@ impl Lru {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        let index = self.index.capacity() * 8 / 7 * (size_of::<u32>() + 1);
-        (index + self.nodes.capacity() * size_of::<Node>()) as u64
+        (self.index.bytes() + self.nodes.capacity() * size_of::<Node>()) as u64
     }
 
     /// True if the id is remembered; it is young again then.

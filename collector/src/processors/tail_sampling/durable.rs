@@ -49,7 +49,8 @@ impl Sampler {
     /// The file of the durable log that the oldest waiting span is in, or an older one; none if nothing waits.
     pub(super) fn oldest_epoch(&self) -> Option<u32> {
         let waits = self.table.len() > 0 || self.has_output();
-        waits.then(|| self.log.oldest_epoch()).flatten()
+        let held = self.held_epochs.values().copied();
+        waits.then(|| held.chain(self.log.oldest_epoch()).min()).flatten()
     }
 
     /// Takes in what the log of an earlier process says, as far as it concerns this shard.

@@ -19,6 +19,9 @@ const OPENED_SEGMENTS: usize = 4;
 /// kernel page by page, which costs more than all else that is done to the spans in it.
 const SEALED_TICKS: usize = 8;
 
+/// A log of fewer segments is not worth tidying.
+const SPARSE_SEGMENTS: usize = 16;
+
 const HEADER_BYTES: usize = 16;
 
 /// The position of a record. Segments are numbered from the start of the process.
@@ -71,6 +74,8 @@ struct Segment {
     envelopes: Vec<u32>,
     /// Waiting traces whose first record is here.
     born: u32,
+    /// Records of all traces, waiting or not.
+    records: u32,
     /// [`Log::set_epoch`] when it was opened.
     epoch: u32,
     /// Compression did not make it smaller; it is not tried again.
@@ -94,6 +99,9 @@ pub(super) struct Log {
     sealed: [usize; SEALED_TICKS],
     trims: usize,
     decompressions: usize,
+    /// Records in all segments, and of those the ones of waiting traces.
+    records: u64,
+    live: u64,
 }
 
 impl Log {
@@ -111,6 +119,8 @@ impl Log {
             sealed: [0; SEALED_TICKS],
             trims: 0,
             decompressions: 0,
+            records: 0,
+            live: 0,
         }
     }
 
@@ -144,7 +154,8 @@ impl Log {
             self.open(needed);
         }
         let number = self.base.wrapping_add(u32::try_from(self.segments.len()).unwrap_or(u32::MAX)).wrapping_sub(1);
-        let Some(Segment { data: Data::Raw(buf), envelopes: refers, born, .. }) = self.segments.back_mut() else {
+        let Some(Segment { data: Data::Raw(buf), envelopes: refers, born, records, .. }) = self.segments.back_mut()
+        else {
             // `open` has just pushed a raw segment.
             return Link::NONE;
         };
@@ -154,6 +165,9 @@ impl Log {
         if previous == Link::NONE {
             *born += 1;
         }
+        *records += 1;
+        self.records += 1;
+        self.live += 1;
         let link = Link { segment: number, offset: u32::try_from(buf.len()).unwrap_or(u32::MAX) };
         let mut header = [0; HEADER_BYTES];
         header[0..4].copy_from_slice(&previous.segment.to_le_bytes());
@@ -185,6 +199,7 @@ impl Log {
             data: Data::Raw(buf),
             envelopes: Vec::new(),
             born: 0,
+            records: 0,
             epoch: self.epoch,
             incompressible: false,
         });
@@ -227,14 +242,16 @@ impl Log {
         self.opened.clear();
     }
 
-    /// A trace that was born in `segment` no longer needs its records. Frees what nothing points into any more.
-    pub(super) fn release(&mut self, segment: u32, envelopes: &mut Envelopes) {
+    /// A trace that was born in `segment` no longer needs its `records`. Frees what nothing points into any more.
+    pub(super) fn release(&mut self, segment: u32, records: u64, envelopes: &mut Envelopes) {
+        self.live = self.live.saturating_sub(records);
         let at = segment.wrapping_sub(self.base) as usize;
         if let Some(segment) = self.segments.get_mut(at) {
             segment.born = segment.born.saturating_sub(1);
         }
         while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.born == 0) {
             let Some(front) = self.segments.pop_front() else { return };
+            self.records -= u64::from(front.records);
             self.base = self.base.wrapping_add(1);
             for envelope in &front.envelopes {
                 envelopes.release(*envelope);
@@ -299,6 +316,32 @@ impl Log {
         raw_len
     }
 
+    /// True if most of the log is of traces that are decided, and held by a few older ones that are not.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.segments.len() > SPARSE_SEGMENTS && self.records > 2 * self.live
+    }
+
+    /// Records of all traces, waiting or not.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Number and epoch of the oldest segment.
+    pub(super) fn front(&self) -> Option<(u32, u32)> {
+        self.segments.front().map(|front| (self.base, front.epoch))
+    }
+
+    /// Gives back `bytes` of recycled buffers, or a little more. False if there are none.
+    pub(super) fn shed(&mut self, bytes: u64) -> bool {
+        let mut shed = 0;
+        while shed < bytes && self.free.pop().is_some() {
+            shed += SEGMENT_BYTES as u64;
+        }
+        self.usage.free -= shed;
+        shed > 0
+    }
+
     /// Gives back recycled buffers beyond what the busiest of the last ticks used. To be called once a tick.
     pub(super) fn trim(&mut self) {
         self.trims = (self.trims + 1) % SEALED_TICKS;
@@ -359,7 +402,7 @@ mod tests {
         log.compress(usize::MAX);
         assert!(log.usage().compressed > 0);
         for segment in born {
-            log.release(segment, &mut envelopes);
+            log.release(segment, 1, &mut envelopes);
         }
         assert_eq!(log.segments.len(), 1);
         assert_eq!(log.usage().compressed, 0);
@@ -388,8 +431,8 @@ mod tests {
                 match op {
                     0 => {
                         if let Some((link, born, spans)) = traces[trace].take() {
-                            prop_assert_eq!(chain(&mut log, link), spans);
-                            log.release(born, &mut envelopes);
+                            prop_assert_eq!(&chain(&mut log, link), &spans);
+                            log.release(born, spans.len() as u64, &mut envelopes);
                         }
                     }
                     1 => { log.compress(len * 16); log.close(); }
@@ -408,6 +451,9 @@ mod tests {
                     }
                 }
                 let raw: usize = log.segments.iter().map(|s| match &s.data { Data::Raw(b) => b.capacity(), Data::Lz4 { .. } => 0 }).sum();
+                let records: u32 = log.segments.iter().map(|segment| segment.records).sum();
+                prop_assert_eq!(log.records, u64::from(records));
+                prop_assert_eq!(log.live, traces.iter().flatten().map(|(_, _, spans)| spans.len() as u64).sum::<u64>());
                 prop_assert_eq!(log.usage().raw, raw as u64);
                 prop_assert_eq!(log.usage().free, (log.free.len() * SEGMENT_BYTES) as u64);
             }

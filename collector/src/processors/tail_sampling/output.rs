@@ -27,7 +27,7 @@ const RELIEF_BYTES: usize = 1024 * 1024;
 const RELIEF_TRACES: usize = 256;
 
 /// Decompressing a segment takes as long as reading this many spans of one that is not compressed.
-const DECOMPRESSION_WORK: usize = 512;
+pub(super) const DECOMPRESSION_WORK: usize = 512;
 
 /// A span that was copied out of the log.
 struct Span {
@@ -187,21 +187,39 @@ impl Sampler {
     /// As far as compression goes towards `max_buffer_bytes`.
     pub(super) fn relieve_by_compressing(&mut self) {
         let limit = self.config.max_buffer_bytes;
-        while limit > 0 && self.buffer_bytes() > limit && self.log.compress(RELIEF_BYTES) > 0 {}
+        while limit > 0 && self.held_bytes() > limit && (self.shed() || self.log.compress(RELIEF_BYTES) > 0) {}
+    }
+
+    /// What `max_buffer_bytes` limits: memory of waiting traces, and of recycled buffers.
+    fn held_bytes(&self) -> u64 {
+        self.buffer_bytes() + self.log.usage().free
+    }
+
+    /// Gives recycled buffers back that there is no room for. False if there are none.
+    fn shed(&mut self) -> bool {
+        self.log.shed(self.held_bytes().saturating_sub(self.config.max_buffer_bytes))
     }
 
     /// Brings memory back under `max_buffer_bytes`: compresses, then decides the oldest traces, on whose account the
     /// oldest segments are held. Nothing is thrown away undecided. To be called until it is done.
     pub(super) fn relieve(&mut self, clock: &dyn Clock) -> Relief {
         let limit = self.config.max_buffer_bytes;
-        while limit > 0 && self.buffer_bytes() > limit {
+        while limit > 0 && self.held_bytes() > limit {
+            if self.shed() {
+                continue;
+            }
             if self.log.compress(RELIEF_BYTES) > 0 {
                 continue;
             }
             if self.has_output() {
                 return Relief::Output(self.collect());
             }
+            if self.relocate(RELIEF_TRACES) {
+                continue;
+            }
             if self.table.len() == 0 {
+                // What is left is memory that a burst of small traces has taken for its entries.
+                self.table.shrink_if_empty();
                 break;
             }
             self.decide_oldest(RELIEF_TRACES, Early::MaxBufferBytes, clock);

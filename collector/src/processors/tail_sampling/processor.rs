@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_secs(1);
 const COMPRESS_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes compressed under one hold of the lock.
-const COMPRESS_STEP: usize = 4 * 1024 * 1024;
+pub(super) const COMPRESS_STEP: usize = 4 * 1024 * 1024;
 
 /// A `tail_sampling` processor.
 pub(super) struct TailSampling {

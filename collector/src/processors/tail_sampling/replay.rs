@@ -12,6 +12,7 @@ use super::id_hash::IdHash;
 use super::output::Relief;
 use super::part::TracePart;
 use super::policy::Questions;
+use super::processor::COMPRESS_STEP;
 use super::sampler::{Sampler, Share, Taken};
 use crate::factory::StartError;
 
@@ -117,20 +118,30 @@ impl Replay {
 
     /// A second passes; what is kept comes back.
     pub fn second(&mut self) -> Vec<Traces> {
+        self.second_in_steps(&mut || {})
+    }
+
+    /// The same, and calls `step` whenever arriving spans would have their turn.
+    pub fn second_in_steps(&mut self, step: &mut dyn FnMut()) -> Vec<Traces> {
         self.clock.advance(Duration::from_secs(1));
         self.seconds_left = self.seconds_left.saturating_sub(1);
         let mut out = Vec::new();
         for shard in &mut self.shards {
             shard.begin_tick();
             loop {
+                step();
                 match shard.step(&*self.clock) {
                     Step::Output(traces) => out.push(traces),
                     Step::More => {}
                     Step::Done => break,
                 }
             }
-            while shard.compress(usize::MAX) > 0 {}
+            step();
+            while shard.compress(COMPRESS_STEP) > 0 {
+                step();
+            }
             shard.end_tick();
+            step();
         }
         out
     }
@@ -139,6 +150,12 @@ impl Replay {
     #[must_use]
     pub fn part(&self, id: &pdata::TraceId) -> Option<TracePart> {
         self.shards.iter().find_map(|shard| shard.part(id))
+    }
+
+    /// Records in the logs, of waiting traces and of others.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.log.records()).sum()
     }
 
     /// True while traces wait that time has to decide.

@@ -1,7 +1,7 @@
 //! One shard of the processor: a pure state machine. Time and batches are arguments; it spawns, sleeps and sends
 //! nothing. What is to be sent is handed to the caller, who may let go of its lock between steps.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use component::Clock;
@@ -53,6 +53,8 @@ pub(super) struct Sampler {
     pub(super) settled_seconds: u32,
     /// With storage: decisions that are to be logged.
     pub(super) unlogged: Option<Vec<storage::Decision>>,
+    /// Files of the durable log that relocated traces are still in, by the tick until which they are needed.
+    pub(super) held_epochs: BTreeMap<u32, u32>,
     /// While the log of an earlier process is read: seconds since the batch arrived.
     pub(super) recovering: Option<u32>,
     /// Where the traces of a batch's rows wait, as far as they did when its turn came.
@@ -131,6 +133,7 @@ impl Sampler {
             stamped: Vec::new(),
             settled_seconds: 0,
             unlogged: None,
+            held_epochs: BTreeMap::new(),
             recovering: None,
             located: Vec::new(),
             policies,
@@ -314,6 +317,8 @@ impl Sampler {
     fn drop_too_large(&mut self, at: u32, now: Now) {
         self.counts.too_large += 1;
         self.touched.forget(at);
+        // The span that was too much is not in the log.
+        self.table.entry_mut(at).facts.spans -= 1;
         self.settle(at, false, true, now);
     }
 
@@ -353,7 +358,7 @@ impl Sampler {
     /// Frees the entry and the trace's hold on the log.
     pub(super) fn let_go(&mut self, at: u32, born: u32, empty: bool) {
         if !empty {
-            self.log.release(born, &mut self.envelopes);
+            self.log.release(born, self.table.entry(at).facts.spans, &mut self.envelopes);
         }
         self.table.free(at);
     }

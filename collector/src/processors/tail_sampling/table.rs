@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
 use pdata::TraceId;
 
 use super::entry::{Facts, Shape};
 use super::id_hash::IdHash;
+use super::index::Index;
 use super::log::Link;
 use super::size::Group;
 
@@ -38,14 +38,75 @@ pub(super) struct Entry {
     newer: u32,
 }
 
+/// Entries of one chunk. A list that grows by doubling would copy all it has, and take three times its memory meanwhile.
+const CHUNK: usize = 1024;
+
+struct Chunk {
+    entries: Vec<Entry>,
+    /// So many words an entry as the questions need.
+    answers: Vec<u64>,
+}
+
+/// A list that grows by chunks and does not move what is in it.
+struct Entries {
+    words: usize,
+    len: usize,
+    chunks: Vec<Chunk>,
+}
+
+impl Entries {
+    fn bytes(&self) -> usize {
+        self.chunks.len() * CHUNK * (size_of::<Entry>() + self.words * size_of::<u64>())
+    }
+
+    #[inline]
+    fn get(&self, at: u32) -> Option<&Entry> {
+        self.chunks.get(at as usize / CHUNK)?.entries.get(at as usize % CHUNK)
+    }
+
+    #[inline]
+    fn at(&self, at: u32) -> &Entry {
+        &self.chunks[at as usize / CHUNK].entries[at as usize % CHUNK]
+    }
+
+    #[inline]
+    fn at_mut(&mut self, at: u32) -> &mut Entry {
+        &mut self.chunks[at as usize / CHUNK].entries[at as usize % CHUNK]
+    }
+
+    #[inline]
+    fn answers(&self, at: u32) -> &[u64] {
+        &self.chunks[at as usize / CHUNK].answers[at as usize % CHUNK * self.words..][..self.words]
+    }
+
+    #[inline]
+    fn answers_mut(&mut self, at: u32) -> &mut [u64] {
+        &mut self.chunks[at as usize / CHUNK].answers[at as usize % CHUNK * self.words..][..self.words]
+    }
+
+    /// Adds an entry with the answers of no span.
+    fn push(&mut self, entry: Entry, empty: impl Iterator<Item = u64>) -> u32 {
+        let at = self.len;
+        if at.is_multiple_of(CHUNK) {
+            let answers = Vec::with_capacity(CHUNK * self.words);
+            self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), answers });
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.entries.push(entry);
+            chunk.answers.extend(empty);
+        }
+        self.len += 1;
+        u32::try_from(at).unwrap_or(NONE)
+    }
+}
+
 /// Entries of waiting traces, and those decided ones whose spans have not been taken from the log yet.
 pub(super) struct Table {
     shape: Shape,
     hash: IdHash,
-    index: HashTable<u32>,
-    entries: Vec<Entry>,
-    /// `shape.words()` words an entry.
-    answers: Vec<u64>,
+    index: Index,
+    entries: Entries,
+    waiting: usize,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -57,9 +118,9 @@ impl Table {
         Self {
             shape,
             hash,
-            index: HashTable::new(),
-            entries: Vec::new(),
-            answers: Vec::new(),
+            index: Index::new(),
+            entries: Entries { words: shape.words(), len: 0, chunks: Vec::new() },
+            waiting: 0,
             free: Vec::new(),
             oldest: NONE,
             newest: NONE,
@@ -69,21 +130,19 @@ impl Table {
 
     /// Traces that wait.
     pub(super) fn len(&self) -> usize {
-        self.index.len()
+        self.waiting
     }
 
     /// Memory that the table has taken.
     pub(super) fn bytes(&self) -> u64 {
         let listed: usize = self.sets.values().map(Vec::capacity).sum();
-        let bytes = self.entries.capacity() * size_of::<Entry>()
-            + self.answers.capacity() * size_of::<u64>()
-            + (self.index.capacity() * 8 / 7 + self.free.capacity() + listed) * size_of::<u32>();
+        let bytes = self.entries.bytes() + self.index.bytes() + (self.free.capacity() + listed) * size_of::<u32>();
         bytes as u64
     }
 
     pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
         let entries = &self.entries;
-        self.index.find(self.hash.hash(id), |at| entries[*at as usize].id == *id).copied()
+        self.index.find(self.hash.hash(id), |at| entries.at(*at).id == *id).copied()
     }
 
     /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table each look-up is a chain
@@ -102,26 +161,24 @@ impl Table {
 
     /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.
     pub(super) fn waits(&self, at: u32, id: &TraceId) -> bool {
-        self.entries.get(at as usize).is_some_and(|entry| entry.due != u32::MAX && entry.id == *id)
+        self.entries.get(at).is_some_and(|entry| entry.due != u32::MAX && entry.id == *id)
     }
 
     pub(super) fn entry(&self, at: u32) -> &Entry {
-        &self.entries[at as usize]
+        self.entries.at(at)
     }
 
     pub(super) fn entry_mut(&mut self, at: u32) -> &mut Entry {
-        &mut self.entries[at as usize]
+        self.entries.at_mut(at)
     }
 
     pub(super) fn answers(&self, at: u32) -> &[u64] {
-        let words = self.shape.words();
-        &self.answers[at as usize * words..][..words]
+        self.entries.answers(at)
     }
 
     /// Folds the answers of a part into the entry's.
     pub(super) fn merge_answers(&mut self, at: u32, part: &[u64]) {
-        let words = self.shape.words();
-        self.shape.merge(&mut self.answers[at as usize * words..][..words], part);
+        self.shape.merge(self.entries.answers_mut(at), part);
     }
 
     /// The waiting trace that arrived first.
@@ -131,7 +188,7 @@ impl Table {
 
     /// The waiting trace that arrived next.
     pub(super) fn newer(&self, at: u32) -> Option<u32> {
-        Some(self.entries[at as usize].newer).filter(|newer| *newer != NONE)
+        Some(self.entries.at(at).newer).filter(|newer| *newer != NONE)
     }
 
     /// Adds a trace that is not in the table, to be decided at tick `due`.
@@ -149,33 +206,29 @@ impl Table {
         };
         let at = match self.free.pop() {
             Some(at) => {
-                self.entries[at as usize] = entry;
-                let words = self.shape.words();
-                for (word, empty) in self.answers[at as usize * words..].iter_mut().zip(self.shape.empty()) {
+                *self.entries.at_mut(at) = entry;
+                for (word, empty) in self.entries.answers_mut(at).iter_mut().zip(self.shape.empty()) {
                     *word = empty;
                 }
                 at
             }
-            None => {
-                self.entries.push(entry);
-                self.answers.extend(self.shape.empty());
-                u32::try_from(self.entries.len() - 1).unwrap_or(NONE)
-            }
+            None => self.entries.push(entry, self.shape.empty()),
         };
         match self.newest {
             NONE => self.oldest = at,
-            before => self.entries[before as usize].newer = at,
+            before => self.entries.at_mut(before).newer = at,
         }
         self.newest = at;
         let (entries, hash) = (&self.entries, self.hash);
-        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&entries[*at as usize].id));
+        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&entries.at(*at).id));
+        self.waiting += 1;
         self.sets.entry(due).or_default().push(at);
         at
     }
 
     /// Moves the trace to an earlier tick; a later one changes nothing.
     pub(super) fn hasten(&mut self, at: u32, due: u32) {
-        let entry = &mut self.entries[at as usize];
+        let entry = self.entries.at_mut(at);
         if due < entry.due {
             entry.due = due;
             self.sets.entry(due).or_default().push(at);
@@ -200,33 +253,48 @@ impl Table {
 
     /// True if the number still stands for a waiting trace that tick `due` decides. True once only.
     pub(super) fn claim(&mut self, at: u32, due: u32) -> bool {
-        match self.entries.get_mut(at as usize) {
-            Some(entry) if entry.due <= due => {
-                entry.due = u32::MAX;
-                true
-            }
-            _ => false,
+        if self.entries.get(at).is_none_or(|entry| entry.due > due) {
+            return false;
+        }
+        self.entries.at_mut(at).due = u32::MAX;
+        true
+    }
+
+    /// Makes the trace the newest in order of arrival.
+    pub(super) fn renew(&mut self, at: u32) {
+        self.unlink(at);
+        let newest = self.newest;
+        let entry = self.entries.at_mut(at);
+        (entry.older, entry.newer) = (newest, NONE);
+        match newest {
+            NONE => self.oldest = at,
+            before => self.entries.at_mut(before).newer = at,
+        }
+        self.newest = at;
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Entry { older, newer, .. } = *self.entries.at(at);
+        match older {
+            NONE => self.oldest = newer,
+            older => self.entries.at_mut(older).newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.entries.at_mut(newer).older = older,
         }
     }
 
     /// Takes the trace out of index and order: it no longer waits. Its entry stays until [`Table::free`].
     pub(super) fn settle(&mut self, at: u32) {
-        let (older, newer, hash) = {
-            let entry = &mut self.entries[at as usize];
-            // No tick decides it any more, however often it is listed.
-            entry.due = u32::MAX;
-            (entry.older, entry.newer, self.hash.hash(&entry.id))
-        };
-        match older {
-            NONE => self.oldest = newer,
-            older => self.entries[older as usize].newer = newer,
-        }
-        match newer {
-            NONE => self.newest = older,
-            newer => self.entries[newer as usize].older = older,
-        }
+        self.unlink(at);
+        let entry = self.entries.at_mut(at);
+        // No tick decides it any more, however often it is listed.
+        entry.due = u32::MAX;
+        let hash = self.hash.hash(&entry.id);
         if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
             found.remove();
+            self.waiting -= 1;
         }
     }
 
@@ -238,7 +306,7 @@ impl Table {
     /// Gives memory back that a burst has left behind: when the table is empty and was large.
     pub(super) fn shrink_if_empty(&mut self) {
         const KEEP: usize = 4096;
-        if self.free.len() == self.entries.len() && self.entries.capacity() > KEEP && self.sets.is_empty() {
+        if self.free.len() == self.entries.len && self.entries.len > KEEP && self.sets.is_empty() {
             *self = Self::new(self.shape, self.hash);
         }
     }
@@ -269,6 +337,26 @@ mod tests {
         assert_eq!(table.oldest(), Some(again));
         let due: Vec<u32> = table.take_due(3).into_iter().filter(|at| table.claim(*at, 3)).collect();
         assert!(due.is_empty());
+    }
+
+    #[test]
+    fn a_renewed_trace_is_the_newest() {
+        let mut table = Table::new(Shape::new(1, 0), IdHash::random());
+        let ats: Vec<u32> = (0..3).map(|n| table.insert(id(n), 3)).collect();
+        table.renew(ats[0]);
+        table.renew(ats[2]);
+        table.renew(ats[2]);
+        let mut order = Vec::new();
+        let mut next = table.oldest();
+        while let Some(at) = next {
+            order.push(at);
+            next = table.newer(at);
+        }
+        assert_eq!(order, [ats[1], ats[0], ats[2]]);
+        for at in ats {
+            table.settle(at);
+        }
+        assert_eq!((table.oldest(), table.len()), (None, 0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn plan(yaml: &str) -> Plan {
     Plan::parse(&section, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
 }
 
-fn replay(yaml: &str) -> Replay {
+pub(super) fn replay(yaml: &str) -> Replay {
     plan(yaml).replay(ottl::Engine::Interpreter).unwrap()
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Error,
 }
 
-fn span(trace: u8, kind: Kind, padding: usize) -> Vec<u8> {
+pub(super) fn span(trace: u8, kind: Kind, padding: usize) -> Vec<u8> {
     Span {
         trace_id: vec![trace; 16],
         span_id: vec![1; 8],
