@@ -19,6 +19,7 @@ const CASES: &[Case] = &[
     ("Python SDK over gRPC and HTTP, RED in Prometheus, kept traces at the backend", real::main_job::run),
     ("the articles' configurations are valid as written", real::seeds::run),
     ("tail_sampling with storage, killed five times under load", real::kill::run),
+    ("a gateway before listed backends, and before a name in DNS whose records come and go", real::load_balancing::run),
 ];
 
 fn main() -> ExitCode {
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Replaces this process by itself inside a new network namespace with only loopback.
+/// Replaces this process by itself inside a new network namespace with only loopback, and a mount namespace, so that a
+/// case can have a resolver configuration of its own.
 fn enter_namespace(wanted: Option<&str>) -> ExitCode {
     let this = match std::env::current_exe() {
         Ok(this) => this,
@@ -65,7 +67,8 @@ fn enter_namespace(wanted: Option<&str>) -> ExitCode {
         }
     };
     let script = "ip link set lo up && exec \"$0\" --inside \"$@\"";
-    let error = Command::new("unshare").args(["--net", "--", "sh", "-c", script]).arg(this).args(wanted).exec();
+    let error =
+        Command::new("unshare").args(["--net", "--mount", "--", "sh", "-c", script]).arg(this).args(wanted).exec();
     say(&format!("cannot enter a network namespace (unshare --net, as root): {error}"));
     ExitCode::FAILURE
 }

@@ -1,6 +1,7 @@
 //! Real parts and the cases that use them.
 
 pub(crate) mod kill;
+pub(crate) mod load_balancing;
 pub(crate) mod main_job;
 pub(crate) mod seeds;
 
@@ -34,6 +35,10 @@ impl Parts {
             crate::say("installing Prometheus");
             command("apt-get", &["update", "--quiet", "--quiet"])?;
             command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends", "prometheus"])?;
+        }
+        if on_path("dnsmasq").is_none() {
+            crate::say("installing dnsmasq");
+            command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends", "dnsmasq-base"])?;
         }
         Self::installed()
     }

@@ -126,7 +126,7 @@ impl Client {
         };
         let balancer = match &self.route {
             Route::One(channel) => {
-                let response = self.call(channel.clone(), path, message).await;
+                let response = self.call(channel, path, message).await;
                 let response = response.map_err(|error| failed(Code::Unavailable, &chain(&error), None))?;
                 *answered = true;
                 return finish(response, request.signal).await;
@@ -137,7 +137,7 @@ impl Client {
         let mut last = failed(Code::Unavailable, "name resolver error: produced zero addresses", None);
         for member in turn {
             let failures = member.failures();
-            match self.call(member.channel.clone(), path, message.clone()).await {
+            match self.call(&member.channel, path, message.clone()).await {
                 Ok(response) => {
                     *answered = true;
                     return finish(response, request.signal).await;
@@ -152,7 +152,21 @@ impl Client {
         Err(last)
     }
 
+    /// One call. One that the server has certainly not begun, because the connection was being closed, is made again at
+    /// once on a new connection, as gRPC does.
     async fn call(
+        &self,
+        channel: &Channel,
+        path: &'static str,
+        message: Bytes,
+    ) -> Result<Response<Body>, tonic::transport::Error> {
+        match self.call_once(channel.clone(), path, message.clone()).await {
+            Err(error) if was_not_begun(&error) => self.call_once(channel.clone(), path, message).await,
+            answered => answered,
+        }
+    }
+
+    async fn call_once(
         &self,
         mut channel: Channel,
         path: &'static str,
@@ -164,6 +178,23 @@ impl Client {
         *call.headers_mut() = self.headers.clone();
         channel.ready().await?.call(call).await
     }
+}
+
+/// True if the connection ended in order before the server took the request: it was never handed to the connection, or
+/// the server's GOAWAY or REFUSED_STREAM says so.
+fn was_not_begun(error: &tonic::transport::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let left = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (left || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Tells the observer at the end of an attempt, also of one that was given up.

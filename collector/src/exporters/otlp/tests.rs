@@ -203,3 +203,20 @@ fn mistakes_have_upstreams_texts() {
     assert!(parse("{endpoint: 'a:1', sending_queue: {enabled: false}}").unwrap().sending_queue.is_none());
     assert!(parse("{endpoint: 'a:1', headers: [{name: a, value: b}]}").unwrap().headers.0.len() == 1);
 }
+
+#[tokio::test]
+async fn connections_that_the_server_ends_in_order_fail_no_request() {
+    let address = HostPort { host: "127.0.0.1".to_owned(), port: 0 };
+    let listener = Listener::bind(&Place::Tcp(Transport::Tcp, address)).await.unwrap();
+    let port = listener.local_address().unwrap().port();
+    let backend = Arc::new(Backend::default());
+    // Every connection is told to go a moment after it was opened.
+    let lifetime = Lifetime { max_age: Some(Duration::from_micros(300)), ..Lifetime::default() };
+    let handler = Arc::clone(&backend) as _;
+    let _server = Server::spawn(listener, None, Protocol::Http2(Protocol::http2()), lifetime, handler);
+    let client = client(&format!("{{endpoint: '127.0.0.1:{port}', tls: {{insecure: true}}}}"));
+    for _ in 0..300 {
+        client.send(&request()).await.unwrap();
+    }
+    assert_eq!(backend.requests.lock().unwrap().len(), 300);
+}
