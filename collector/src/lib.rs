@@ -18,6 +18,7 @@ pub mod health;
 pub mod memory;
 pub mod net;
 mod ottl_host;
+pub mod ottl_tools;
 pub mod pipeline;
 pub mod processors;
 pub mod receivers;

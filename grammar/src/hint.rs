@@ -204,6 +204,8 @@ impl<'s> Around<'s> {
             "in" | "IN" | "contains" if expected.contains(&OPERATOR) => "write `ContainsValue(list, value)`",
             "matches" | "like" | "LIKE" if expected.contains(&OPERATOR) => "write `IsMatch(value, \"pattern\")`",
             "is" | "IS" if expected.contains(&OPERATOR) => "write `== nil` or `!= nil`",
+            "where" if self.before.first().is_some_and(|first| is_action(first.text)) => ACTION,
+            _ if self.before.len() == 1 && is_action(self.before(0)) => ACTION,
             "where" => "`where` belongs to statements; join conditions with `and`",
             _ => return None,
         };
@@ -290,6 +292,14 @@ const ENDS: [&str; 5] = ["the end", "`,`", "`)`", "`]`", "`}`"];
 const BLANKS: [char; 5] = [' ', '\t', '\n', '\x0c', '\r'];
 
 const CONCAT: &str = "strings are joined by `Concat([..], \"\")`";
+
+/// What to say where a condition begins with what should happen.
+pub(crate) const ACTION: &str = "a condition has no action; write only what would follow `where`";
+
+/// Words that people begin a condition with who mean what is to happen to what it is true for.
+pub(crate) fn is_action(word: &str) -> bool {
+    matches!(word, "keep" | "drop" | "include" | "exclude" | "allow" | "deny")
+}
 
 fn closing(open: &str) -> &'static str {
     match open {

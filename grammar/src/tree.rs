@@ -14,6 +14,7 @@ use pest::iterators::Pair;
 use crate::{
     ast::{BoolExpr, Call, CompareOp, Comparison, Statement, Value, ValueKind},
     error::{Code, Error},
+    hint,
     parse::Rule,
     span::{Span, Spanned},
 };
@@ -177,12 +178,11 @@ impl Builder {
             converter.push_str(rest.as_str());
         }
         let message = format!("`{name}` is an editor and gives no value");
-        self.error(
-            Code::EditorAsValue,
-            call.name.span,
-            message,
-            format!("converters begin with an upper-case letter: `{converter}`"),
-        );
+        let hint = match hint::is_action(name) {
+            true => hint::ACTION.to_owned(),
+            false => format!("converters begin with an upper-case letter: `{converter}`"),
+        };
+        self.error(Code::EditorAsValue, call.name.span, message, hint);
     }
 
     /// Any expression. What binds looser but has nothing to bind is passed over first: `1` alone is a condition, a

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod compact;
+mod phrase;
 mod print;
 
 /// A static type. Only [`Type::Any`] can be nil at run time, and it can be anything.

@@ -9,6 +9,7 @@
 //! that need the time or randomness take it from the [`Host`] that the caller gives. Nothing outside can tell which engine
 //! ran. Strings are never copied out of the wire bytes on the way to a comparison.
 
+pub mod catalog;
 mod check;
 mod compare;
 mod context;
@@ -29,6 +30,7 @@ mod program;
 mod simplify;
 mod slot;
 mod store;
+pub mod trace;
 mod trace_state;
 pub mod value;
 mod wire;
@@ -39,6 +41,6 @@ pub use frame::{Frame, Slot};
 pub use layout::{Level, MapSource, SlotId, SlotPath};
 pub use limits::Limits;
 pub use program::{
-    Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, Options, Outcome, Program, ProgramBuilder, Random,
-    ValueId,
+    Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program, ProgramBuilder,
+    Random, ValueId,
 };

@@ -1,12 +1,16 @@
 //! The known name nearest to a mistyped one.
 
-/// The candidate with the smallest edit distance, if it is near enough to be what was meant.
+/// The candidate with the smallest edit distance, if it is near enough to be what was meant. A longer name that begins
+/// with the mistyped one counts as one edit: `IsRoot` is nearer to `IsRootSpan` than to `IsBool`.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (name.chars().count() / 3).clamp(1, 3);
+    let begins = |candidate: &str| {
+        name.len() >= 4 && candidate.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
     candidates
-        .map(|candidate| (distance(name, candidate), candidate))
+        .map(|candidate| (if begins(candidate) { 1 } else { distance(name, candidate) }, candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, candidate)| (*distance, *candidate))
+        .min_by_key(|(distance, candidate)| (*distance, candidate.len(), *candidate))
         .map(|(_, candidate)| candidate)
 }
 
@@ -32,7 +36,8 @@ mod tests {
 
     #[test]
     fn near_and_far() {
-        let names = ["IsMatch", "IsMap", "Len"];
+        let names = ["IsMatch", "IsMap", "Len", "IsRootSpan", "IsBool"];
+        assert_eq!(nearest("IsRoot", names.into_iter()), Some("IsRootSpan"));
         assert_eq!(nearest("ismatch", names.into_iter()), Some("IsMatch"));
         assert_eq!(nearest("IsMatc", names.into_iter()), Some("IsMatch"));
         assert_eq!(nearest("Nope", names.into_iter()), None);

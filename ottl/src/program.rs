@@ -116,6 +116,15 @@ impl From<Result<bool, EvalError>> for Outcome {
     }
 }
 
+/// A call out of machine code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeCall {
+    /// The helper's symbol.
+    pub helper: &'static str,
+    /// What it is asked to do.
+    pub work: String,
+}
+
 /// Takes the texts of one component; they share slots, subexpressions and the extraction pass.
 #[derive(Debug)]
 pub struct ProgramBuilder {
@@ -521,6 +530,22 @@ impl Program {
     pub fn print_clif(&self, condition: ConditionId) -> String {
         let root = self.conditions.get(condition.0 as usize);
         root.map(|&root| jit::print(&self.ir, &self.layout, root)).unwrap_or_default()
+    }
+
+    /// The instructions of a condition on this host as text, and their size in bytes; `None` where the host has no code
+    /// generator.
+    #[must_use]
+    pub fn print_assembly(&self, condition: ConditionId) -> Option<(String, usize)> {
+        let root = self.conditions.get(condition.0 as usize)?;
+        jit::assembly(&self.ir, &self.layout, *root)
+    }
+
+    /// The tests that a condition came down to after folding, in order, each with the calls that its machine code makes;
+    /// tests without calls run inline. Empty where the host has no code generator.
+    #[must_use]
+    pub fn native_tests(&self, condition: ConditionId) -> Vec<(String, Vec<NativeCall>)> {
+        let root = self.conditions.get(condition.0 as usize);
+        root.map(|&root| jit::inspect_tests(&self.ir, &self.layout, root)).unwrap_or_default()
     }
 
     /// The text form of the layout.

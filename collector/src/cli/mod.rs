@@ -18,7 +18,7 @@ use crate::gates::{self, Gates};
 use crate::pipeline::{Service, Settings};
 use crate::registry::Factories;
 use crate::run::{self, RunError};
-use crate::{demo, simulate, size};
+use crate::{demo, ottl_tools, simulate, size};
 
 /// An OpenTelemetry collector that compiles OTTL.
 #[derive(Parser)]
@@ -73,6 +73,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Compute memory limits, buffer sizes, replicas and KEDA thresholds from spans per second
     Size(size::Args),
+    /// Explain, try and test OTTL conditions
+    Ottl(ottl_tools::Args),
 }
 
 /// What runs where no configuration is given.
@@ -135,6 +137,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failed> {
             Ok(())
         }
         Some(Command::Size(arguments)) => Ok(out.write_all(size::run(&arguments)?.as_bytes())?),
+        Some(Command::Ottl(arguments)) => Ok(ottl_tools::run(&arguments, out)?),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Configuration in collector YAML: sources, expansion, merging, decoding, and errors with key paths.
 
+mod advice;
 mod collector;
 mod decode;
+mod document;
 mod duration;
 mod expand;
 mod headers;
@@ -20,6 +22,7 @@ mod source;
 mod yaml;
 
 pub use collector::{Component, Config, Pipeline, Service};
+pub use document::Document;
 pub use duration::{Duration, DurationError};
 pub use headers::Headers;
 pub use load::{LoadError, Loaded, load};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::advice;
 use super::resolve::Origins;
 use super::section::{Problem, Problems, Stage};
 
@@ -56,6 +57,9 @@ impl fmt::Display for Report {
                 write!(f, "{}: ", problem.path)?;
             }
             f.write_str(problem.message.trim_end())?;
+            if let Some(advice) = advice::on(problem) {
+                write!(f, "\n  = hint: {advice}")?;
+            }
             if let Some(place) = place {
                 write!(f, "\n  --> {place}")?;
             }

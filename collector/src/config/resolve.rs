@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::advice;
 use super::expand::expand;
 use super::merge::{merge, merge_appending, unflatten};
 use super::node::Node;
@@ -49,7 +50,11 @@ pub fn resolve(uris: &[String], outside: &dyn Outside) -> Result<Resolved, Resol
                 let hint = match fetched.not_yaml {
                     Some(cause) => {
                         let at = cause.position.map(|at| format!(" ({}:{at})", shown(&uri))).unwrap_or_default();
-                        format!(": assuming string type since contents are not valid YAML: {cause}{at}")
+                        // The parser stops at the broken line or at the one behind it.
+                        let line = cause.position.and_then(|at| fetched.text.lines().nth(at.line.saturating_sub(1)));
+                        let advice = line.and_then(advice::on_yaml).map(|advice| format!("\n  = hint: {advice}"));
+                        let advice = advice.unwrap_or_default();
+                        format!(": assuming string type since contents are not valid YAML: {cause}{at}{advice}")
                     }
                     None => String::new(),
                 };
@@ -67,11 +72,13 @@ pub fn resolve(uris: &[String], outside: &dyn Outside) -> Result<Resolved, Resol
     match expand(root, outside, &mut remarks) {
         Ok(root) => Ok(Resolved { root, origins, remarks }),
         Err(cause) => {
+            let advice = advice::on_reference(&cause.message).map(|advice| format!("\n  = hint: {advice}"));
+            let advice = advice.unwrap_or_default();
             let at = match origins.locate(&cause.path) {
                 Some(place) => format!("\n  --> {place}, in {}", cause.path),
                 None => format!("\n  --> in {}", cause.path),
             };
-            Err(error(format!("{PREFIX}{cause}{at}")))
+            Err(error(format!("{PREFIX}{cause}{advice}{at}")))
         }
     }
 }

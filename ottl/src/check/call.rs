@@ -274,7 +274,7 @@ fn camel_case(name: &str) -> String {
 }
 
 /// The name that reaches a Go field, for messages.
-fn snake_case(name: &str) -> String {
+pub(crate) fn snake_case(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
     for (at, c) in name.chars().enumerate() {
         if c.is_ascii_uppercase() && at > 0 {

@@ -8,6 +8,7 @@ mod path;
 
 use std::borrow::Cow;
 
+pub(crate) use call::snake_case as argument_name;
 use grammar::{
     ast::{BoolExpr, Key, KeyKind, MathOp, Sign, Value as Tree, ValueKind},
     span::Span,

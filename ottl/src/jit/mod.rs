@@ -5,6 +5,7 @@
 //! there is no [`Code`] and the interpreter runs.
 
 mod entry;
+mod inspect;
 mod lower;
 mod shims;
 
@@ -17,6 +18,7 @@ use cranelift_codegen::{
 use grammar::span::Span;
 
 pub(crate) use entry::Code;
+pub(crate) use inspect::{assembly, tests as inspect_tests};
 pub(crate) use lower::{Entry, Guard, ListPlan};
 
 use crate::{

@@ -4,4 +4,5 @@ mod bad_input;
 mod configuration;
 mod lifecycle;
 mod main_job;
+mod ottl_tools;
 mod structure;

@@ -1,0 +1,201 @@
+//! What could stand at the cursor: commands, paths, enum symbols, functions, and the attribute keys of the loaded sample.
+
+use std::collections::BTreeSet;
+
+use ottl::{Context, catalog, func};
+use pdata::Traces;
+use pdata::span::{AttributesOf, attributes, events};
+use pdata::value::lossy;
+
+use super::super::input::Sample;
+use super::session::COMMANDS;
+
+/// Names that the loaded sample adds to those of the language.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    resource: BTreeSet<String>,
+    scope: BTreeSet<String>,
+    span: BTreeSet<String>,
+    event: BTreeSet<String>,
+}
+
+/// Keys of a sample are a help, not an inventory: a hostile file must not fill the memory with them.
+const MAX_KEYS: usize = 2000;
+
+impl Keys {
+    /// The attribute keys of all samples.
+    pub(super) fn of(samples: &[Sample]) -> Self {
+        let mut keys = Self::default();
+        for batch in samples.iter().flat_map(Sample::batches) {
+            keys.add(batch);
+        }
+        keys
+    }
+
+    fn add(&mut self, batch: &Traces) {
+        let put = |keys: &mut BTreeSet<String>, message: &[u8], of| {
+            for (key, _) in attributes(message, of) {
+                if keys.len() < MAX_KEYS {
+                    keys.insert(lossy(key));
+                }
+            }
+        };
+        for resource in batch.resources() {
+            put(&mut self.resource, resource.resource(), AttributesOf::Resource);
+        }
+        for scope in batch.scopes() {
+            put(&mut self.scope, scope.scope(), AttributesOf::ScopeOrEvent);
+        }
+        for span in batch.spans() {
+            put(&mut self.span, span.bytes(), AttributesOf::Span);
+            for event in events(span.bytes()) {
+                put(&mut self.event, event, AttributesOf::ScopeOrEvent);
+            }
+        }
+    }
+}
+
+/// Where the completed text begins, and what it could be.
+pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys) -> (usize, Vec<String>) {
+    let Some(before) = line.get(..cursor) else { return (cursor, Vec::new()) };
+    if before.starts_with(':') && !before.contains(' ') {
+        let commands = COMMANDS.iter().filter_map(|(command, _)| command.split(' ').next());
+        return (0, starting(commands.map(str::to_owned), before));
+    }
+    if let Some((start, owner)) = open_key(before) {
+        let own = match owner {
+            "resource" => Context::Resource,
+            "scope" | "instrumentation_scope" => Context::Scope,
+            "span" => Context::Span,
+            "spanevent" => Context::SpanEvent,
+            _ => context,
+        };
+        let known = match own {
+            Context::Resource => &keys.resource,
+            Context::Scope => &keys.scope,
+            Context::SpanEvent => &keys.event,
+            _ => &keys.span,
+        };
+        let found = starting(known.iter().cloned(), &before[start..]);
+        return (start, found.into_iter().map(|key| format!("{}\"]", escaped(&key))).collect());
+    }
+    if quotes(before) % 2 == 1 {
+        return (cursor, Vec::new());
+    }
+    let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').map_or(0, |at| at + 1);
+    let word = &before[start..];
+    let words = ["and", "or", "not", "nil", "true", "false"].map(str::to_owned);
+    let paths = catalog::paths(context).into_iter().flat_map(|info| {
+        let suffix = if info.keys { "[" } else { "" };
+        let short = info.path.strip_prefix(info.prefix).and_then(|rest| rest.strip_prefix('.'));
+        let short = short.filter(|_| info.own).map(|short| format!("{short}{suffix}"));
+        short.into_iter().chain([format!("{}{suffix}", info.path)])
+    });
+    let enums = catalog::enums(context).iter().map(|(name, _)| (*name).to_owned());
+    let functions = func::all().filter(|function| catalog::is_available(function, context)).map(|function| {
+        let end = if function.params.is_empty() { "()" } else { "(" };
+        format!("{}{end}", function.name)
+    });
+    let all: BTreeSet<String> = paths.chain(enums).chain(functions).chain(words).collect();
+    (start, starting(all.into_iter(), word))
+}
+
+/// Those that start with a text, in any case of letters.
+fn starting(candidates: impl Iterator<Item = String>, text: &str) -> Vec<String> {
+    candidates
+        .filter(|candidate| candidate.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text)))
+        .collect()
+}
+
+/// Inside `owner.attributes["..`: where the key begins, and the owner, if it is named.
+fn open_key(before: &str) -> Option<(usize, &str)> {
+    if quotes(before) % 2 == 0 {
+        return None;
+    }
+    let quote = before.rfind('"')?;
+    let path = before[..quote].strip_suffix('[')?.strip_suffix("attributes")?;
+    let owner = path.strip_suffix('.').unwrap_or("");
+    let start = owner.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+    Some((quote + 1, &owner[start..]))
+}
+
+/// Quotes that begin or end a string.
+fn quotes(text: &str) -> usize {
+    let mut escaped = false;
+    let mut count = 0;
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+fn escaped(key: &str) -> String {
+    key.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> Keys {
+        let set = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        Keys {
+            resource: set(&["service.name", "service.version"]),
+            span: set(&["http.route", "http.status_code", "we\"ird"]),
+            event: set(&["exception.type"]),
+            ..Keys::default()
+        }
+    }
+
+    /// The completions at the end of a text, and the text with the first of them.
+    fn check(text: &str, context: Context, expected: &[&str]) {
+        let (start, found) = complete(text, text.len(), context, &keys());
+        assert_eq!(found, expected, "{text}");
+        assert!(start <= text.len());
+    }
+
+    #[test]
+    fn paths_enums_functions() {
+        check("status.", Context::Span, &["status.code", "status.message"]);
+        check(
+            "name == \"x\" and span.kind",
+            Context::Span,
+            &["span.kind", "span.kind.deprecated_string", "span.kind.string"],
+        );
+        check("status.code == STATUS_CODE_E", Context::Span, &["STATUS_CODE_ERROR"]);
+        check("not isroot", Context::Span, &["IsRootSpan()"]);
+        check("isroot", Context::Resource, &[]);
+        check("IsMat", Context::Span, &["IsMatch("]);
+        check("(spanevent.na", Context::SpanEvent, &["spanevent.name"]);
+    }
+
+    #[test]
+    fn keys_of_the_sample() {
+        check("attributes[\"http.", Context::Span, &["http.route\"]", "http.status_code\"]"]);
+        check("resource.attributes[\"", Context::Span, &["service.name\"]", "service.version\"]"]);
+        check("attributes[\"", Context::SpanEvent, &["exception.type\"]"]);
+        check("attributes[\"we", Context::Span, &["we\\\"ird\"]"]);
+        check("name == \"http", Context::Span, &[]);
+    }
+
+    #[test]
+    fn commands() {
+        check(":co", Context::Span, &[":context"]);
+        check(
+            ":",
+            Context::Span,
+            &[":load", ":spans", ":context", ":why", ":explain", ":functions", ":paths", ":help", ":quit"],
+        );
+    }
+
+    #[test]
+    fn cursors_anywhere() {
+        assert_eq!(complete("na\u{e9}", 3, Context::Span, &keys()), (3, Vec::new()));
+        assert_eq!(complete("x", 9, Context::Span, &keys()), (9, Vec::new()));
+    }
+}
