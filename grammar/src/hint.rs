@@ -201,7 +201,10 @@ impl<'s> Around<'s> {
         }
         let hint = match self.here() {
             "in" | "IN" if next == "[" => "write `ContainsValue([..], value)`",
-            "in" | "IN" | "contains" if expected.contains(&OPERATOR) => "write `ContainsValue(list, value)`",
+            "contains" if expected.contains(&OPERATOR) => {
+                "write `IsMatch(text, \"part\")`, or for lists `ContainsValue(list, value)`"
+            }
+            "in" | "IN" if expected.contains(&OPERATOR) => "write `ContainsValue(list, value)`",
             "matches" | "like" | "LIKE" if expected.contains(&OPERATOR) => "write `IsMatch(value, \"pattern\")`",
             "is" | "IS" if expected.contains(&OPERATOR) => "write `== nil` or `!= nil`",
             "where" if self.before.first().is_some_and(|first| is_action(first.text)) => ACTION,

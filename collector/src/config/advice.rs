@@ -11,6 +11,10 @@ pub(super) fn on(problem: &Problem) -> Option<&'static str> {
         let first = keys.split([',', ' ']).next().unwrap_or_default();
         return unknown_key(component, first);
     }
+    let last = problem.path.rsplit("::").next().unwrap_or_default();
+    if problem.message == "must not be null" && last.ends_with(']') {
+        return Some("a text that begins with `!` is a tag to YAML; in conditions, write `not ..`");
+    }
     if component == "filter" && says_keep(&problem.message) {
         return Some(FILTER_DROPS);
     }

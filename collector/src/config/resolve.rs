@@ -133,7 +133,10 @@ impl Origins {
         if prefix.is_empty() {
             return None;
         }
-        let position = yaml::locate(&origin.text, prefix)?;
+        // A tagged value has no place of its own; its key or list has.
+        let parent = || prefix.rfind(['[', ':']).map(|at| prefix[..at].trim_end_matches(':'));
+        let position = yaml::locate(&origin.text, prefix)
+            .or_else(|| yaml::locate(&origin.text, parent().filter(|parent| !parent.is_empty())?))?;
         Some(Place { source: origin.name.clone(), position })
     }
 }

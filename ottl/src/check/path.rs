@@ -158,6 +158,22 @@ fn unknown(table: &Table, is_own: bool, rest: &[Segment], names: &[&str], span: 
     let known: Vec<String> = table.entries(is_own).map(|entry| entry.names.join(".")).collect();
     let near = nearest(&wanted, known.iter().map(String::as_str));
     let mut error = Error::new(error::UNKNOWN_PATH, span, format!("context {} has no path {wanted}", table.name));
-    error.hint = near.map(|near| format!("did you mean {near}?"));
+    error.hint = near.map(|near| format!("did you mean {near}?")).or_else(|| foreign(table, &wanted));
     error
+}
+
+/// What other languages call something that has another form here.
+fn foreign(table: &Table, wanted: &str) -> Option<String> {
+    let hint = match wanted {
+        "null" | "none" | "undefined" => "a missing value is `nil`",
+        "duration" | "latency" if table.name == "span" => "write `end_time - start_time > Duration(\"500ms\")`",
+        "is_root" | "root" if table.name == "span" => "write `IsRootSpan()`",
+        "status_code" if table.name == "span" => "write `status.code`, or `attributes[\"http.status_code\"]`",
+        "service" | "service.name" => "write `resource.attributes[\"service.name\"]`",
+        name if name.contains('.') && ["http", "db", "rpc", "net", "url", "k8s"].contains(&name.split('.').next()?) => {
+            return Some(format!("attributes are written `attributes[\"{name}\"]`"));
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }

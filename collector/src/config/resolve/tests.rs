@@ -139,6 +139,7 @@ fn sources_that_cannot_be_used() {
     failed to get config: cannot resolve the configuration: retrieved value (type=string) cannot be used as a Conf: assuming string type since contents are not valid YAML: yaml: line 3: did not find expected node content (/bad.yaml:3:1)
     unsupported scheme on URI "foo:bar"
     failed to get config: cannot resolve the configuration: environment variable "1X" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$
+      = hint: `${..}` is replaced before anything else is read; a literal `${` is written `$${`
       --> /c.yaml:3:5, in receivers::otlp::x
     failed to get config: cannot resolve the configuration: retrieved value (type=[]interface {}) cannot be used as a Conf
     failed to get config: cannot resolve the configuration: retrieved value (type=string) cannot be used as a Conf
