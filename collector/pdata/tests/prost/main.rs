@@ -89,6 +89,7 @@ fn index(request: &ExportTraceServiceRequest) -> Traces {
 
 fn decode(traces: &Traces) -> ExportTraceServiceRequest {
     let bytes = traces.encode();
+    assert_eq!(traces.encode_chunks().concat(), bytes);
     assert_eq!(bytes.len(), traces.encoded_len());
     ExportTraceServiceRequest::decode(bytes).expect("what is encoded decodes")
 }

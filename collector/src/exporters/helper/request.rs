@@ -1,5 +1,6 @@
 //! What waits in a queue: an encoded export request. Encoding on entry lets go of the buffers that the rows pointed
-//! into, so a small rest of a large request does not pin it, and a retry encodes nothing.
+//! into, unless most of a buffer goes out as it came; so a small rest of a large request does not pin it, and a retry
+//! encodes nothing.
 
 use bytes::Bytes;
 use component::Signal;
@@ -23,7 +24,7 @@ impl Request {
     /// Encodes a batch of traces.
     #[must_use]
     pub fn from_traces(batch: &Traces) -> Self {
-        Self { signal: Signal::Traces, chunks: vec![batch.encode()], items: batch.span_count() }
+        Self { signal: Signal::Traces, chunks: batch.encode_chunks(), items: batch.span_count() }
     }
 
     /// Encodes a batch of metrics.

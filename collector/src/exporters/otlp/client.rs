@@ -1,13 +1,18 @@
 //! A gRPC client that sends encoded requests as they are and reads statuses and partial successes.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use component::{Code, ConsumeError, Signal};
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 use pdata::wire::{Field, Fields};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint as Transport};
@@ -170,9 +175,9 @@ impl Client {
         &self,
         mut channel: Channel,
         path: &'static str,
-        message: Bytes,
+        message: Message,
     ) -> Result<Response<Body>, tonic::transport::Error> {
-        let mut call = Request::new(Body::new(Full::new(message)));
+        let mut call = Request::new(Body::new(message));
         *call.method_mut() = http::Method::POST;
         *call.uri_mut() = Uri::from_static(path);
         *call.headers_mut() = self.headers.clone();
@@ -224,8 +229,28 @@ fn encoding_name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The message with its header, in one piece.
-fn frame(request: &helper::Request, compression: Option<Algorithm>) -> std::io::Result<Bytes> {
+/// A message with its header, in pieces that are sent one after the other and never put together.
+#[derive(Clone)]
+struct Message(VecDeque<Bytes>);
+
+impl http_body::Body for Message {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+fn frame(request: &helper::Request, compression: Option<Algorithm>) -> std::io::Result<Message> {
     let too_long = |_| std::io::Error::other("the message is longer than 4 GiB");
     let packed;
     let chunks = match compression {
@@ -236,12 +261,11 @@ fn frame(request: &helper::Request, compression: Option<Algorithm>) -> std::io::
         }
     };
     let len: usize = chunks.iter().map(Bytes::len).sum();
-    let mut out = BytesMut::with_capacity(5 + len);
-    out.put_slice(&grpc::header(compression.is_some(), u32::try_from(len).map_err(too_long)?));
-    for chunk in chunks {
-        out.put_slice(chunk);
-    }
-    Ok(out.freeze())
+    let header = grpc::header(compression.is_some(), u32::try_from(len).map_err(too_long)?);
+    let mut pieces = VecDeque::with_capacity(1 + chunks.len());
+    pieces.push_back(Bytes::copy_from_slice(&header));
+    pieces.extend(chunks.iter().filter(|chunk| !chunk.is_empty()).cloned());
+    Ok(Message(pieces))
 }
 
 /// The fastest level of gzip. Measured on 512-span requests of 324 kB: level 1 takes 2.1 us a span and leaves 1/5.1, Go's
