@@ -5,9 +5,11 @@
 //! It does not do replacement templates: editors do.
 
 mod class;
+mod search;
 mod shape;
 mod translate;
 
+use search::Search;
 pub use shape::Shape;
 
 use std::fmt;
@@ -58,6 +60,16 @@ pub struct Regexp {
     shape: Shape,
     /// Searches for what [`Shape::Contains`] names.
     finder: Option<memchr::memmem::Finder<'static>>,
+    /// What is asked for a plain yes or no.
+    search: Searcher,
+}
+
+#[derive(Clone, Debug)]
+enum Searcher {
+    Whole,
+    OneOf(Box<[Box<[u8]>]>),
+    StartsWith(Box<[Box<[u8]>]>),
+    Reduced(regex::Regex),
 }
 
 impl Regexp {
@@ -75,24 +87,33 @@ impl Regexp {
     /// If Go refuses it, or if it is larger than the limits.
     pub fn with_limits(pattern: &str, limits: Limits) -> Result<Self, Error> {
         let translated = translate::translate(pattern, limits)?;
-        let compiled = regex::RegexBuilder::new(&translated.text)
-            .size_limit(limits.program_bytes)
-            .dfa_size_limit(limits.cache_bytes)
-            // The translator has counted already; its own groups around atoms come on top.
-            .nest_limit(limits.nesting.saturating_mul(2).saturating_add(16))
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(bytes) => {
-                    Error::new(format!("error parsing regexp: expression too large: its program exceeds {bytes} bytes"))
-                }
-                other => Error::new(format!("error parsing regexp: {other}")),
-            })?;
+        let compile = |text: &str| {
+            regex::RegexBuilder::new(text)
+                .size_limit(limits.program_bytes)
+                .dfa_size_limit(limits.cache_bytes)
+                // The translator has counted already; its own groups around atoms come on top.
+                .nest_limit(limits.nesting.saturating_mul(2).saturating_add(16))
+                .build()
+        };
+        let compiled = compile(&translated.text).map_err(|error| match error {
+            regex::Error::CompiledTooBig(bytes) => {
+                Error::new(format!("error parsing regexp: expression too large: its program exceeds {bytes} bytes"))
+            }
+            other => Error::new(format!("error parsing regexp: {other}")),
+        })?;
+        let search = match search::reduce(&translated.text) {
+            Some(Search::OneOf(texts)) => Searcher::OneOf(texts),
+            Some(Search::StartsWith(texts)) => Searcher::StartsWith(texts),
+            // What is left is smaller; should it not compile for another reason, the whole does.
+            Some(Search::Engine(rest)) => compile(&rest).map_or(Searcher::Whole, Searcher::Reduced),
+            None => Searcher::Whole,
+        };
         let shape = shape::recognise(&translated.tokens);
         let finder = match &shape {
             Shape::Contains(literal) => Some(memchr::memmem::Finder::new(literal).into_owned()),
             _ => None,
         };
-        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, shape, finder })
+        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, shape, finder, search })
     }
 
     /// The pattern as written.
@@ -116,11 +137,18 @@ impl Regexp {
             return finder.find(haystack).is_some();
         }
         match &self.shape {
-            Shape::Regex => match std::str::from_utf8(haystack) {
-                Ok(text) => self.compiled.is_match(text),
-                Err(_) => self.compiled.is_match(&Repaired::new(haystack).text),
-            },
-            simple => simple.is_match(haystack),
+            Shape::Regex => {}
+            simple => return simple.is_match(haystack),
+        }
+        let engine = match &self.search {
+            Searcher::OneOf(texts) => return texts.iter().any(|text| **text == *haystack),
+            Searcher::StartsWith(texts) => return texts.iter().any(|text| haystack.starts_with(text)),
+            Searcher::Reduced(rest) => rest,
+            Searcher::Whole => &self.compiled,
+        };
+        match std::str::from_utf8(haystack) {
+            Ok(text) => engine.is_match(text),
+            Err(_) => engine.is_match(&Repaired::new(haystack).text),
         }
     }
 

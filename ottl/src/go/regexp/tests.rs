@@ -188,3 +188,21 @@ fn odd_patterns_are_judged_as_go_judges_them() {
         assert!(Regexp::new(pattern).is_err(), "{pattern}");
     }
 }
+
+proptest::proptest! {
+    /// The short way to yes or no answers as the whole pattern does.
+    #[test]
+    fn reduced_searches_match_the_same_texts(
+        pieces in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "^", "$", ".*", "a", "b", "(a|b)", "(?:ab|c)", "x?", "[ab]", "a+", "(.*)", "(?i)A", "\\b", "a{0,2}", "\u{fffd}", "|",
+            ]),
+            1..7,
+        ),
+        text in proptest::collection::vec(proptest::sample::select(b"abcxA \xff".to_vec()), 0..6),
+    ) {
+        if let Ok(pattern) = Regexp::new(&pieces.concat()) {
+            proptest::prop_assert_eq!(pattern.is_match(&text), pattern.captures(&text).is_some());
+        }
+    }
+}
