@@ -69,6 +69,7 @@ enum Searcher {
     Whole,
     OneOf(Box<[Box<[u8]>]>),
     StartsWith(Box<[Box<[u8]>]>),
+    Contains(Box<[memchr::memmem::Finder<'static>]>),
     Reduced(regex::Regex),
 }
 
@@ -104,6 +105,9 @@ impl Regexp {
         let search = match search::reduce(&translated.text) {
             Some(Search::OneOf(texts)) => Searcher::OneOf(texts),
             Some(Search::StartsWith(texts)) => Searcher::StartsWith(texts),
+            Some(Search::Contains(texts)) => {
+                Searcher::Contains(texts.iter().map(|text| memchr::memmem::Finder::new(&**text).into_owned()).collect())
+            }
             // What is left is smaller; should it not compile for another reason, the whole does.
             Some(Search::Engine(rest)) => compile(&rest).map_or(Searcher::Whole, Searcher::Reduced),
             None => Searcher::Whole,
@@ -143,6 +147,7 @@ impl Regexp {
         let engine = match &self.search {
             Searcher::OneOf(texts) => return texts.iter().any(|text| **text == *haystack),
             Searcher::StartsWith(texts) => return texts.iter().any(|text| haystack.starts_with(text)),
+            Searcher::Contains(finders) => return finders.iter().any(|finder| finder.find(haystack).is_some()),
             Searcher::Reduced(rest) => rest,
             Searcher::Whole => &self.compiled,
         };
