@@ -163,7 +163,7 @@ impl Client {
         &self,
         channel: &Channel,
         path: &'static str,
-        message: Bytes,
+        message: Message,
     ) -> Result<Response<Body>, tonic::transport::Error> {
         match self.call_once(channel.clone(), path, message.clone()).await {
             Err(error) if was_not_begun(&error) => self.call_once(channel.clone(), path, message).await,
