@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Problems, Section};
 use crate::health::{Health, Watch};
+use crate::storage::{Directory, Storages};
 
 /// A future of start or stop.
 pub type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>>;
@@ -54,6 +55,8 @@ pub struct Context {
     pub fatal: Fatal,
     /// Where a part's long-running tasks are watched.
     pub health: Health,
+    /// Directories that the service's extensions offer.
+    pub storages: Storages,
 }
 
 impl Context {
@@ -181,6 +184,10 @@ pub trait ConnectorPlan: Send + Sync {
 pub trait ExtensionPlan: Send + Sync {
     /// Makes the instance.
     fn make(&self, context: &Context) -> Result<Arc<dyn Lifecycle>, StartError>;
+    /// The directory that it offers to other components, if it offers one.
+    fn storage(&self) -> Option<Directory> {
+        None
+    }
 }
 
 /// Parses one section: every mistake goes to `problems`, and `None` comes back if there was one.

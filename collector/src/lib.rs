@@ -26,6 +26,7 @@ pub mod registry;
 pub mod run;
 pub mod simulate;
 pub mod size;
+pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -47,6 +47,7 @@ impl Factories {
                 connectors::forward::FACTORY,
             ],
             extensions: vec![
+                extensions::file_storage::FACTORY,
                 extensions::health_check::FACTORY,
             ],
         }

@@ -26,6 +26,7 @@ pub(crate) fn context(id: &str) -> Context {
         jit: true,
         fatal: Fatal::default(),
         health: Health::default(),
+        storages: crate::storage::Storages::default(),
     }
 }
 

@@ -44,6 +44,9 @@ impl Service {
         let Some(any) = config.receivers.first().map(|receiver| &receiver.id) else {
             return Ok(Self { extensions: Vec::new(), parts: Vec::new() });
         };
+        let plan =
+            |id: &Id| config.extensions.iter().find(|known| known.id == *id).and_then(|known| known.plan.clone());
+        let offer = |id: &Id| Some((id.clone(), plan(id)?.storage()));
         let base = Context {
             id: any.clone(),
             pipeline: None,
@@ -53,15 +56,12 @@ impl Service {
             jit: settings.jit,
             fatal: settings.fatal.clone(),
             health: Health::default(),
+            storages: config.service.extensions.iter().filter_map(offer).collect(),
         };
         let parts = build(config, &base)?.running;
         let mut extensions = Vec::new();
         for id in &config.service.extensions {
-            let Some(plan) =
-                config.extensions.iter().find(|known| known.id == *id).and_then(|known| known.plan.clone())
-            else {
-                continue;
-            };
+            let Some(plan) = plan(id) else { continue };
             let context = Context { id: id.clone(), ..base.clone() };
             let lifecycle = plan.make(&context).map_err(|cause| BuildError::extension(id, &cause))?;
             extensions.push(Running { id: id.clone(), kind: "extension", lifecycle });

@@ -55,8 +55,13 @@ policies:
 fn refuses_mistakes_in_storage() {
     assert_eq!(problems("{storage: /var/lib/ottlcol}"), "");
     assert_eq!(problems("{storage: null}"), "");
+    assert_eq!(problems("{storage: file_storage/tail}"), "");
+    assert_eq!(problems("{storage: {extension: file_storage, flush_interval: 1s}}"), "");
     let all = [
-        "{storage: file_storage/tail}",
+        "{storage: 'file storage'}",
+        "{storage: ./tail}",
+        "{storage: {}}",
+        "{storage: {extension: file_storage, fsync: true, directory: /x, flush_interval: 1s}}",
         "{storage: 5}",
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop, max_size: big, sync: true}}",
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop}}",

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use component::{Consumer, ManualClock};
+use component::{Consumer, Id, ManualClock};
 
 use super::processor::TailSampling;
 use super::storage::tests::Folder;
 use super::tests::{ERRORS, Kind, batch, counts, plan};
 use crate::factory::{Context, Lifecycle, StartError};
+use crate::storage::{Directory, Storages};
 use crate::testing::{Sink, context};
 
 const START_SECONDS: u64 = 1_700_000_000;
@@ -27,9 +28,9 @@ impl Running {
         let clock = Arc::new(ManualClock::new((START_SECONDS + second) * 1_000_000_000));
         let plan = plan(yaml);
         let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
-        let context = Context { clock: clock.clone(), ..context("tail_sampling/one") };
+        let context = Context { clock: clock.clone(), storages: storages(yaml), ..context("tail_sampling/one") };
         let sink = Sink::new();
-        let processor = TailSampling::new(&plan.config, &policies, questions, &context, sink.clone());
+        let processor = TailSampling::new(&plan.config, &policies, questions, &context, sink.clone())?;
         processor.open().await?;
         Ok(Self { processor, clock, sink })
     }
@@ -58,6 +59,21 @@ impl Running {
         self.processor.shutdown().await.unwrap();
         self.out()
     }
+}
+
+/// An extension `file_storage/<path>` for each that the text names, and one that is no storage.
+fn storages(yaml: &str) -> Storages {
+    let offer = |path: &str| Directory {
+        path: format!("/{path}").into(),
+        create: true,
+        permissions: 0o700,
+        lock_timeout: Duration::ZERO,
+        fsync: false,
+        max_bytes: 0,
+    };
+    let named = yaml.split("file_storage/").skip(1).filter_map(|rest| rest.split('\n').next());
+    let offers = named.map(|path| (Id::parse(&format!("file_storage/{path}")).unwrap(), Some(offer(path))));
+    offers.chain([(Id::parse("health_check").unwrap(), None)]).collect()
 }
 
 const NOTHING: BTreeMap<u8, usize> = BTreeMap::new();
@@ -131,6 +147,20 @@ async fn a_stop_decides_or_throws_away_what_is_in_the_log_too() {
         let running = Running::start(&yaml, 1).await;
         assert_eq!(running.seconds(40).await, NOTHING);
         assert_eq!(running.stop().await, NOTHING);
+    }
+}
+
+#[tokio::test]
+async fn an_extension_gives_the_directory() {
+    let folder = Folder::new();
+    let path = folder.0.join("made").display().to_string();
+    let yaml = format!("storage: file_storage{path}{ERRORS}");
+    let running = Running::start(&yaml, 0).await;
+    assert!(folder.0.join("made/tail_sampling.one").is_dir());
+    running.stop().await;
+    for (id, expected) in [("health_check", "is not a storage extension"), ("file_storage", "is not listed under")] {
+        let error = Running::try_start(&format!("storage: {{extension: {id}}}{ERRORS}"), 0).await.err().unwrap();
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 

@@ -106,7 +106,7 @@ impl ProcessorPlan for Plan {
     fn make_traces(&self, context: &Context, next: TracesConsumer) -> Result<Part<TracesConsumer>, StartError> {
         let engine = if context.jit { ottl::Engine::Jit } else { ottl::Engine::Interpreter };
         let (policies, questions) = self.compiled(engine, context.clock.clone())?;
-        let processor = Arc::new(TailSampling::new(&self.config, &policies, questions, context, next));
+        let processor = Arc::new(TailSampling::new(&self.config, &policies, questions, context, next)?);
         Ok(Part { input: processor.clone(), lifecycle: Some(processor) })
     }
 }

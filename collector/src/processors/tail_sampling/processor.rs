@@ -62,7 +62,7 @@ impl TailSampling {
         questions: Arc<Questions>,
         context: &Context,
         next: TracesConsumer,
-    ) -> Self {
+    ) -> Result<Self, StartError> {
         let hash = IdHash::random();
         let shard = |_| Mutex::new(Sampler::new(config.clone(), policies.clone(), hash));
         let shared = Shared {
@@ -78,15 +78,18 @@ impl TailSampling {
             Some(pipeline) => format!("{}@{pipeline}", context.id),
             None => context.id.to_string(),
         };
-        let settings = |storage: &StorageConfig| storage.settings(&owner, config.remembered());
-        Self {
+        let settings = |storage: &StorageConfig| {
+            let settings = storage.settings(&owner, config.remembered(), &context.storages)?;
+            Ok((storage.clone(), settings))
+        };
+        Ok(Self {
             shared: Arc::new(shared),
             stop: watch::Sender::new(false),
             ticking: Mutex::new(None),
             watch: context.watch("processor"),
-            durable: config.storage.as_ref().map(|storage| (storage.clone(), settings(storage))),
+            durable: config.storage.as_ref().map(settings).transpose()?,
             drop_pending: config.drop_pending_traces_on_shutdown,
-        }
+        })
     }
 }
 

@@ -314,6 +314,7 @@ impl Running {
             resource: Arc::from([]),
             fatal: crate::factory::Fatal::default(),
             health: crate::health::Health::default(),
+            storages: crate::storage::Storages::default(),
         };
         let part = plan(yaml).make_traces(&context, sink.clone()).unwrap();
         let lifecycle = part.lifecycle.unwrap();

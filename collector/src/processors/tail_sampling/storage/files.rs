@@ -7,8 +7,12 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::record::MAGIC;
+
+/// How often a lock is tried.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 
 /// One of the two series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +102,23 @@ pub(super) fn set_aside(directory: &Path, series: Series, number: u32) -> io::Re
     fs::rename(&path, path.with_extension("damaged"))
 }
 
-/// Takes the directory for this process until the file is dropped; a process that dies gives it back.
-pub(super) fn lock(directory: &Path) -> io::Result<File> {
+/// Takes the directory for this process until the file is dropped; a process that dies gives it back. Waits `timeout` for
+/// another one that has it.
+pub(super) fn lock(directory: &Path, timeout: Duration) -> io::Result<File> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join("LOCK"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(io::ErrorKind::WouldBlock, "another process has it")),
-        Err(TryLockError::Error(error)) => Err(error),
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if waited < timeout => {
+                std::thread::sleep(LOCK_RETRY);
+                waited += LOCK_RETRY;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process has it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Settings {
     pub(super) create_directory: bool,
     /// Of directories that are made.
     pub(super) permissions: u32,
+    /// How long to wait for another process that still has the directory.
+    pub(super) lock_timeout: Duration,
     /// Longest time for which what arrived is in memory only.
     pub(super) flush_interval: Duration,
     /// Wait for the disk itself, not for the kernel only.

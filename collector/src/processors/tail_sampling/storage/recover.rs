@@ -77,7 +77,7 @@ impl Recovery {
             move |cause| StorageError { directory, what, cause }
         };
         settings.create().map_err(failed("create the directory"))?;
-        let lock = files::lock(&directory).map_err(failed("lock the directory"))?;
+        let lock = files::lock(&directory, settings.lock_timeout).map_err(failed("lock the directory"))?;
         let mut recovery = Self {
             directory: directory.clone(),
             lock,

@@ -73,6 +73,7 @@ fn settings(directory: &Path, max_bytes: u64) -> Settings {
         directory: directory.to_owned(),
         create_directory: false,
         permissions: 0o700,
+        lock_timeout: Duration::ZERO,
         flush_interval: Duration::from_millis(1),
         fsync: false,
         max_bytes,
