@@ -59,6 +59,12 @@ struct Part {
     parts: Vec<Part>,
 }
 
+impl Part {
+    fn not_asked(&self) -> Trace {
+        Trace { text: self.text.clone(), span: self.span, answer: Answer::NotAsked, parts: Vec::new() }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Ask {
     Condition(ConditionId),
@@ -100,7 +106,7 @@ pub enum Answer {
     },
     /// No answer.
     Error(EvalError),
-    /// Not asked, because an operand before it decided.
+    /// Not asked, because another operand decided: one before it, or one made of literals only.
     NotAsked,
 }
 
@@ -177,25 +183,46 @@ impl Tracer {
     }
 
     fn part(&self, part: &Part, frame: &Frame<'_>) -> Trace {
+        let answer = self.ask(part.ask, frame);
         let mut decided = false;
-        let parts = part
-            .parts
-            .iter()
-            .map(|operand| {
-                if decided {
-                    let (text, span) = (operand.text.clone(), operand.span);
-                    return Trace { text, span, answer: Answer::NotAsked, parts: Vec::new() };
-                }
-                let trace = self.part(operand, frame);
-                decided = match (part.join, &trace.answer) {
-                    (Join::All, _) => false,
-                    (_, Answer::Error(_)) => true,
-                    (join, answer) => *answer == Answer::Bool(join == Join::Or),
-                };
-                trace
-            })
-            .collect();
-        Trace { text: part.text.clone(), span: part.span, answer: self.ask(part.ask, frame), parts }
+        let mut parts: Vec<Trace> = Vec::with_capacity(part.parts.len());
+        for operand in &part.parts {
+            if decided {
+                parts.push(operand.not_asked());
+                continue;
+            }
+            let trace = self.part(operand, frame);
+            decided = match (part.join, &trace.answer) {
+                (Join::All, _) => false,
+                (_, Answer::Error(_)) => true,
+                (join, answer) => *answer == Answer::Bool(join == Join::Or),
+            };
+            parts.push(trace);
+        }
+        // contrib folds literals when it parses: `x / 0 == 1 and 1 == 2` is false, and its first operand is never asked.
+        if part.join != Join::All
+            && parts.iter().rfind(|part| part.answer != Answer::NotAsked).is_some_and(|last| last.answer != answer)
+        {
+            let folded = part
+                .parts
+                .iter()
+                .position(|operand| self.is_constant(operand) && self.ask(operand.ask, frame) == answer);
+            if let Some(folded) = folded {
+                let traces = part.parts.iter().enumerate().map(|(at, operand)| match at == folded {
+                    true => self.part(operand, frame),
+                    false => operand.not_asked(),
+                });
+                parts = traces.collect();
+            }
+        }
+        Trace { text: part.text.clone(), span: part.span, answer, parts }
+    }
+
+    fn is_constant(&self, part: &Part) -> bool {
+        match part.ask {
+            Ask::Condition(id) => self.program.level(id).is_none(),
+            Ask::Value(_) => false,
+        }
     }
 
     fn ask(&self, ask: Ask, frame: &Frame<'_>) -> Answer {
@@ -432,6 +459,11 @@ mod tests {
     #[test]
     fn errors_are_shown_where_they_arise() {
         insta::assert_snapshot!(trace(r#"1 == 1 and attributes["n"] / 0 == 1 and IsRootSpan()"#));
+    }
+
+    #[test]
+    fn literals_that_decide_do_so_before_anything_is_asked() {
+        insta::assert_snapshot!(trace(r#"attributes["n"] / 0 == 1 and 1 == 2 and IsRootSpan()"#));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::answer::{Counts, lines, painted, trace_json};
 use super::paint::Paint;
 use super::question::{Reading, mistakes, mistakes_json};
-use super::{Error, input, words};
+use super::{Error, input, progress, words};
 
 /// Arguments of `eval`.
 #[derive(Clone, Debug, ClapArgs)]
@@ -61,10 +61,16 @@ pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) ->
     let mut counts = Counts::default();
     for path in &args.input {
         let sample = input::read(path)?;
+        // What prints every answer shows its progress by that.
+        let silent = args.summary || args.only.is_some();
+        let bar = progress::bar(if silent { sample.span_count() } else { 0 });
         sample.visit(tracer.program(), context, &mut |frame, mut item| -> Result<(), Error> {
             item.number = counts.all() + 1;
             let answer = tracer.answer(frame);
             counts.add(&answer);
+            if counts.all().is_multiple_of(4096) {
+                bar.inc(4096);
+            }
             if args.summary || args.only.is_some_and(|only| !only.takes(&answer)) {
                 return Ok(());
             }
@@ -80,6 +86,7 @@ pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) ->
             }
             Ok(())
         })?;
+        bar.finish_and_clear();
     }
     if json {
         writeln!(out, "{}", json!({ "summary": counts.json(), "context": context.name(), "condition": text }))?;

@@ -11,6 +11,7 @@ mod fixture;
 mod input;
 mod names;
 mod paint;
+mod progress;
 mod question;
 mod repl;
 mod suite;

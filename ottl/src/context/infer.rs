@@ -44,8 +44,7 @@ fn infer(condition: &BoolExpr, span: Span, registered: &[Context]) -> Result<Con
     let rank = |name: &str| RANKS.iter().position(|known| *known == name).unwrap_or(RANKS.len());
     // contrib keeps the first of equally ranked prefixes.
     let Some(prefix) = names.prefixes.iter().min_by_key(|name| rank(name)) else {
-        return Err(fail("cannot infer the context: no path names one".to_owned())
-            .with_hint("start paths with a context name, such as span.name"));
+        return Err(fail("cannot infer the context: no path names one".to_owned()).with_hint(names.advice(registered)));
     };
     let mut candidates: Vec<Context> = registered.iter().copied().filter(|context| context.name() == *prefix).collect();
     if candidates.is_empty() {
@@ -67,6 +66,8 @@ fn reaches(context: Context, prefix: &str) -> bool {
 #[derive(Default)]
 struct Names<'t> {
     prefixes: Vec<&'t str>,
+    /// First names of paths that name no context, in the order of the text.
+    bare: Vec<&'t str>,
     functions: Vec<&'t str>,
     enums: Vec<&'t str>,
     /// All-caps arguments, which may be either.
@@ -75,6 +76,20 @@ struct Names<'t> {
 }
 
 impl<'t> Names<'t> {
+    /// The contexts whose paths the first one may have been meant as.
+    fn advice(&self, registered: &[Context]) -> String {
+        let name = self.bare.iter().find(|name| !self.params.contains(name));
+        let meant = name.map(|name| {
+            let tables = registered.iter().filter_map(|context| context.own_table());
+            let known = tables.filter(|table| table.paths.iter().any(|entry| entry.names.first() == Some(name)));
+            known.map(|table| format!("{}.{name}", table.name)).collect::<Vec<_>>().join(" or ")
+        });
+        match meant.filter(|meant| !meant.is_empty()) {
+            Some(meant) => format!("paths start with a context name here: {meant}"),
+            None => "start paths with a context name, such as span.name".to_owned(),
+        }
+    }
+
     fn known_in(&self, context: Context) -> bool {
         let function = |name: &str| match func::find(name) {
             Some(function) => function.contexts.is_empty() || function.contexts.contains(&context),
@@ -136,6 +151,8 @@ impl<'t> Names<'t> {
             let name = first.name.node.as_str();
             if path.segments.len() > 1 && first.keys.is_empty() && !self.params.contains(&name) {
                 self.prefixes.push(name);
+            } else {
+                self.bare.push(name);
             }
         }
         path.segments.iter().for_each(|segment| self.keys(&segment.keys));

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use ottl::{
     ConditionId, Context, Engine, ErrorMode, EvalError, Frame, ListId, Options, Outcome, PathMode, Program,
     ProgramBuilder,
+    trace::{Answer, Trace, Tracer},
 };
 use prost::Message as _;
 
@@ -103,4 +104,41 @@ fn random_programs_have_one_answer() {
     }
     // Conditions that are never anything but false would prove nothing.
     assert!(true_or_error > 1_000, "{true_or_error}");
+}
+
+/// What is shown as the reason of an answer never contradicts it.
+#[test]
+fn reasons_lead_to_the_answer() {
+    let mut left_out = 0;
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let text = generate::condition(&mut random, "span", 3);
+        for engine in [Engine::Interpreter, Engine::Jit] {
+            let options = Options { engine, ..Options::default() };
+            let Ok(tracer) = Tracer::new(&text, Context::Span, PathMode::Legacy, &options) else { continue };
+            let alone = build(std::slice::from_ref(&text), Context::Span, engine);
+            for _ in 0..4 {
+                let request = request(&mut random);
+                let trace = tracer.trace(&load(tracer.program(), &request));
+                let answer = match alone.program.eval(&load(&alone.program, &request), alone.conditions[0]) {
+                    Outcome::False => Answer::Bool(false),
+                    Outcome::True => Answer::Bool(true),
+                    Outcome::Error(error) => Answer::Error(error),
+                };
+                assert_eq!(trace.answer, answer, "seed {seed}: {text}");
+                left_out += consistent(&trace);
+            }
+        }
+    }
+    assert!(left_out > 50, "{left_out}");
+}
+
+/// The last operand that was asked has decided if others were not. Gives how many were left out.
+fn consistent(trace: &Trace) -> usize {
+    let asked: Vec<&Trace> = trace.parts.iter().filter(|part| part.answer != Answer::NotAsked).collect();
+    let left_out = trace.parts.len() - asked.len();
+    if left_out > 0 {
+        assert_eq!(asked.last().map(|part| &part.answer), Some(&trace.answer), "{trace}");
+    }
+    left_out + trace.parts.iter().map(consistent).sum::<usize>()
 }

@@ -79,7 +79,7 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
         let found = starting(known.iter().cloned(), &before[start..]);
         return (start, found.into_iter().map(|key| format!("{}\"]", escaped(&key))).collect());
     }
-    if quotes(before) % 2 == 1 {
+    if !quotes(before).is_multiple_of(2) {
         return (cursor, Vec::new());
     }
     let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').map_or(0, |at| at + 1);
@@ -109,7 +109,7 @@ fn starting(candidates: impl Iterator<Item = String>, text: &str) -> Vec<String>
 
 /// Inside `owner.attributes["..`: where the key begins, and the owner, if it is named.
 fn open_key(before: &str) -> Option<(usize, &str)> {
-    if quotes(before) % 2 == 0 {
+    if quotes(before).is_multiple_of(2) {
         return None;
     }
     let quote = before.rfind('"')?;
@@ -191,6 +191,16 @@ mod tests {
             Context::Span,
             &[":load", ":spans", ":context", ":why", ":explain", ":functions", ":paths", ":help", ":quit"],
         );
+    }
+
+    proptest::proptest! {
+        /// Whatever is typed, what comes back replaces text at the cursor.
+        #[test]
+        fn any_text(line in "[ -~\u{e9}]{0,24}", cursor in 0_usize..26) {
+            let (start, found) = complete(&line, cursor, Context::SpanEvent, &keys());
+            proptest::prop_assert!(start <= cursor);
+            proptest::prop_assert!(found.is_empty() || line.get(start..cursor).is_some());
+        }
     }
 
     #[test]

@@ -150,7 +150,8 @@ fn typed(group: TypedGroup, default_mode: ErrorMode, path: &str, problems: &mut 
         Some("span") => Some(Context::Span),
         Some("spanevent") => Some(Context::SpanEvent),
         Some(other) => {
-            problems.add(format!("{path}::context"), format!("unknown context {other}"));
+            let message = format!("unknown context {other}, expected one of resource, scope, span, spanevent");
+            problems.add(format!("{path}::context"), message);
             None
         }
     };
