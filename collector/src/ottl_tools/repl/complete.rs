@@ -82,7 +82,7 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
     if !quotes(before).is_multiple_of(2) {
         return (cursor, Vec::new());
     }
-    let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').map_or(0, |at| at + 1);
+    let start = last_word(before, |c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
     let word = &before[start..];
     let words = ["and", "or", "not", "nil", "true", "false"].map(str::to_owned);
     let paths = catalog::paths(context).into_iter().flat_map(|info| {
@@ -100,6 +100,11 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
     (start, starting(all.into_iter(), word))
 }
 
+/// Where the last word of a text begins. What stands before it may be any character, also one of several bytes.
+fn last_word(text: &str, belongs: impl Fn(char) -> bool) -> usize {
+    text.char_indices().rev().find(|(_, c)| !belongs(*c)).map_or(0, |(at, c)| at + c.len_utf8())
+}
+
 /// Those that start with a text, in any case of letters.
 fn starting(candidates: impl Iterator<Item = String>, text: &str) -> Vec<String> {
     candidates
@@ -115,7 +120,7 @@ fn open_key(before: &str) -> Option<(usize, &str)> {
     let quote = before.rfind('"')?;
     let path = before[..quote].strip_suffix('[')?.strip_suffix("attributes")?;
     let owner = path.strip_suffix('.').unwrap_or("");
-    let start = owner.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+    let start = last_word(owner, |c| c.is_ascii_alphanumeric() || c == '_');
     Some((quote + 1, &owner[start..]))
 }
 
@@ -206,6 +211,7 @@ mod tests {
     #[test]
     fn cursors_anywhere() {
         assert_eq!(complete("na\u{e9}", 3, Context::Span, &keys()), (3, Vec::new()));
+        assert_eq!(complete("\u{e9}isroot", 8, Context::Span, &keys()), (2, vec!["IsRootSpan()".to_owned()]));
         assert_eq!(complete("x", 9, Context::Span, &keys()), (9, Vec::new()));
     }
 }
