@@ -1,11 +1,12 @@
 //! Example 3 as a user runs it: the Python SDK sends over gRPC and HTTP, Prometheus scrapes, a backend checks.
 
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use e2e::{Backend, Collector, Failure, Outcome, check, collector, wait};
+use e2e::{Backend, Collector, Failure, Outcome, check, wait};
 
 use super::Parts;
+use super::prometheus::Prometheus;
 
 const TRACES: usize = 1000;
 
@@ -19,7 +20,7 @@ pub(crate) fn run(parts: &Parts) -> Outcome {
         .replace("spanmetrics: {}", "spanmetrics: {metrics_flush_interval: 1s}");
     let endpoint = backend.address.to_string();
     let running = Collector::start_with(&config, &[("TEMPO_ENDPOINT", &endpoint)])?;
-    let prometheus = Prometheus::start(parts)?;
+    let prometheus = Prometheus::start(parts, &[("red", vec!["127.0.0.1:8889".to_owned()])])?;
 
     let by_grpc = send(parts, "grpc", "127.0.0.1:4317")?;
     let by_http = send(parts, "http", "http://127.0.0.1:4318/v1/traces")?;
@@ -101,50 +102,4 @@ fn kept_at_5_percent(id: &str) -> bool {
         .chain(bytes)
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     hash <= 0x0ccc_cccc_cccc_ccff
-}
-
-struct Prometheus {
-    child: Child,
-    url: String,
-}
-
-impl Prometheus {
-    /// Scrapes 127.0.0.1:8889 every second.
-    fn start(parts: &Parts) -> Outcome<Self> {
-        let directory = collector::fresh_directory("prometheus")?;
-        let file = directory.join("prometheus.yml");
-        let config = "scrape_configs:\n- job_name: red\n  scrape_interval: 1s\n  honor_labels: true\n  static_configs:\n  - targets: [\"127.0.0.1:8889\"]\n";
-        std::fs::write(&file, config)?;
-        let port = collector::free_port()?;
-        let log = std::fs::File::create(directory.join("log"))?;
-        let child = Command::new(&parts.prometheus)
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--log.level=warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::from(log))
-            .spawn()?;
-        let prometheus = Self { child, url: format!("http://127.0.0.1:{port}") };
-        wait::until("Prometheus is ready", 60, || {
-            ureq::get(&format!("{}/-/ready", prometheus.url)).call().is_ok().then_some(())
-        })?;
-        Ok(prometheus)
-    }
-
-    fn query(&self, query: &str) -> Option<f64> {
-        let mut answer = ureq::get(&format!("{}/api/v1/query", self.url)).query("query", query).call().ok()?;
-        let text = answer.body_mut().read_to_string().ok()?;
-        let answer: serde_json::Value = serde_json::from_str(&text).ok()?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // Both fail only where the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

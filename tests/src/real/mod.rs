@@ -1,8 +1,10 @@
 //! Real parts and the cases that use them.
 
+pub(crate) mod keda;
 pub(crate) mod kill;
 pub(crate) mod load_balancing;
 pub(crate) mod main_job;
+pub(crate) mod prometheus;
 pub(crate) mod seeds;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ pub(crate) struct Parts {
     pub(crate) python: PathBuf,
     /// The Prometheus server.
     pub(crate) prometheus: PathBuf,
+    /// KEDA's contract with external scalers.
+    pub(crate) keda_proto: PathBuf,
 }
 
 impl Parts {
@@ -40,6 +44,10 @@ impl Parts {
             crate::say("installing dnsmasq");
             command("apt-get", &["install", "--yes", "--quiet", "--no-install-recommends", "dnsmasq-base"])?;
         }
+        if !keda_proto().exists() {
+            crate::say("fetching KEDA's externalscaler.proto");
+            fetch_keda_proto()?;
+        }
         Self::installed()
     }
 
@@ -48,7 +56,9 @@ impl Parts {
         let python = virtual_environment().join("bin/python");
         let prometheus = on_path("prometheus").ok_or(Failure::new("prometheus is not installed"))?;
         e2e::check(python.exists(), || format!("{} is missing", python.display()))?;
-        Ok(Self { python, prometheus })
+        let keda_proto = keda_proto();
+        e2e::check(keda_proto.exists(), || format!("{} is missing", keda_proto.display()))?;
+        Ok(Self { python, prometheus, keda_proto })
     }
 }
 
@@ -59,6 +69,29 @@ pub(crate) fn tests() -> &'static Path {
 
 fn virtual_environment() -> PathBuf {
     tests().join("../target/e2e/venv")
+}
+
+fn keda_proto() -> PathBuf {
+    tests().join("../target/e2e/keda/externalscaler.proto")
+}
+
+/// Takes the proto out of KEDA's Go module, by Go's own client.
+fn fetch_keda_proto() -> Outcome {
+    let output = Command::new("go")
+        .args(["mod", "download", "-json", "github.com/kedacore/keda/v2@v2.21.0"])
+        .env("GOFLAGS", "-mod=mod")
+        .current_dir(std::env::temp_dir())
+        .output()
+        .map_err(|error| Failure(format!("go: {error}")))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let module: serde_json::Value =
+        serde_json::from_str(&text).map_err(|_| Failure(format!("go mod download: {text}")))?;
+    let directory = module["Dir"].as_str().ok_or_else(|| Failure(format!("go mod download: {text}")))?;
+    let source = Path::new(directory).join("pkg/scalers/externalscaler/externalscaler.proto");
+    let target = keda_proto();
+    std::fs::create_dir_all(target.parent().unwrap_or(Path::new(".")))?;
+    std::fs::write(&target, std::fs::read(&source)?)?;
+    Ok(())
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
