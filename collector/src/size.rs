@@ -278,6 +278,7 @@ fn sampler(args: &Args, traces_per_second: f64) -> Sampler {
 }
 
 /// How a pod ends, seconds.
+#[derive(Clone, Copy)]
 struct Stop {
     pre_stop: f64,
     total: f64,

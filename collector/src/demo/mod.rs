@@ -84,7 +84,7 @@ async fn demo(args: &Args, out: &mut dyn Write) -> Result<(), DemoError> {
     let mut uris = vec![format!("yaml:{BUILTIN}")];
     uris.extend(OVERRIDES.iter().filter_map(|setting| set_to_uri(setting).ok()));
     let loaded = load(&uris, &Process, &Factories::all()).map_err(RunError::from)?;
-    let instance = Instance::build(loaded, &clock, true).map_err(RunError::from)?;
+    let instance = Instance::build(loaded, &clock, true)?;
     logger.apply(&instance.loaded.config.service.telemetry.logs, &instance.resource).map_err(RunError::from)?;
     instance.start().await?;
 

@@ -126,7 +126,7 @@ impl Store {
 
     fn accept_metric(&mut self, origin: &Origin<'_>, metric: &Metric, accepted: &mut Accepted) {
         let mut put = |suffix: &str, kind: Kind, point: Point<'_>| {
-            if !self.put(origin, metric, suffix, kind, point) {
+            if !self.put(origin, metric, suffix, kind, &point) {
                 accepted.dropped += 1;
             }
         };
@@ -187,7 +187,7 @@ impl Store {
     }
 
     /// False if there is no room.
-    fn put(&mut self, origin: &Origin<'_>, metric: &Metric, suffix: &str, kind: Kind, point: Point<'_>) -> bool {
+    fn put(&mut self, origin: &Origin<'_>, metric: &Metric, suffix: &str, kind: Kind, point: &Point<'_>) -> bool {
         let Some(labels) = point.labels(origin.resource) else { return false };
         let name = normal(&metric.name) + suffix;
         if !self.families.contains_key(&name) {

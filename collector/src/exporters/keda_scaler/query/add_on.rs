@@ -53,7 +53,7 @@ const OVER_TIME: [(&str, OverTime); 6] = [
 impl Query {
     /// Reads a query; nothing if it is of another form.
     pub(super) fn parse(text: &str, over_time: Option<&str>) -> Result<Option<Self>, QueryError> {
-        let Some((op, name, labels)) = split(text) else { return Ok(None) };
+        let Some(Parts { op, name, labels }) = split(text) else { return Ok(None) };
         let over_time = match over_time.map(str::trim) {
             None | Some("") => OverTime::LastOne,
             Some(wanted) => match OVER_TIME.iter().find(|(known, _)| *known == wanted) {
@@ -129,8 +129,14 @@ impl OverTime {
     }
 }
 
+struct Parts<'q> {
+    op: Aggregate,
+    name: &'q str,
+    labels: Vec<(&'q str, &'q str)>,
+}
+
 /// The parts of `op(name{k=v,..})`, of which only the name must be there.
-fn split(text: &str) -> Option<(Aggregate, &str, Vec<(&str, &str)>)> {
+fn split(text: &str) -> Option<Parts<'_>> {
     let (op, inner) = match text.split_once('(') {
         None => (Aggregate::Sum, text),
         Some((op, rest)) => {
@@ -164,7 +170,7 @@ fn split(text: &str) -> Option<(Aggregate, &str, Vec<(&str, &str)>)> {
         let value = unquoted(value)?;
         pairs.push((label, value));
     }
-    Some((op, name, pairs))
+    Some(Parts { op, name, labels: pairs })
 }
 
 /// A value without its quotes; nothing for a PromQL operator or a value that only PromQL can read.
