@@ -75,7 +75,7 @@ where
     let mut len = 0;
     while let Some(frame) = body.frame().await {
         let Ok(mut data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-        if message.is_none() {
+        if filled < head.len() {
             let taken = data.len().min(head.len() - filled);
             head[filled..filled + taken].copy_from_slice(&data.split_to(taken));
             filled += taken;
@@ -92,8 +92,14 @@ where
                     format!("grpc: received message larger than max ({len} vs. {max})"),
                 ));
             }
+        }
+        if message.is_none() {
             if data.len() == len {
                 return Ok(Some((head[0] == 1, data)));
+            }
+            // The header came alone; the message may yet be one frame.
+            if data.is_empty() {
+                continue;
             }
         }
         let message = message.get_or_insert_with(|| Vec::with_capacity(len));

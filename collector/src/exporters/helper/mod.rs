@@ -87,6 +87,8 @@ pub struct Exporter {
     stop: watch::Sender<bool>,
     tasks: TaskTracker,
     watch: Watch,
+    /// One of several: what it refuses is logged by the exporter in front of it.
+    of_endpoint: bool,
 }
 
 /// Everything below the queue.
@@ -144,7 +146,7 @@ impl Exporter {
     #[must_use]
     pub fn new(context: &Context, signal: Signal, settings: Settings, sender: Box<dyn Sender>) -> Arc<Self> {
         let metrics = Metrics::new(&context.registry, &context.id, signal, &settings.attributes);
-        Self::with_metrics(metrics, context.watch("exporter"), settings, sender)
+        Arc::new(Self::with_metrics(metrics, context.watch("exporter"), settings, sender))
     }
 
     /// One of several behind an exporter that divides its data: its metrics name the endpoint, and are not those that an
@@ -157,10 +159,11 @@ impl Exporter {
         sender: Box<dyn Sender>,
     ) -> Arc<Self> {
         let metrics = Metrics::of_endpoint(&context.registry, &context.id, signal, endpoint);
-        Self::with_metrics(metrics, context.watch("exporter"), settings, sender)
+        let exporter = Self::with_metrics(metrics, context.watch("exporter"), settings, sender);
+        Arc::new(Self { of_endpoint: true, ..exporter })
     }
 
-    fn with_metrics(metrics: Metrics, watch: Watch, settings: Settings, sender: Box<dyn Sender>) -> Arc<Self> {
+    fn with_metrics(metrics: Metrics, watch: Watch, settings: Settings, sender: Box<dyn Sender>) -> Self {
         let queue = settings.queue.map(|config| {
             let queue = Queue::new(u64::try_from(config.queue_size).unwrap_or_default(), config.sizer);
             metrics.observe(&queue);
@@ -176,7 +179,8 @@ impl Exporter {
             successor: OnceLock::new(),
             gave_up: AtomicBool::new(false),
         };
-        Arc::new(Self { delivery: Arc::new(delivery), queue, stop, tasks: TaskTracker::new(), watch })
+        let (delivery, tasks) = (Arc::new(delivery), TaskTracker::new());
+        Self { delivery, queue, stop, tasks, watch, of_endpoint: false }
     }
 
     /// True if the caller waits for the one attempt that is made.
@@ -245,6 +249,10 @@ impl Exporter {
 
     fn log_rejected(&self, outcome: &Result<(), ConsumeError>, items: usize) {
         if let Err(error) = outcome {
+            if self.of_endpoint {
+                tracing::debug!(error = %error, items, "the backend did not take its share");
+                return;
+            }
             let queue_hint = if self.queue.is_some() { "" } else { QUEUE_HINT };
             let retry_hint = if self.delivery.retry.enabled { "" } else { RETRY_HINT };
             tracing::error!(
