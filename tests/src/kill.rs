@@ -73,6 +73,13 @@ struct Sent {
     number: u64,
 }
 
+/// A kill and the restart after it, seconds since the start.
+#[derive(Clone, Copy)]
+struct Kill {
+    at: f64,
+    ready: f64,
+}
+
 /// Kills the collector `rounds` times, at moments that `seed` gives.
 ///
 /// # Errors
@@ -97,9 +104,10 @@ pub fn run(rounds: u32, seed: u64, mut progress: impl FnMut(&str)) -> Outcome<Re
         let pause = Duration::from_millis(300 + (random >> 33) % 3000);
         // The one wait for a time: the moment of the kill is what is varied.
         std::thread::sleep(pause);
-        kills.push(start.elapsed().as_secs_f64());
+        let kill = start.elapsed().as_secs_f64();
         drop(running);
         running = Collector::start(&config)?;
+        kills.push(Kill { at: kill, ready: start.elapsed().as_secs_f64() });
         progress(&format!("kill {round} of {rounds}, {:.1} s after the last start", pause.as_secs_f64()));
     }
     stop.store(true, Ordering::Relaxed);
@@ -210,7 +218,7 @@ fn is_refused(status: &Status) -> bool {
     false
 }
 
-fn compare(rounds: u32, sent: &[Sent], kills: &[f64], delivered: &HashMap<u64, u32>) -> Report {
+fn compare(rounds: u32, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, u32>) -> Report {
     let mut report = Report { rounds, ..Report::default() };
     let mut begun: HashMap<u64, f64> = HashMap::new();
     for span in sent.iter().filter(|span| span.accepted >= 0.0) {
@@ -234,20 +242,33 @@ fn compare(rounds: u32, sent: &[Sent], kills: &[f64], delivered: &HashMap<u64, u
         if came > 0 {
             continue;
         }
-        let before = |kill: &&f64| **kill >= span.accepted && **kill - span.accepted <= FLUSH + LATE_FLUSH;
+        let before = |kill: &&Kill| (span.accepted..=span.accepted + FLUSH + LATE_FLUSH).contains(&kill.at);
         // A late span goes out as soon as it arrives, the others with their trace.
-        let decided = begun.get(&trace_of(span.number)).map_or(0.0, |first| first + WAIT).max(span.accepted);
-        let due = |kill: &&f64| (decided - 0.1..decided + 1.0 + ON_ITS_WAY).contains(*kill);
+        let due = begun.get(&trace_of(span.number)).map_or(0.0, |first| first + WAIT).max(span.accepted);
         if let Some(kill) = kills.iter().find(before) {
             report.unflushed += 1;
-            report.oldest_unflushed = report.oldest_unflushed.max(kill - span.accepted);
-        } else if kills.iter().any(|kill| due(&kill)) {
+            report.oldest_unflushed = report.oldest_unflushed.max(kill.at - span.accepted);
+        } else if was_on_its_way(due, kills) {
             report.on_their_way += 1;
         } else {
             report.lost += 1;
         }
     }
     report
+}
+
+/// True if a kill came when a trace that was due then was being sent. What was due while there was no process is decided
+/// in the first second of the next one.
+fn was_on_its_way(due: f64, kills: &[Kill]) -> bool {
+    let mut decided_by = due + 1.0;
+    for kill in kills {
+        if kill.at < due - 0.1 {
+            decided_by = decided_by.max(kill.ready + 1.0);
+        } else if kill.at <= decided_by + ON_ITS_WAY {
+            return true;
+        }
+    }
+    false
 }
 
 /// A backend that counts each span.

@@ -176,7 +176,7 @@ impl Place {
                 // As file_storage by default, and the next.
                 permissions: 0o750,
                 lock_timeout: Duration::from_secs(1),
-                fsync: low.fsync.unwrap_or(true),
+                fsync: low.fsync.unwrap_or(false),
                 max_bytes: low.max_size.unwrap_or(0),
             }));
         };

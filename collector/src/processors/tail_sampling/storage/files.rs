@@ -135,13 +135,15 @@ pub(super) struct Files {
     closed: VecDeque<Contents>,
     open: Option<Open>,
     next_number: u32,
+    /// Wait for the disk itself when a file is made or closed.
+    fsync: bool,
 }
 
 impl Files {
     /// Goes on behind the files that recovery has read.
-    pub(super) fn new(directory: &Path, series: Series, closed: Vec<Contents>) -> Self {
+    pub(super) fn new(directory: &Path, series: Series, closed: Vec<Contents>, fsync: bool) -> Self {
         let next_number = closed.last().map_or(1, |last| last.number.saturating_add(1));
-        Self { directory: directory.to_owned(), series, closed: closed.into(), open: None, next_number }
+        Self { directory: directory.to_owned(), series, closed: closed.into(), open: None, next_number, fsync }
     }
 
     /// Number of the file that is written to next. It only grows.
@@ -180,7 +182,7 @@ impl Files {
         }
         let open = match &mut self.open {
             Some(open) => open,
-            none => none.insert(create(&self.directory, self.series, &mut self.next_number)?),
+            none => none.insert(create(&self.directory, self.series, &mut self.next_number, self.fsync)?),
         };
         if let Err(error) = open.file.write_all(records) {
             // Otherwise what is written next would lie behind half a record and never be read.
@@ -207,7 +209,7 @@ impl Files {
     }
 
     fn close(&mut self) -> io::Result<()> {
-        let synced = self.sync();
+        let synced = if self.fsync { self.sync() } else { Ok(()) };
         self.close_unsynced();
         synced
     }
@@ -238,7 +240,7 @@ impl Files {
     }
 }
 
-fn create(directory: &Path, series: Series, next_number: &mut u32) -> io::Result<Open> {
+fn create(directory: &Path, series: Series, next_number: &mut u32, fsync: bool) -> io::Result<Open> {
     let number = *next_number;
     let path = series.path(directory, number);
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
@@ -247,7 +249,9 @@ fn create(directory: &Path, series: Series, next_number: &mut u32) -> io::Result
         // It holds nothing; if it stays, recovery cuts it.
         return Err(fs::remove_file(&path).err().unwrap_or(error));
     }
-    // A file is found again only if its name is on the disk too.
-    File::open(directory)?.sync_all()?;
+    if fsync {
+        // A file is found again only if its name is on the disk too.
+        File::open(directory)?.sync_all()?;
+    }
     Ok(Open { file, contents: Contents { number, bytes: MAGIC.len() as u64, ..Contents::default() } })
 }

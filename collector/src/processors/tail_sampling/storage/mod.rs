@@ -156,8 +156,8 @@ impl Storage {
     /// If the operating system gives no thread.
     pub(super) fn start(recovery: Recovery, settings: &Settings, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let Recovery { directory, lock, spans, decision_files, sequence, .. } = recovery;
-        let spans = Files::new(&directory, Series::Spans, spans);
-        let decisions = Files::new(&directory, Series::Decisions, decision_files);
+        let spans = Files::new(&directory, Series::Spans, spans, settings.fsync);
+        let decisions = Files::new(&directory, Series::Decisions, decision_files, settings.fsync);
         let queue = Queue { sequence, epoch: spans.number(), ..Queue::default() };
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),

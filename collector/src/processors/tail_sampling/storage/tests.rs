@@ -367,7 +367,7 @@ fn a_file_that_ends_as_it_began_is_an_io_matter() {
     // `create_new` keeps a process from writing into a file that another has made.
     let folder = Folder::new();
     fs::write(folder.0.join("spans-0000000001.log"), MAGIC).unwrap();
-    let mut files = Files::new(&folder.0, Series::Spans, Vec::new());
+    let mut files = Files::new(&folder.0, Series::Spans, Vec::new(), true);
     let error = files.append(b"x", 1, 1, 1).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
 }
