@@ -38,7 +38,11 @@ fn file(name: &str, content: &[u8]) -> String {
 #[test]
 fn explain_shows_every_stage() {
     let condition = r#"attributes["http.status_code"] >= 500 and (name == "a" or name == "b") and not IsMatch(name, "h.*th") and Len(name) > 3"#;
-    insta::assert_snapshot!("explain", run_tool(&["explain", condition]));
+    let text = run_tool(&["explain", condition]);
+    // The code has snapshots of its own in `ottl`, which change with every improvement there.
+    let (stages, code) = text.split_once("\ncode").expect("code");
+    insta::assert_snapshot!("explain", stages);
+    assert!(code.contains("block0"), "{code}");
     let json: serde_json::Value = serde_json::from_str(&run_tool(&["explain", condition, "--json"])).expect("JSON");
     assert_eq!(json["context"], "span");
     assert_eq!(json["tests"][0]["inline"], true);
