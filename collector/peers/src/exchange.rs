@@ -119,10 +119,12 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
         let (parts, more) = self.parts_for(number, room, now);
         self.number += 1;
         let (own_number, batch) = (self.number, self.settings.max_batch.max(1));
+        let gone = self.departed && self.is_idle();
         let own_news = match self.member_mut(number) {
             Some(member) => {
                 let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
                 let sent = parts.iter().map(|(part, version)| (part.id, *version)).collect();
+                member.took_leave |= gone;
                 member.in_flight = Some(InFlight { number: own_number, parts: sent, known: news.clone() });
                 news
             }
@@ -139,7 +141,7 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             view: self.view.digest(),
             more: more || member.is_some_and(|member| !member.known.is_empty()),
             leaving: self.leaving,
-            gone: self.departed && self.is_idle(),
+            gone,
             lost_for: self.lost_at(now).map(|lost| now.saturating_sub(lost)),
             parts: parts.into_iter().map(|(part, _)| part).collect(),
             known,

@@ -59,6 +59,8 @@ pub(crate) struct Member<D> {
     // As owner, answered by this node.
     /// Incarnation and sequence of its last collect.
     pub(crate) collected: Option<(u64, u64)>,
+    /// It has been told that this node is gone.
+    pub(crate) took_leave: bool,
     /// Traces to be reported to it; each is in here once ([`crate::holder::Held::queued`]).
     pub(crate) dirty: VecDeque<TraceId>,
     pub(crate) in_flight: Option<InFlight<D>>,
@@ -84,6 +86,7 @@ impl<D> Member<D> {
             afresh: true,
             owed: VecDeque::new(),
             collected: None,
+            took_leave: false,
             dirty: VecDeque::new(),
             in_flight: None,
             known: VecDeque::new(),

@@ -242,6 +242,23 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
         }
     }
 
+    /// True if another member answers.
+    pub fn has_company(&self, now: Millis) -> bool {
+        let answers = |member: &Member<D>| {
+            member.reported.is_some() && !member.suspected && member.is_waited_for(now, self.settings.grace)
+        };
+        self.others().any(|(_, member)| answers(member))
+    }
+
+    /// True if a member that answers has not been told that this one is gone.
+    pub fn has_unaware_company(&self, now: Millis) -> bool {
+        !self.departed
+            || self.others().any(|(_, member)| {
+                let answers = member.reported.is_some() && !member.suspected;
+                answers && member.is_waited_for(now, self.settings.grace) && !member.took_leave
+            })
+    }
+
     /// Counters since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -343,8 +360,16 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
         let may_own = |(number, member): (u32, &Member<D>)| member.may_own().then(|| (member.name.clone(), number));
         let mut owners: Vec<_> = self.others().filter_map(may_own).collect();
         let own = self.member(SELF).map(|own| (own.name.clone(), own.listed));
+        // Where all leave, they are their own owners to the end.
+        let all_leave = owners.is_empty();
+        if all_leave {
+            let leaves =
+                |member: &Member<D>| member.leaving && !member.gone && !member.suspected && !member.incompatible;
+            let leaving = self.others().filter(|(_, member)| leaves(member));
+            owners.extend(leaving.map(|(number, member)| (member.name.clone(), number)));
+        }
         if let Some((name, listed)) = own
-            && ((listed && !self.leaving) || owners.is_empty())
+            && ((listed && !self.leaving) || all_leave)
         {
             owners.push((name, SELF));
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::low::Low;
+use super::peers::PeersConfig;
 use super::policy::PolicyConfig;
 use super::storage::StorageConfig;
 use crate::config::{Problems, Section};
@@ -39,6 +40,8 @@ pub struct Config {
     pub num_shards: u32,
     /// Where what waits is kept on disk, too.
     pub(super) storage: Option<StorageConfig>,
+    /// The other instances to agree with, if any.
+    pub(super) peers: Option<PeersConfig>,
     /// Policies with unique names, in the order written.
     pub policies: Vec<PolicyConfig>,
 }
@@ -97,6 +100,14 @@ impl Config {
         if storage.as_ref().is_some_and(|storage| storage.keep_on_shutdown) && low.drop_pending_traces_on_shutdown {
             problems.add(format!("{at}::on_shutdown"), "cannot be \"keep\" with drop_pending_traces_on_shutdown");
         }
+        let at = format!("{path}::peers");
+        let peers = low.peers.and_then(|low| PeersConfig::parse(low, &at, problems));
+        if peers.is_some() && strategy == Strategy::SpanIngest {
+            problems.add(
+                &at,
+                "is not supported with sampling_strategy \"span-ingest\", which decides before traces are whole",
+            );
+        }
         let policies = low.policies.into_iter().enumerate();
         let config = Self {
             path: path.to_owned(),
@@ -113,6 +124,7 @@ impl Config {
             maximum_trace_size_bytes: low.maximum_trace_size_bytes,
             num_shards: low.num_shards.clamp(1, MAX_SHARDS),
             storage,
+            peers,
             policies: policies
                 .filter_map(|(at, low)| PolicyConfig::parse(low, format!("{path}::policies[{at}]"), problems))
                 .collect(),

@@ -6,8 +6,9 @@
 use component::Clock;
 
 use super::config::Strategy;
-use super::counts::{Early, Final};
-use super::policy::{Trace, Vote};
+use super::counts::{Counts, Early, Final};
+use super::peers::Decision;
+use super::policy::{Policies, State, Trace, Vote};
 use super::sampler::{Sampler, now};
 
 /// Traces that are decided in one step: about a millisecond. Between steps every waiting request has its turn, so that
@@ -30,7 +31,7 @@ pub(super) enum Step {
 
 /// What the policies asked so far make of a trace.
 #[derive(Clone, Copy)]
-struct Verdict {
+pub(super) struct Verdict {
     dropped: bool,
     sampled: bool,
     /// Of the policy that is responsible so far.
@@ -40,12 +41,54 @@ struct Verdict {
 
 const UNDECIDED: Verdict = Verdict { dropped: false, sampled: false, threshold: u64::MAX, policy: u16::MAX };
 
+/// Asks all policies about traces, policy by policy.
+pub(super) fn ask<'a>(
+    policies: &Policies,
+    (state, counts): (&mut State, &mut Counts),
+    first_match: bool,
+    clock: &dyn Clock,
+    n_traces: usize,
+    trace: impl Fn(usize) -> Trace<'a>,
+) -> Vec<Verdict> {
+    let now = now(clock);
+    let mut verdicts = vec![UNDECIDED; n_traces];
+    let shape = policies.shape();
+    let mut before = clock.monotonic();
+    for (number, policy) in policies.list().iter().enumerate() {
+        let mut executions = 0;
+        for (at, verdict) in verdicts.iter_mut().enumerate() {
+            if verdict.dropped || (verdict.sampled && first_match) {
+                continue;
+            }
+            executions += 1;
+            let vote = policy.vote(shape, trace(at), state, now);
+            counts.vote(number, vote);
+            match vote {
+                Vote::Sampled if policy.threshold < verdict.threshold || !verdict.sampled => {
+                    verdict.sampled = true;
+                    verdict.threshold = policy.threshold;
+                    verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
+                }
+                Vote::Dropped => verdict.dropped = true,
+                Vote::Sampled | Vote::NotSampled | Vote::Error => {}
+            }
+        }
+        let after = clock.monotonic();
+        counts.ran(number, executions, after.saturating_sub(before));
+        before = after;
+    }
+    verdicts
+}
+
 impl Sampler {
     /// One second has passed: the traces that have waited long enough are up for decision.
     pub(super) fn begin_tick(&mut self) {
         self.tick = self.tick.saturating_add(1);
         let due = self.table.take_due(self.tick);
-        self.queue(due);
+        // With peers, their owners say when traces are decided.
+        if self.exchange.is_none() {
+            self.queue(due);
+        }
     }
 
     /// All waiting traces are up for decision, or are thrown away if so configured.
@@ -116,7 +159,7 @@ impl Sampler {
     }
 
     /// Decides waiting traces on what is known of them.
-    fn decide(&mut self, traces: &[u32], clock: &dyn Clock) {
+    pub(super) fn decide(&mut self, traces: &[u32], clock: &dyn Clock) {
         if self.config.strategy == Strategy::SpanIngest {
             // Every batch has been asked about already; what was not sampled then is not sampled.
             let now = now(clock);
@@ -126,52 +169,42 @@ impl Sampler {
             }
             return;
         }
-        let now = now(clock);
-        let mut verdicts = vec![UNDECIDED; traces.len()];
         let policies = self.policies.clone();
-        let shape = policies.shape();
-        let mut before = clock.monotonic();
-        for (number, policy) in policies.list().iter().enumerate() {
-            let mut executions = 0;
-            for (at, verdict) in traces.iter().zip(&mut verdicts) {
-                if verdict.dropped || (verdict.sampled && self.config.sample_on_first_match) {
-                    continue;
-                }
-                executions += 1;
-                let entry = self.table.entry(*at);
-                let trace = Trace { id: &entry.id, facts: &entry.facts, answers: self.table.answers(*at) };
-                let vote = policy.vote(shape, trace, &mut self.state, now);
-                self.counts.vote(number, vote);
-                match vote {
-                    Vote::Sampled if policy.threshold < verdict.threshold || !verdict.sampled => {
-                        verdict.sampled = true;
-                        verdict.threshold = policy.threshold;
-                        verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
-                    }
-                    Vote::Dropped => verdict.dropped = true,
-                    Vote::Sampled | Vote::NotSampled | Vote::Error => {}
-                }
-            }
-            let after = clock.monotonic();
-            self.counts.ran(number, executions, after.saturating_sub(before));
-            before = after;
-        }
+        let (table, first_match) = (&self.table, self.config.sample_on_first_match);
+        let trace = |at: usize| {
+            let entry = table.entry(traces[at]);
+            Trace { id: &entry.id, facts: &entry.facts, answers: table.answers(traces[at]) }
+        };
+        let verdicts = ask(&policies, (&mut self.state, &mut self.counts), first_match, clock, traces.len(), trace);
+        let now = now(clock);
         for (at, verdict) in traces.iter().zip(&verdicts) {
             self.conclude(*at, *verdict, now);
         }
     }
 
     fn conclude(&mut self, at: u32, verdict: Verdict, now: super::policy::Now) {
+        let decision = self.count(verdict);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.settled(self.table.entry(at).id, decision);
+        }
+        self.settle(at, decision.is_sampled(), true, now);
+    }
+
+    /// Counts a verdict as a decision.
+    pub(super) fn count(&mut self, verdict: Verdict) -> Decision {
         let outcome = match verdict {
             Verdict { dropped: true, .. } => Final::Dropped,
             Verdict { sampled: true, .. } => Final::Sampled,
             _ => Final::NotSampled,
         };
         self.counts.traces[outcome as usize] += 1;
-        if let (Final::Sampled, Some(policy)) = (outcome, self.counts.policies.get_mut(usize::from(verdict.policy))) {
+        if outcome != Final::Sampled {
+            return Decision { outcome, policy: u16::MAX };
+        }
+        if let Some(policy) = self.counts.policies.get_mut(usize::from(verdict.policy)) {
             policy.kept += 1;
         }
-        self.settle(at, outcome == Final::Sampled, true, now);
+        Decision { outcome, policy: verdict.policy }
     }
 
     /// With `span-ingest`: asks the policies about the parts of traces that the arriving ResourceSpans has brought.

@@ -78,6 +78,11 @@ impl Shape {
         self.bit_words + self.outcomes
     }
 
+    /// Words of bits, which come before the outcomes.
+    pub(super) fn bit_words(self) -> usize {
+        self.bit_words
+    }
+
     /// The answers of no span.
     pub(super) fn empty(self) -> impl Iterator<Item = u64> {
         std::iter::repeat_n(0, self.bit_words).chain(std::iter::repeat_n(NO_OUTCOME, self.outcomes))

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::peers::LowPeers;
 use super::storage::LowStorage;
 use crate::config::Duration;
 
@@ -25,6 +26,7 @@ pub(super) struct Low {
     pub(super) num_shards: u32,
     pub(super) tail_storage: Option<String>,
     pub(super) storage: Option<LowStorage>,
+    pub(super) peers: Option<LowPeers>,
 }
 
 impl Default for Low {
@@ -45,6 +47,7 @@ impl Default for Low {
             num_shards: 1,
             tail_storage: None,
             storage: None,
+            peers: None,
         }
     }
 }

@@ -22,6 +22,7 @@ mod low;
 mod metrics;
 mod output;
 mod part;
+mod peers;
 mod policy;
 mod processor;
 mod relocate;

@@ -17,6 +17,7 @@ use super::decide::Step;
 use super::id_hash::IdHash;
 use super::metrics::{Metrics, Waiting};
 use super::output::Relief;
+use super::peers::Peers;
 use super::policy::{Policies, Questions};
 use super::sampler::{Sampler, Share, Taken};
 use super::storage::{Recovery, Report, Settings, Storage, StorageConfig};
@@ -43,16 +44,18 @@ pub(super) struct TailSampling {
     drop_pending: bool,
 }
 
-struct Shared {
-    shards: Vec<Mutex<Sampler>>,
+pub(super) struct Shared {
+    pub(super) shards: Vec<Mutex<Sampler>>,
     questions: Arc<Questions>,
     metrics: Metrics,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     next: TracesConsumer,
     /// Told after each tick, for batches that wait for room.
     room: Notify,
     /// The log on disk, if there is to be one, from start on.
     storage: OnceLock<Storage>,
+    pub(super) peers: Option<Peers>,
+    pub(super) watch: Watch,
 }
 
 impl TailSampling {
@@ -64,7 +67,13 @@ impl TailSampling {
         next: TracesConsumer,
     ) -> Result<Self, StartError> {
         let hash = IdHash::random();
-        let shard = |_| Mutex::new(Sampler::new(config.clone(), policies.clone(), hash));
+        let shard = |_| {
+            let mut shard = Sampler::new(config.clone(), policies.clone(), hash);
+            if config.peers.is_some() {
+                shard.join_peers();
+            }
+            Mutex::new(shard)
+        };
         let shared = Shared {
             shards: (0..config.num_shards).map(shard).collect(),
             questions,
@@ -73,6 +82,8 @@ impl TailSampling {
             next,
             room: Notify::new(),
             storage: OnceLock::new(),
+            peers: config.peers.as_ref().map(|peers| Peers::new(config, peers, policies, context)),
+            watch: context.watch("processor"),
         };
         let owner = match &context.pipeline {
             Some(pipeline) => format!("{}@{pipeline}", context.id),
@@ -104,6 +115,11 @@ impl TailSampling {
 
     /// A second has passed.
     #[cfg(test)]
+    pub(super) fn peers(&self) -> Option<&Peers> {
+        self.shared.peers.as_ref()
+    }
+
+    #[cfg(test)]
     pub(super) async fn tick(&self) {
         self.shared.tick().await;
     }
@@ -122,6 +138,7 @@ impl Lifecycle for TailSampling {
     fn start(&self) -> factory::Step<'_> {
         Box::pin(async {
             self.open().await?;
+            self.shared.start_peers().await?;
             let (shared, mut stop) = (self.shared.clone(), self.stop.subscribe());
             let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
             // As Go's ticker: a tick that takes long is followed by one, not by all that were missed.
@@ -142,6 +159,11 @@ impl Lifecycle for TailSampling {
 
     fn shutdown(&self) -> factory::Step<'_> {
         Box::pin(async {
+            // What stays on disk need not be decided by anybody now.
+            let keeps = self.durable.as_ref().is_some_and(|(config, _)| config.keep_on_shutdown);
+            if !keeps && !self.drop_pending {
+                self.shared.leave_peers().await;
+            }
             self.stop.send_replace(true);
             let ticking = lock(&self.ticking).take();
             if let Some(ticking) = ticking
@@ -153,6 +175,7 @@ impl Lifecycle for TailSampling {
                 (Some(storage), Some((config, _))) => self.shared.leave(storage, config, self.drop_pending).await,
                 _ => self.shared.drain().await,
             }
+            self.shared.depart().await;
             Ok(())
         })
     }
@@ -237,7 +260,7 @@ impl Shared {
     }
 
     /// Works on a shard under its lock and logs what it has decided, in that order and under the same lock.
-    fn with<T>(&self, shard: &Mutex<Sampler>, work: impl FnOnce(&mut Sampler) -> T) -> T {
+    pub(super) fn with<T>(&self, shard: &Mutex<Sampler>, work: impl FnOnce(&mut Sampler) -> T) -> T {
         let mut shard = lock(shard);
         let done = work(&mut shard);
         if let Some(storage) = self.storage.get() {
@@ -361,6 +384,12 @@ impl Shared {
             );
         }
         storage.close();
+    }
+
+    /// All shards with what they take.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&Mutex<Sampler>, Share)> {
+        let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        self.shards.iter().zip(0..).map(move |(shard, number)| (shard, Share { shard: number, of }))
     }
 
     /// Takes a shard through its steps.

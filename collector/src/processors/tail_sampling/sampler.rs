@@ -8,7 +8,7 @@ use component::Clock;
 use pdata::{TraceId, Traces};
 
 use super::config::{Config, Strategy};
-use super::counts::{Counts, Early};
+use super::counts::{Counts, Early, Final};
 use super::decided::{Decided, Decision, Lru};
 use super::entry::Facts;
 use super::envelope::{Envelope, Envelopes};
@@ -16,6 +16,7 @@ use super::id_hash::IdHash;
 use super::log::{Link, Log};
 use super::output::Collecting;
 use super::part::TracePart;
+use super::peers::{self, Exchange};
 use super::policy::{Asked, Now, Policies, State};
 use super::size::Place;
 use super::storage;
@@ -59,6 +60,8 @@ pub(super) struct Sampler {
     pub(super) recovering: Option<u32>,
     /// Where the traces of a batch's rows wait, as far as they did when its turn came.
     located: Vec<u32>,
+    /// With peers.
+    pub(super) exchange: Option<Box<Exchange>>,
 }
 
 /// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
@@ -136,6 +139,7 @@ impl Sampler {
             held_epochs: BTreeMap::new(),
             recovering: None,
             located: Vec::new(),
+            exchange: None,
             policies,
             config,
         }
@@ -283,6 +287,9 @@ impl Sampler {
             Strategy::TraceComplete => self.table.merge_answers(at, &self.stamped),
             Strategy::SpanIngest => self.touched.add(at, &part, shape, &self.stamped),
         }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.touch(at);
+        }
         if let (true, Some(wait)) = (facts.is_root, self.config.decision_wait_after_root_seconds) {
             self.table.hasten(at, self.due_after(wait));
         }
@@ -319,6 +326,10 @@ impl Sampler {
         self.touched.forget(at);
         // The span that was too much is not in the log.
         self.table.entry_mut(at).facts.spans -= 1;
+        if let Some(exchange) = &mut self.exchange {
+            let decision = peers::Decision { outcome: Final::NotSampled, policy: u16::MAX };
+            exchange.settled(self.table.entry(at).id, decision);
+        }
         self.settle(at, false, true, now);
     }
 
@@ -326,6 +337,9 @@ impl Sampler {
     /// its cache or, if there is none and `remember` says so, among the remembered ones.
     pub(super) fn settle(&mut self, at: u32, sampled: bool, remember: bool, now: Now) {
         self.table.settle(at);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.forget(at);
+        }
         let entry = self.table.entry(at);
         let (id, born, bytes, empty) = (entry.id, entry.born, entry.facts.bytes, entry.last == Link::NONE);
         let late_part = entry.group.part();

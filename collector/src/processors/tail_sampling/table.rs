@@ -251,6 +251,11 @@ impl Table {
         self.sets.keys().next_back().copied()
     }
 
+    /// The entry of this number, if it stands for a trace that waits.
+    pub(super) fn waiting(&self, at: u32) -> Option<&Entry> {
+        self.entries.get(at).filter(|entry| entry.due != u32::MAX)
+    }
+
     /// True if the number still stands for a waiting trace that tick `due` decides. True once only.
     pub(super) fn claim(&mut self, at: u32, due: u32) -> bool {
         if self.entries.get(at).is_none_or(|entry| entry.due > due) {

@@ -1,0 +1,461 @@
+//! `peers`: instances that hold different spans of one trace agree on it. The protocol is the `peers` crate's; this
+//! gives it time, sockets, the shards' entries and the policies' judgement.
+//!
+//! Locks are taken in one order: the node's, then a shard's. Ingest takes only a shard's, so that whatever goes on
+//! between instances never holds it up for longer than a decision does.
+
+mod config;
+mod entry;
+mod metrics;
+mod server;
+mod shard;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ::peers::{Basis, Millis, Node, Output, Ring, Settings};
+use bytes::{BufMut, Bytes, BytesMut};
+use component::{Clock, Code};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tower::{Service, ServiceExt};
+
+pub(super) use config::{LowPeers, PeersConfig};
+pub(super) use entry::Decision;
+use entry::Entry;
+use metrics::Metrics;
+pub(super) use shard::Exchange;
+
+use super::config::Config;
+use super::entry::Shape;
+use super::policy::Policies;
+use super::processor::Shared;
+use crate::cluster::resolver::{Members, Resolver};
+use crate::cluster::ring;
+use crate::factory::{Context, StartError};
+use crate::net::connect::{Connector, Target};
+use crate::net::listen::Listener;
+use crate::net::serve::{Lifetime, Protocol, Server};
+use crate::net::status::{self, GRPC_MESSAGE, GRPC_STATUS};
+use crate::net::{grpc, tls};
+
+/// How often changed entries are looked for and collected.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Most entries, decisions or questions in one message; at some 40 bytes each this is well below [`MAX_MESSAGE`].
+const MAX_BATCH: usize = 16_384;
+
+/// A longer message is refused before it is read.
+const MAX_MESSAGE: usize = 8 << 20;
+
+/// Decisions that wait to be told to one member.
+const MAX_OWED: usize = 200_000;
+
+/// Late spans of a trace are expected for so long after its decision.
+const LATE: Duration = Duration::from_secs(60);
+
+/// When a stopping instance has nothing left, the others are given so long to hear of it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+const PATH: &str = "/ottlcol.peers.v1.Peers/Exchange";
+
+type Collect = ::peers::Collect<Decision>;
+type Collects = Vec<(Arc<str>, Collect)>;
+
+/// One processor among its peers.
+pub(super) struct Peers {
+    config: PeersConfig,
+    /// As resolvers name it.
+    name: String,
+    node: Mutex<Node<Entry, Decision>>,
+    shape: Shape,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    registry: component::telemetry::Registry,
+    decision_wait: Duration,
+    timeout: Duration,
+    tls: OnceLock<tls::Connector>,
+    /// By the member's name.
+    channels: Mutex<hashbrown::HashMap<Arc<str>, Channel, foldhash::fast::RandomState>>,
+    tasks: TaskTracker,
+    running: OnceLock<(Server, Resolver)>,
+    stop: watch::Sender<bool>,
+}
+
+/// Contrib's ring, so that behind gateways each trace's owner is who gets its spans.
+struct HashRing(ring::Ring);
+
+impl Ring for HashRing {
+    fn owner(&self, id: &pdata::TraceId) -> usize {
+        // The list is not empty.
+        self.0.owner(id).unwrap_or(0)
+    }
+}
+
+impl Peers {
+    pub(super) fn new(config: &Config, peers: &PeersConfig, policies: &Policies, context: &Context) -> Self {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let decision_wait = Duration::from_secs(config.decision_wait_seconds.into());
+        let grace = peers.grace;
+        let n_traces = config.num_traces.saturating_mul(config.num_shards as usize);
+        let settings = Settings {
+            grace: millis(grace),
+            unsettled_for: millis(decision_wait + 2 * grace + LATE),
+            max_traces: n_traces.saturating_add(1024),
+            remember: config.remembered(),
+            max_owed: MAX_OWED,
+            max_batch: MAX_BATCH,
+            admit_strangers: peers.knows_its_peers(),
+            seed: context.clock.unix_nano(),
+        };
+        let version = peers.ring_version;
+        let make_ring = move |names: &[Arc<str>]| {
+            let names = names.iter().map(|name| name.to_string()).collect();
+            Box::new(HashRing(ring::Ring::new(version, names))) as Box<dyn Ring + Send>
+        };
+        let now = millis(context.clock.monotonic());
+        let incarnation = context.clock.unix_nano() / 1_000_000;
+        let node = Node::new(&peers.name, incarnation, fingerprint(config), settings, now, make_ring);
+        Self {
+            name: peers.name.clone(),
+            node: Mutex::new(node),
+            shape: policies.shape(),
+            clock: context.clock.clone(),
+            metrics: Metrics::new(&context.registry),
+            registry: context.registry.clone(),
+            decision_wait,
+            timeout: (grace / 5).max(Duration::from_millis(200)),
+            tls: OnceLock::new(),
+            channels: Mutex::default(),
+            tasks: TaskTracker::new(),
+            running: OnceLock::new(),
+            stop: watch::Sender::new(false),
+            config: peers.clone(),
+        }
+    }
+
+    fn now(&self) -> Millis {
+        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The connection to a member, opened when it is first used and again when it broke.
+    fn channel(&self, member: &Arc<str>) -> Option<Channel> {
+        let mut channels = lock(&self.channels);
+        if let Some(channel) = channels.get(member) {
+            return Some(channel.clone());
+        }
+        let target = Target::Tcp(self.config.dial(member)?);
+        let name = self.config.client_tls.as_ref().map(|tls| tls.server_name_override.clone());
+        let name = name.filter(|name| !name.is_empty());
+        // The connector does TLS, so the transport is told of plain HTTP.
+        let transport = Endpoint::from(Uri::from_static("http://peer"))
+            .http2_keep_alive_interval(self.config.grace)
+            .keep_alive_timeout(self.config.grace)
+            .keep_alive_while_idle(true);
+        let connector = Connector { target, tls: self.tls.get().cloned(), name };
+        let channel = transport.connect_with_connector_lazy(connector);
+        channels.insert(member.clone(), channel.clone());
+        Some(channel)
+    }
+
+    fn take_members(&self, members: &Members) {
+        let names: Vec<&str> = members.iter().map(String::as_str).collect();
+        if !names.is_empty() && !names.contains(&self.name.as_str()) {
+            tracing::warn!(
+                name = self.name,
+                members = names.join(","),
+                "tail_sampling: the resolver of peers does not list this instance (yet), so it owns no traces"
+            );
+        }
+        let now = self.now();
+        lock(&self.node).set_members(now, &names);
+        lock(&self.channels).retain(|name, _| names.contains(&&**name));
+    }
+}
+
+/// What makes entries comparable: the policies, and the version of the protocol.
+fn fingerprint(config: &Config) -> u64 {
+    let Config { policies, sample_on_first_match, maximum_trace_size_bytes, path: _, .. } = config;
+    let text = format!("1 {policies:?} {sample_on_first_match} {maximum_trace_size_bytes}");
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+impl Shared {
+    /// Finds the others, listens, and starts to exchange. What was recovered is offered first.
+    pub(super) async fn start_peers(self: &Arc<Self>) -> Result<(), StartError> {
+        let Some(peers) = &self.peers else { return Ok(()) };
+        let mut acceptor = None;
+        if let (Some(server), Some(client)) = (&peers.config.tls, &peers.config.client_tls) {
+            acceptor = Some(tls::Acceptor::load(server, &["h2"], &peers.clock).map_err(StartError)?);
+            if !client.is_plain() {
+                let connector = tls::Connector::load(client, &["h2"], &peers.clock).map_err(StartError)?;
+                let _ = peers.tls.set(connector);
+            }
+        }
+        self.offer(peers, true);
+        let resolver = Resolver::start(&peers.config.source, &peers.registry).await;
+        let mut members = resolver.members();
+        peers.take_members(&members.borrow_and_update().clone());
+        let listener = Listener::bind(&peers.config.place).await.map_err(StartError)?;
+        tracing::info!(endpoint = %peers.config.place, name = peers.name, "tail_sampling listens for its peers");
+        let service = Arc::new(server::Service(Arc::downgrade(self)));
+        let server =
+            Server::spawn(listener, acceptor, Protocol::Http2(Protocol::http2()), Lifetime::default(), service);
+        let _ = peers.running.set((server, resolver));
+        let (shared, mut stop) = (self.clone(), peers.stop.subscribe());
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let task = self.watch.task(async move {
+            loop {
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    _ = stop.changed() => return,
+                }
+                let Some(peers) = &shared.peers else { return };
+                if members.has_changed().unwrap_or(false) {
+                    peers.take_members(&members.borrow_and_update().clone());
+                }
+                shared.exchange_tick(peers);
+            }
+        });
+        peers.tasks.spawn(task);
+        Ok(())
+    }
+
+    fn exchange_tick(self: &Arc<Self>, peers: &Peers) {
+        self.offer(peers, false);
+        let ((), collects) = self.with_node(peers, |node, now, out| node.tick(now, out));
+        self.dispatch(collects);
+        let node = lock(&peers.node);
+        peers.metrics.show(&node, peers.now());
+    }
+
+    /// Tells the node what has changed here.
+    fn offer(&self, peers: &Peers, at_once: bool) {
+        for shard in &self.shards {
+            let (changed, settled) = self.with(shard, |shard| (shard.take_changed(at_once), shard.take_settled()));
+            if changed.is_empty() && settled.is_empty() {
+                continue;
+            }
+            let mut without_room = Vec::new();
+            self.with_node(peers, |node, now, out| {
+                for (id, decision) in &settled {
+                    node.decided_early(id, *decision, out);
+                }
+                for part in changed {
+                    let due = now.saturating_add(u64::from(part.due_in_seconds) * 1000);
+                    if !node.offer(now, &part.id, due, part.entry, out) {
+                        without_room.push(part.id);
+                    }
+                }
+            });
+            if !without_room.is_empty() {
+                self.with(shard, |shard| shard.decide_here(&without_room, &*self.clock));
+            }
+        }
+    }
+
+    /// Works on the node; judges and obeys what comes out. What is to be sent comes back.
+    fn with_node<T>(
+        &self,
+        peers: &Peers,
+        work: impl FnOnce(&mut Node<Entry, Decision>, Millis, &mut Output<Entry, Decision>) -> T,
+    ) -> (T, Collects) {
+        let mut node = lock(&peers.node);
+        let mut out = Output::default();
+        let done = work(&mut node, peers.now(), &mut out);
+        let judged = std::mem::take(&mut out.judge);
+        if !judged.is_empty() {
+            for (shard, share) in self.shares() {
+                let mine: Vec<_> = judged.iter().filter(|judge| share.takes(&judge.id)).collect();
+                if mine.is_empty() {
+                    continue;
+                }
+                let entries: Vec<_> = mine.iter().map(|judge| (judge.id, &judge.entry)).collect();
+                let decisions = self.with(shard, |shard| shard.judge(&entries, &*self.clock));
+                for (judge, decision) in mine.iter().zip(decisions) {
+                    if judge.basis != Basis::Agreed {
+                        tracing::debug!(basis = ?judge.basis, "tail_sampling has decided without hearing all its peers");
+                    }
+                    node.conclude(&judge.id, decision, judge.basis, &mut out);
+                }
+            }
+        }
+        if !out.obey.is_empty() {
+            for (shard, share) in self.shares() {
+                let mine = out.obey.iter().filter(|(id, _)| share.takes(id));
+                self.with(shard, |shard| {
+                    for (id, decision) in mine {
+                        shard.obey(id, *decision, &*self.clock);
+                    }
+                });
+            }
+        }
+        (done, out.collects)
+    }
+
+    fn dispatch(self: &Arc<Self>, collects: Collects) {
+        let Some(peers) = &self.peers else { return };
+        for (to, collect) in collects {
+            let shared = self.clone();
+            peers.tasks.spawn(async move { shared.exchange(&to, collect).await });
+        }
+    }
+
+    /// Sends a collect and takes its report.
+    async fn exchange(self: Arc<Self>, to: &Arc<str>, collect: Collect) {
+        let Some(peers) = &self.peers else { return };
+        let sequence = collect.sequence;
+        let message = wire::write_collect(&peers.name, &collect);
+        drop(collect);
+        let started = peers.clock.monotonic();
+        peers.metrics.sent.add(message.len() as u64);
+        let call = async {
+            let channel = peers.channel(to).ok_or_else(|| (None, "no address".to_owned()))?;
+            call(channel, &message).await
+        };
+        let mut stop = peers.stop.subscribe();
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(peers.timeout, call) => {
+                answer.unwrap_or_else(|_| Err((None, "no answer in time".to_owned())))
+            }
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        };
+        let report = answer.and_then(|bytes| {
+            peers.metrics.received.add(bytes.len() as u64);
+            wire::read_report(&bytes, peers.shape).map_err(|error| (None, error.to_string()))
+        });
+        let collects = match report {
+            Ok(report) => {
+                let took = peers.clock.monotonic().saturating_sub(started);
+                peers.metrics.round_trip.record(took.as_secs_f64() * 1000.0);
+                self.with_node(peers, |node, now, out| node.report(now, to, report, out)).1
+            }
+            Err((code, error)) => {
+                tracing::debug!(member = %to, error, "tail_sampling: a peer did not answer");
+                peers.metrics.failed.add(1);
+                let refusal = code.and_then(server::refusal);
+                self.with_node(peers, |node, now, _| node.refused(now, to, sequence, refusal)).1
+            }
+        };
+        self.dispatch(collects);
+    }
+
+    /// Answers a collect.
+    fn answer(self: &Arc<Self>, message: &[u8]) -> Result<Bytes, status::Status> {
+        let gone = || status::Status::new(Code::Unavailable, "this instance has no peers");
+        let peers = self.peers.as_ref().ok_or_else(gone)?;
+        peers.metrics.received.add(message.len() as u64);
+        let malformed = |error: wire::Malformed| status::Status::new(Code::InvalidArgument, error.to_string());
+        let (from, collect) = wire::read_collect(message).map_err(malformed)?;
+        let (answer, collects) = self.with_node(peers, |node, now, out| node.collect(now, &from, &collect, out));
+        self.dispatch(collects);
+        let report = answer.map_err(|refusal| server::refused(refusal, &from))?;
+        let bytes = wire::write_report(&report);
+        peers.metrics.sent.add(bytes.len() as u64);
+        Ok(bytes.into())
+    }
+
+    /// Owns nothing any more, and waits until what is held is decided, at most for the configured time. Ticks go on.
+    pub(super) async fn leave_peers(&self) {
+        let Some(peers) = &self.peers else { return };
+        let now = peers.now();
+        lock(&peers.node).leave(now);
+        let grace = 2 * peers.config.grace;
+        let limit = peers.config.shutdown_timeout.unwrap_or(peers.decision_wait + grace);
+        let until = tokio::time::Instant::now() + limit;
+        loop {
+            let (waits, company) = {
+                let node = lock(&peers.node);
+                (
+                    !node.is_idle() || self.shards.iter().any(|shard| lock(shard).table.len() > 0),
+                    node.has_company(peers.now()),
+                )
+            };
+            if !waits || !company || tokio::time::Instant::now() >= until {
+                return;
+            }
+            tokio::time::sleep(TICK / 2).await;
+        }
+    }
+
+    /// Tells the others what was decided here at last, and that this instance is gone.
+    pub(super) async fn depart(self: &Arc<Self>) {
+        let Some(peers) = &self.peers else { return };
+        self.offer(peers, true);
+        let now = peers.now();
+        lock(&peers.node).depart(now);
+        let until = tokio::time::Instant::now() + FAREWELL;
+        while lock(&peers.node).has_unaware_company(peers.now()) && tokio::time::Instant::now() < until {
+            tokio::time::sleep(TICK / 5).await;
+        }
+        peers.stop.send_replace(true);
+        peers.tasks.close();
+        peers.tasks.wait().await;
+        if let Some((server, resolver)) = peers.running.get() {
+            server.shutdown().await;
+            resolver.stop().await;
+        }
+    }
+}
+
+/// One unary call. An error has the other side's code, if it answered.
+async fn call(mut channel: Channel, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
+    let silent = |error: &dyn std::fmt::Display| (None, error.to_string());
+    let len = u32::try_from(message.len()).map_err(|error| silent(&error))?;
+    let mut frame = BytesMut::with_capacity(message.len() + 5);
+    frame.put_slice(&grpc::header(false, len));
+    frame.put_slice(message);
+    let mut request = Request::new(Body::new(Full::new(frame.freeze())));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = Uri::from_static(PATH);
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+    let response = channel.ready().await.map_err(|error| silent(&error))?;
+    let response = response.call(request).await.map_err(|error| silent(&error))?;
+    let (head, mut body) = response.into_parts();
+    if head.headers.contains_key(GRPC_STATUS) {
+        read_status(&head.headers)?;
+    }
+    let mut data = BytesMut::new();
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(|error| silent(&error))?.into_data() {
+            Ok(piece) if data.len() + piece.len() <= MAX_MESSAGE => data.extend_from_slice(&piece),
+            Ok(_) => return Err((None, "the answer is too long".to_owned())),
+            Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
+        }
+    }
+    read_status(&trailers.ok_or((None, "the answer has no status".to_owned()))?)?;
+    match data.get(..5) {
+        Some([0, len @ ..]) if u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize == data.len() - 5 => {
+            Ok(data.freeze().slice(5..))
+        }
+        _ => Err((None, "the answer is no message".to_owned())),
+    }
+}
+
+fn read_status(headers: &HeaderMap) -> Result<(), (Option<Code>, String)> {
+    let number = headers.get(GRPC_STATUS).and_then(|status| status.to_str().ok()?.parse::<i32>().ok());
+    match number {
+        Some(0) => Ok(()),
+        Some(number) => {
+            let text = headers.get(GRPC_MESSAGE).map(|text| status::percent_decode(text.as_bytes()));
+            Err((Some(status::code(number)), text.unwrap_or_default()))
+        }
+        None => Err((None, "malformed grpc-status".to_owned())),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,85 @@
+//! The listener's side: one unary gRPC method.
+
+use std::sync::{Arc, Weak};
+
+use ::peers::Refusal;
+use bytes::{BufMut, Bytes, BytesMut};
+use component::Code;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::super::processor::Shared;
+use super::{MAX_MESSAGE, PATH};
+use crate::net::grpc;
+use crate::net::serve::{Answer, Handler, Reply};
+use crate::net::status::{GRPC_STATUS, Status};
+
+/// Answers the others until the processor is gone.
+pub(super) struct Service(pub(super) Weak<Shared>);
+
+impl Handler for Service {
+    fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        Box::pin(async move {
+            if request.method() != Method::POST {
+                let mut response = Response::new(Reply::data(Bytes::from_static(b"gRPC requires the POST method")));
+                *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+                return response;
+            }
+            match self.call(request).await {
+                Ok(message) => success(&message),
+                Err(status) => {
+                    let mut response = Response::new(Reply::default());
+                    *response.headers_mut() = status.to_trailers();
+                    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+                    response
+                }
+            }
+        })
+    }
+}
+
+impl Service {
+    async fn call(&self, request: Request<Incoming>) -> Result<Bytes, Status> {
+        if request.uri().path() != PATH {
+            return Err(Status::new(Code::Unimplemented, "unknown method"));
+        }
+        let message = grpc::read_message(&mut request.into_body(), None, MAX_MESSAGE).await?;
+        let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
+        let shared = self.0.upgrade().ok_or_else(|| Status::new(Code::Unavailable, "this instance stops"))?;
+        shared.answer(&message)
+    }
+}
+
+fn success(message: &[u8]) -> Response<Reply> {
+    let mut frame = BytesMut::with_capacity(message.len() + 5);
+    // Bounded by the batch, far below 4 GiB.
+    frame.put_slice(&grpc::header(false, u32::try_from(message.len()).unwrap_or(u32::MAX)));
+    frame.put_slice(message);
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+    let mut response = Response::new(Reply::with_trailers(frame.freeze(), trailers));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// A refusal as a status. Only a member that is not known yet is worth a line at this side.
+pub(super) fn refused(refusal: Refusal, from: &str) -> Status {
+    let code = match refusal {
+        Refusal::Unknown => Code::NotFound,
+        Refusal::Incompatible => Code::FailedPrecondition,
+        Refusal::Stale => Code::Aborted,
+    };
+    tracing::debug!(from, %refusal, "tail_sampling has refused a peer");
+    Status::new(code, refusal.to_string())
+}
+
+/// A status as a refusal, at the other side.
+pub(super) fn refusal(code: Code) -> Option<Refusal> {
+    match code {
+        Code::NotFound => Some(Refusal::Unknown),
+        Code::FailedPrecondition => Some(Refusal::Incompatible),
+        Code::Aborted => Some(Refusal::Stale),
+        _ => None,
+    }
+}

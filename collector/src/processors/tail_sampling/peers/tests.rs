@@ -1,0 +1,248 @@
+//! Messages as bytes, the section's mistakes, and who may talk to the listener.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::peers::{Collect, Part, Report};
+use component::{Code, ManualClock};
+use proptest::prelude::*;
+
+use super::entry::{Decision, Entry};
+use super::{call, lock, wire};
+use crate::config::{Problems, Section};
+use crate::factory::{Context, Lifecycle};
+use crate::net::connect::{Connector, Target};
+use crate::net::tls;
+use crate::processors::tail_sampling::Plan;
+use crate::processors::tail_sampling::counts::Final;
+use crate::processors::tail_sampling::entry::{Facts, Shape};
+use crate::processors::tail_sampling::part::TracePart;
+use crate::processors::tail_sampling::processor::TailSampling;
+use crate::processors::tail_sampling::tests::plan;
+use crate::testing::{Sink, context};
+
+fn decision() -> impl Strategy<Value = Decision> {
+    let kept = any::<u16>().prop_map(|policy| Decision { outcome: Final::Sampled, policy });
+    let other = prop::sample::select(vec![Final::NotSampled, Final::Dropped])
+        .prop_map(|outcome| Decision { outcome, policy: u16::MAX });
+    prop_oneof![kept, other]
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    (0_usize..130, 0_usize..3).prop_map(|(bits, outcomes)| Shape::new(bits, outcomes))
+}
+
+fn part(shape: Shape) -> impl Strategy<Value = Part<Entry>> {
+    let facts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let answers = prop::collection::vec(any::<u64>(), shape.words());
+    (any::<[u8; 16]>(), 0_u64..1 << 40, facts, answers, any::<u64>()).prop_map(
+        move |(id, due, facts, answers, received_bytes)| {
+            let (first_arrival, earliest_start, latest_end, bytes, spans) = facts;
+            let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
+            let part = TracePart { facts, answers: answers.into() };
+            Part { id, due_in: due << 6, entry: Entry { part, received_bytes, shape } }
+        },
+    )
+}
+
+fn report(shape: Shape) -> impl Strategy<Value = Report<Entry, Decision>> {
+    let numbers = prop::collection::vec(any::<u64>(), 6);
+    let flags = any::<(bool, bool, bool, Option<u32>)>();
+    let parts = prop::collection::vec(part(shape), 0..5);
+    let known = prop::collection::vec((any::<[u8; 16]>(), decision()), 0..5);
+    (numbers, flags, parts, known, prop::collection::vec("[a-z0-9:.]{1,20}", 0..3)).prop_map(
+        |(numbers, (more, leaving, gone, lost_for), parts, known, others)| Report {
+            answers: (numbers[0], numbers[1]),
+            incarnation: numbers[2],
+            number: numbers[3],
+            fingerprint: numbers[4],
+            view: numbers[5],
+            more,
+            leaving,
+            gone,
+            lost_for: lost_for.map(u64::from),
+            parts,
+            known,
+            others: others.into_iter().map(Arc::from).collect(),
+        },
+    )
+}
+
+fn collect() -> impl Strategy<Value = Collect<Decision>> {
+    let numbers = prop::collection::vec(any::<u64>(), 4);
+    let decisions = prop::collection::vec((any::<[u8; 16]>(), decision()), 0..5);
+    let questions = prop::collection::vec(any::<[u8; 16]>(), 0..5);
+    (numbers, any::<Option<(u64, u64)>>(), any::<(bool, bool, u32)>(), decisions, questions).prop_map(
+        |(numbers, received, (afresh, leaving, room), decisions, questions)| Collect {
+            incarnation: numbers[0],
+            sequence: numbers[1],
+            fingerprint: numbers[2],
+            view: numbers[3],
+            received,
+            afresh,
+            leaving,
+            room,
+            decisions,
+            questions,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        collect in collect(),
+        (shape, report) in shape().prop_flat_map(|shape| (Just(shape), report(shape))),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let bytes = wire::write_collect("10.0.0.1", &collect);
+        prop_assert_eq!(wire::read_collect(&bytes), Ok(("10.0.0.1".to_owned(), collect)));
+        let bytes = wire::write_report(&report);
+        let read = wire::read_report(&bytes, shape);
+        prop_assert_eq!(read.as_ref(), Ok(&report));
+        // A cut message is malformed, or ends before fields that have not come yet; never one with other parts.
+        let cut = wire::read_report(&bytes[..cut.index(bytes.len())], shape);
+        prop_assert!(cut.map_or(true, |cut| cut.parts.is_empty() || cut.parts == report.parts));
+    }
+
+    #[test]
+    fn hostile_bytes_are_no_message_or_a_harmless_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = wire::read_collect(&bytes);
+        let _ = wire::read_report(&bytes, Shape::new(3, 1));
+    }
+}
+
+#[test]
+fn a_part_takes_some_forty_bytes() {
+    const SECOND: u64 = 1_000_000_000;
+    let start = 1_700_000_000 * SECOND;
+    let parts = (0..1000_u64).map(|n| {
+        let at = start + n * 7_654_321;
+        let facts = Facts {
+            first_arrival: at + 300_000_000,
+            earliest_start: at,
+            latest_end: at + 123_456_789,
+            bytes: 5000,
+            spans: 8,
+        };
+        let part = TracePart { facts, answers: [n % 16].into() };
+        let entry = Entry { part, received_bytes: 5400, shape: Shape::new(5, 0) };
+        Part { id: [n as u8; 16], due_in: 9000, entry }
+    });
+    let report = Report {
+        answers: (1, 1),
+        incarnation: 1,
+        number: 1,
+        fingerprint: 1,
+        view: 1,
+        more: false,
+        leaving: false,
+        gone: false,
+        lost_for: None,
+        parts: parts.collect(),
+        known: Vec::new(),
+        others: Vec::new(),
+    };
+    let len = wire::write_report(&report).len();
+    assert!(len < 44_000, "{len}");
+}
+
+#[test]
+fn the_sections_mistakes_are_named() {
+    let problems = |yaml: &str| {
+        let mut problems = Problems::default();
+        let section = Section::parse("tail_sampling", "processors", yaml).unwrap();
+        Plan::parse(&section, &mut problems);
+        let texts: Vec<String> =
+            problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+        texts.join("\n")
+    };
+    assert_eq!(problems("{peers: null}"), "");
+    let resolver = "resolver: {static: {hostnames: ['10.0.0.1']}}";
+    assert_eq!(problems(&format!("{{peers: {{endpoint: '0.0.0.0:4320', name: 10.0.0.1, {resolver}}}}}")), "");
+    for (yaml, expected) in [
+        ("{peers: {name: a}}", "peers::endpoint"),
+        ("{peers: {endpoint: '0.0.0.0:4320'}}", "${env:POD_IP}"),
+        ("{peers: {endpoint: '0.0.0.0:4320', name: a}}", "no resolvers specified"),
+        ("{peers: {endpoint: '0.0.0.0:4320', name: a, grace: 1s}}", "must be at least 2s"),
+        ("{peers: {endpoint: '0.0.0.0:4320', name: a, nmae: b}}", "nmae"),
+        ("{peers: {client_tls: {insecure: true}}}", "peers::tls"),
+        (
+            "{peers: {endpoint: '0.0.0.0:4320', name: a, resolver: {static: {hostnames: [a]}}}, \
+             sampling_strategy: span-ingest}",
+            "span-ingest",
+        ),
+    ] {
+        let found = problems(yaml);
+        assert!(found.contains(expected), "{yaml}: {found}");
+    }
+}
+
+fn file(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/net/tls/testdata").join(name).display().to_string()
+}
+
+/// Connects as a client with this `tls` section and sends the bytes.
+async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<bytes::Bytes, (Option<Code>, String)> {
+    let mut problems = Problems::default();
+    let config: tls::Client = Section::parse("x", "exporters", yaml).unwrap().decode(&mut problems).unwrap();
+    let clock: Arc<dyn component::Clock> = Arc::new(ManualClock::default());
+    let tls = (!config.is_plain()).then(|| tls::Connector::load(&config, &["h2"], &clock).unwrap());
+    let target = Target::Tcp(crate::net::address::HostPort { host: "127.0.0.1".to_owned(), port });
+    let transport = tonic::transport::Endpoint::from(http::Uri::from_static("http://peer"));
+    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), message).await
+}
+
+#[tokio::test]
+async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothing() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let yaml = format!(
+        "
+peers:
+  endpoint: 127.0.0.1:{port}
+  name: 127.0.0.1:{port}
+  resolver: {{static: {{hostnames: ['127.0.0.1:{port}']}}}}
+  tls: {{cert_file: '{}', key_file: '{}', client_ca_file: '{ca}'}}
+  client_tls: {{ca_file: '{ca}', cert_file: '{}', key_file: '{}'}}
+policies: [{{name: all, type: always_sample}}]
+",
+        file("server.pem"),
+        file("server.key"),
+        file("client.pem"),
+        file("client.key"),
+        ca = file("ca.pem"),
+    );
+    let plan = plan(&yaml);
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000_000_000));
+    let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
+    let context = Context { clock, ..context("tail_sampling") };
+    let processor = TailSampling::new(&plan.config, &policies, questions, &context, Sink::new()).unwrap();
+    processor.start().await.unwrap();
+
+    let collect = Collect {
+        incarnation: 1,
+        sequence: 1,
+        fingerprint: 1,
+        view: 1,
+        received: None,
+        afresh: false,
+        leaving: false,
+        room: 10,
+        decisions: vec![([7; 16], Decision { outcome: Final::Dropped, policy: u16::MAX })],
+        questions: vec![[8; 16]],
+    };
+    let good = wire::write_collect("127.0.0.1:1", &collect);
+    let ca = format!("ca_file: '{}'", file("ca.pem"));
+    let member = format!("{{{ca}, cert_file: '{}', key_file: '{}'}}", file("client.pem"), file("client.key"));
+    // Without a certificate, and in plain text, there is no answer at all.
+    assert_eq!(send(port, &format!("{{{ca}}}"), &good).await.unwrap_err().0, None);
+    assert_eq!(send(port, "{insecure: true}", &good).await.unwrap_err().0, None);
+    let refused = |result: Result<bytes::Bytes, (Option<Code>, String)>| result.unwrap_err().0;
+    assert_eq!(refused(send(port, &member, &good).await), Some(Code::FailedPrecondition));
+    assert_eq!(refused(send(port, &member, &[0xff; 64]).await), Some(Code::InvalidArgument));
+    assert_eq!(refused(send(port, &member, &good[..good.len() - 3]).await), Some(Code::InvalidArgument));
+    let peers = processor.peers().unwrap();
+    assert_eq!(lock(&peers.node).decision(&[7; 16]), None);
+    assert_eq!(lock(&peers.node).sizes(), (0, 0, 0));
+    processor.shutdown().await.unwrap();
+}

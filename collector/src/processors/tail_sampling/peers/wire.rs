@@ -1,0 +1,247 @@
+//! Messages as bytes: `exchange.proto` beside this file. What comes in is hostile until it is read to its end.
+
+use std::sync::Arc;
+
+use pdata::TraceId;
+use pdata::wire::{Cursor, Field, Fields, put_bytes, put_fixed64_field, put_varint, put_varint_field};
+
+use super::super::entry::{Facts, Shape};
+use super::super::part::TracePart;
+use super::entry::{Decision, Entry};
+
+type Collect = ::peers::Collect<Decision>;
+type Report = ::peers::Report<Entry, Decision>;
+
+/// Granularity of times until a trace is due, as a power of two of milliseconds.
+const DUE_BITS: u32 = 6;
+
+const MORE: u64 = 1;
+const LEAVING: u64 = 2;
+const GONE: u64 = 4;
+
+/// The bytes are no message of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message of the peers protocol")]
+pub(super) struct Malformed;
+
+pub(super) fn write_collect(from: &str, collect: &Collect) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 + collect.decisions.len() * 18 + collect.questions.len() * 16);
+    put_varint_field(&mut out, 1, collect.incarnation);
+    put_varint_field(&mut out, 2, collect.sequence);
+    put_fixed64_field(&mut out, 3, collect.fingerprint);
+    put_fixed64_field(&mut out, 4, collect.view);
+    if let Some((incarnation, number)) = collect.received {
+        put_varint_field(&mut out, 5, incarnation);
+        put_varint_field(&mut out, 6, number);
+    }
+    put_varint_field(&mut out, 7, collect.afresh.into());
+    put_varint_field(&mut out, 8, collect.leaving.into());
+    put_varint_field(&mut out, 9, collect.room.into());
+    put_bytes(&mut out, 10, &pack_decisions(&collect.decisions));
+    put_bytes(&mut out, 11, collect.questions.as_flattened());
+    put_bytes(&mut out, 12, from.as_bytes());
+    out
+}
+
+/// The sender's name and the message.
+pub(super) fn read_collect(bytes: &[u8]) -> Result<(String, Collect), Malformed> {
+    let mut from = String::new();
+    let (mut incarnation, mut number) = (None, None);
+    let mut collect = Collect {
+        incarnation: 0,
+        sequence: 0,
+        fingerprint: 0,
+        view: 0,
+        received: None,
+        afresh: false,
+        leaving: false,
+        room: 0,
+        decisions: Vec::new(),
+        questions: Vec::new(),
+    };
+    for field in well_formed(bytes)? {
+        match field {
+            (1, Field::Varint(value)) => collect.incarnation = value,
+            (2, Field::Varint(value)) => collect.sequence = value,
+            (3, Field::Fixed64(value)) => collect.fingerprint = value,
+            (4, Field::Fixed64(value)) => collect.view = value,
+            (5, Field::Varint(value)) => incarnation = Some(value),
+            (6, Field::Varint(value)) => number = Some(value),
+            (7, Field::Varint(value)) => collect.afresh = value != 0,
+            (8, Field::Varint(value)) => collect.leaving = value != 0,
+            (9, Field::Varint(value)) => collect.room = u32::try_from(value).unwrap_or(u32::MAX),
+            (10, Field::Bytes(packed)) => collect.decisions = unpack_decisions(packed)?,
+            (11, Field::Bytes(packed)) => {
+                let (ids, rest) = packed.as_chunks::<16>();
+                if !rest.is_empty() {
+                    return Err(Malformed);
+                }
+                collect.questions = ids.to_vec();
+            }
+            (12, Field::Bytes(name)) => from = text(name)?,
+            // A later version's.
+            _ => {}
+        }
+    }
+    collect.received = incarnation.zip(number);
+    Ok((from, collect))
+}
+
+pub(super) fn write_report(report: &Report) -> Vec<u8> {
+    let base = report.parts.first().map_or(0, |part| part.entry.part.facts.earliest_start);
+    let mut parts = Vec::with_capacity(report.parts.len() * 48);
+    for part in &report.parts {
+        pack_part(&mut parts, part, base);
+    }
+    let mut out = Vec::with_capacity(128 + parts.len() + report.known.len() * 18);
+    put_varint_field(&mut out, 1, report.answers.0);
+    put_varint_field(&mut out, 2, report.answers.1);
+    put_varint_field(&mut out, 3, report.incarnation);
+    put_varint_field(&mut out, 4, report.number);
+    put_fixed64_field(&mut out, 5, report.fingerprint);
+    put_fixed64_field(&mut out, 6, report.view);
+    let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+    put_varint_field(&mut out, 7, flag(report.more, MORE) | flag(report.leaving, LEAVING) | flag(report.gone, GONE));
+    put_varint_field(&mut out, 8, report.lost_for.map_or(0, |lost| lost.saturating_add(1)));
+    put_fixed64_field(&mut out, 9, base);
+    put_bytes(&mut out, 10, &parts);
+    put_bytes(&mut out, 11, &pack_decisions(&report.known));
+    for name in &report.others {
+        put_bytes(&mut out, 12, name.as_bytes());
+    }
+    out
+}
+
+pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malformed> {
+    let mut report = Report {
+        answers: (0, 0),
+        incarnation: 0,
+        number: 0,
+        fingerprint: 0,
+        view: 0,
+        more: false,
+        leaving: false,
+        gone: false,
+        lost_for: None,
+        parts: Vec::new(),
+        known: Vec::new(),
+        others: Vec::new(),
+    };
+    let (mut base, mut packed_parts) = (0, &[][..]);
+    for field in well_formed(bytes)? {
+        match field {
+            (1, Field::Varint(value)) => report.answers.0 = value,
+            (2, Field::Varint(value)) => report.answers.1 = value,
+            (3, Field::Varint(value)) => report.incarnation = value,
+            (4, Field::Varint(value)) => report.number = value,
+            (5, Field::Fixed64(value)) => report.fingerprint = value,
+            (6, Field::Fixed64(value)) => report.view = value,
+            (7, Field::Varint(flags)) => {
+                (report.more, report.leaving) = (flags & MORE != 0, flags & LEAVING != 0);
+                report.gone = flags & GONE != 0;
+            }
+            (8, Field::Varint(value)) => report.lost_for = value.checked_sub(1),
+            (9, Field::Fixed64(value)) => base = value,
+            (10, Field::Bytes(packed)) => packed_parts = packed,
+            (11, Field::Bytes(packed)) => report.known = unpack_decisions(packed)?,
+            (12, Field::Bytes(name)) => report.others.push(Arc::from(text(name)?)),
+            _ => {}
+        }
+    }
+    let mut cursor = Cursor::new(packed_parts);
+    while !cursor.is_at_end() {
+        report.parts.push(unpack_part(&mut cursor, base, shape).ok_or(Malformed)?);
+    }
+    Ok(report)
+}
+
+/// Reads the message through once, so that a cut one is not taken for a short one.
+fn well_formed(bytes: &[u8]) -> Result<Fields<'_>, Malformed> {
+    let mut cursor = Cursor::new(bytes);
+    loop {
+        match cursor.field() {
+            Ok(None) => return Ok(Fields::new(bytes)),
+            Ok(Some((number, wire_type))) => cursor.skip(number, wire_type).map_err(|_| Malformed)?,
+            Err(_) => return Err(Malformed),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, Malformed> {
+    /// As long as a name in the DNS, and a port.
+    const MAX_NAME: usize = 300;
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_NAME);
+    text.map(str::to_owned).ok_or(Malformed)
+}
+
+fn pack_decisions(decisions: &[(TraceId, Decision)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(decisions.len() * 17);
+    for (id, decision) in decisions {
+        out.extend_from_slice(id);
+        put_varint(&mut out, decision.to_number());
+    }
+    out
+}
+
+fn unpack_decisions(packed: &[u8]) -> Result<Vec<(TraceId, Decision)>, Malformed> {
+    let mut decisions = Vec::with_capacity(packed.len() / 17);
+    let mut rest = packed;
+    while !rest.is_empty() {
+        let (id, after) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
+        let mut cursor = Cursor::new(after);
+        let number = cursor.varint().map_err(|_| Malformed)?;
+        decisions.push((*id, Decision::from_number(number).ok_or(Malformed)?));
+        rest = cursor.rest();
+    }
+    Ok(decisions)
+}
+
+fn pack_part(out: &mut Vec<u8>, part: &::peers::Part<Entry>, base: u64) {
+    let ::peers::Part { id, due_in, entry: Entry { part, received_bytes, shape } } = part;
+    let Facts { first_arrival, earliest_start, latest_end, bytes, spans } = part.facts;
+    out.extend_from_slice(id);
+    put_varint(out, due_in >> DUE_BITS);
+    put_varint(out, zigzag(first_arrival.wrapping_sub(base)));
+    put_varint(out, zigzag(earliest_start.wrapping_sub(base)));
+    put_varint(out, zigzag(latest_end.wrapping_sub(earliest_start)));
+    put_varint(out, bytes);
+    put_varint(out, spans);
+    put_varint(out, zigzag(received_bytes.wrapping_sub(bytes)));
+    let (bits, outcomes) = part.answers.split_at(shape.bit_words().min(part.answers.len()));
+    for word in bits {
+        put_varint(out, *word);
+    }
+    for word in outcomes {
+        put_varint(out, word.wrapping_add(1));
+    }
+}
+
+fn unpack_part(cursor: &mut Cursor<'_>, base: u64, shape: Shape) -> Option<::peers::Part<Entry>> {
+    let (id, after) = cursor.rest().split_first_chunk::<16>()?;
+    *cursor = Cursor::new(after);
+    let mut varint = || cursor.varint().ok();
+    let due_in = varint()?.checked_mul(1 << DUE_BITS)?;
+    let first_arrival = unzigzag(varint()?).wrapping_add(base);
+    let earliest_start = unzigzag(varint()?).wrapping_add(base);
+    let latest_end = unzigzag(varint()?).wrapping_add(earliest_start);
+    let (bytes, spans) = (varint()?, varint()?);
+    let received_bytes = unzigzag(varint()?).wrapping_add(bytes);
+    let mut answers = Vec::with_capacity(shape.words());
+    for word in 0..shape.words() {
+        let value = varint()?;
+        answers.push(if word < shape.bit_words() { value } else { value.wrapping_sub(1) });
+    }
+    let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
+    let part = TracePart { facts, answers: answers.into() };
+    Some(::peers::Part { id: *id, due_in, entry: Entry { part, received_bytes, shape } })
+}
+
+/// Small for numbers a little below zero too.
+fn zigzag(difference: u64) -> u64 {
+    let signed = difference as i64;
+    ((signed << 1) ^ (signed >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> u64 {
+    (value >> 1) ^ (value & 1).wrapping_neg()
+}
