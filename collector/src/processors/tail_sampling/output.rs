@@ -191,7 +191,7 @@ impl Sampler {
     }
 
     /// What `max_buffer_bytes` limits: memory of waiting traces, and of recycled buffers.
-    fn held_bytes(&self) -> u64 {
+    pub(super) fn held_bytes(&self) -> u64 {
         self.buffer_bytes() + self.log.usage().free
     }
 

@@ -152,6 +152,12 @@ impl Replay {
         self.shards.iter().find_map(|shard| shard.part(id))
     }
 
+    /// What `max_buffer_bytes` limits.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.shards.iter().map(Sampler::held_bytes).sum()
+    }
+
     /// Records in the logs, of waiting traces and of others.
     #[cfg(test)]
     pub(super) fn records(&self) -> u64 {
