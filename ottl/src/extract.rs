@@ -6,14 +6,16 @@
 
 mod forms;
 mod keys;
+mod point;
 #[cfg(test)]
 mod tests;
 
 use forms::{any_value, length, plain_key_value};
 use keys::KeyTable;
+use point::MetricSlots;
 
 use crate::{
-    layout::{Base, Layout, Level, MapSource, SlotPath},
+    layout::{Base, Layout, Level, LogField, MapSource, PointKind, SlotPath},
     slot::{RawSlot, tag},
     trace_state,
     wire::{Fields, Payload, Range},
@@ -29,6 +31,8 @@ enum Shape {
     Fixed32,
     TraceId,
     SpanId,
+    Double,
+    Sint32,
 }
 
 /// What to do with a field.
@@ -39,6 +43,17 @@ enum Action {
     Status,
     /// `trace_state` where members of it are wanted; the position is that of the raw header, if that is wanted too.
     Header(Option<u32>),
+    /// An AnyValue.
+    Any(u32),
+    /// The data of a metric of this type.
+    MetricData(i64),
+    /// The value of a number point.
+    Value {
+        double: Option<u32>,
+        int: Option<u32>,
+    },
+    /// The buckets of an exponential histogram, of which the offset is wanted.
+    Offset(u32),
 }
 
 /// What to do at a one-byte tag.
@@ -82,14 +97,17 @@ pub(crate) struct Extractor {
     /// Slots that hold the whole message: maps and structs.
     whole: Vec<(u32, u32)>,
     trace_state: Vec<(Box<str>, u32)>,
+    metric: MetricSlots,
+    /// Slots whose defaults are not those of the layout.
+    defaults: Vec<(u32, RawSlot)>,
 }
 
 /// Highest field number of the messages read here.
 const MAX_FIELD: usize = 16;
 
 impl Extractor {
-    /// The extractor of the slots that are filled from one buffer.
-    pub(crate) fn plan(layout: &Layout, level: Level, base: Base) -> Self {
+    /// The extractor of the slots that are filled from one buffer; data points of other kinds have other ones.
+    pub(crate) fn plan(layout: &Layout, level: Level, base: Base, kind: PointKind) -> Self {
         let mut extractor = Self {
             steps: Box::new([Step::General; 256]),
             actions: [None; MAX_FIELD + 1],
@@ -102,16 +120,25 @@ impl Extractor {
             status_message: None,
             whole: Vec::new(),
             trace_state: Vec::new(),
+            metric: MetricSlots::default(),
+            defaults: Vec::new(),
         };
         let mut keys: Vec<(Box<[u8]>, u32)> = Vec::new();
         for placed in layout.of(level).filter(|placed| placed.base == base) {
             let position = placed.position;
             match &placed.path {
                 SlotPath::Attribute(source, key) => {
+                    let field = match source {
+                        MapSource::DataPoint => kind.attributes(),
+                        source => source.base().1,
+                    };
                     keys.push((key.as_bytes().into(), position));
-                    extractor.set(source.base().1, Action::Attribute);
-                    extractor.attribute_tag = tag_byte(source.base().1);
+                    extractor.set(field, Action::Attribute);
+                    extractor.attribute_tag = tag_byte(field);
                 }
+                SlotPath::Metric(field) => extractor.plan_metric(*field, position),
+                SlotPath::Point(field) => extractor.plan_point(*field, kind, position),
+                SlotPath::Log(LogField::Body) => extractor.set(5, Action::Any(position)),
                 SlotPath::Map(_) => extractor.whole.push((position, tag::MAP)),
                 SlotPath::Events | SlotPath::Links | SlotPath::Status => {
                     extractor.whole.push((position, tag::OPAQUE));
@@ -183,6 +210,9 @@ impl Extractor {
 
     /// Fills the slots from `base`. The level's slots must hold their defaults.
     pub(crate) fn extract(&self, base: &[u8], slots: &mut [RawSlot]) {
+        for &(position, default) in &self.defaults {
+            put(slots, position, default);
+        }
         for &(position, tag) in &self.whole {
             put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
         }
@@ -347,7 +377,7 @@ impl Extractor {
                     *wanted = wanted.saturating_sub(usize::from(self.attribute(base, range, slots)));
                 }
             }
-            Some(action) => self.scalar(action, payload, base, slots, header),
+            Some(action) => self.scalar(field, action, payload, base, slots, header),
             None => {}
         }
         Some(fields.position())
@@ -371,7 +401,15 @@ impl Extractor {
         rest.map(|rest| base.len() - rest.len())
     }
 
-    fn scalar(&self, action: Action, payload: Payload, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
+    fn scalar(
+        &self,
+        field: u32,
+        action: Action,
+        payload: Payload,
+        base: &[u8],
+        slots: &mut [RawSlot],
+        header: &mut Range,
+    ) {
         match (action, payload) {
             (Action::Scalar(shape, position), payload) => {
                 if let Some(slot) = read(shape, payload) {
@@ -385,6 +423,14 @@ impl Extractor {
                 }
             }
             (Action::Status, Payload::Bytes(range)) => self.status(base, range, slots),
+            (Action::Any(position), Payload::Bytes(range)) => {
+                if let Some(slot) = slots.get_mut(position as usize) {
+                    *slot = slot.merge_any(base, range);
+                }
+            }
+            (Action::MetricData(ty), Payload::Bytes(range)) => self.metric_data(base, range, ty, slots),
+            (Action::Value { .. }, Payload::Fixed64(bits)) => self.point_value(bits, field == 6, action, slots),
+            (Action::Offset(position), Payload::Bytes(range)) => self.offset(base, range, position, slots),
             _ => {}
         }
     }
@@ -584,6 +630,7 @@ fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
         SlotPath::EndUnixNano => (8, Shape::Nanos),
         SlotPath::DroppedAttributes(Level::Resource) => (2, Shape::Uint32),
         SlotPath::DroppedAttributes(Level::Span) => (10, Shape::Uint32),
+        SlotPath::DroppedAttributes(Level::Log) => (7, Shape::Uint32),
         SlotPath::DroppedAttributes(_) => (4, Shape::Uint32),
         SlotPath::DroppedEvents => (12, Shape::Uint32),
         SlotPath::DroppedLinks => (14, Shape::Uint32),
@@ -592,6 +639,15 @@ fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
         SlotPath::ScopeVersion => (2, Shape::Str),
         SlotPath::EventUnixNano => (1, Shape::Nanos),
         SlotPath::EventName => (2, Shape::Str),
+        SlotPath::Log(LogField::Time) => (1, Shape::Nanos),
+        SlotPath::Log(LogField::SeverityNumber) => (2, Shape::Int32),
+        SlotPath::Log(LogField::SeverityText) => (3, Shape::Str),
+        SlotPath::Log(LogField::Flags) => (8, Shape::Fixed32),
+        SlotPath::Log(LogField::TraceId) => (9, Shape::TraceId),
+        SlotPath::Log(LogField::SpanId) => (10, Shape::SpanId),
+        SlotPath::Log(LogField::ObservedTime) => (11, Shape::Nanos),
+        SlotPath::Log(LogField::EventName) => (12, Shape::Str),
+        SlotPath::Metric(_) | SlotPath::Point(_) | SlotPath::Log(LogField::Body) => return None,
         SlotPath::Attribute(..)
         | SlotPath::Map(_)
         | SlotPath::ClientAddress
@@ -616,6 +672,8 @@ fn read(shape: Shape, payload: Payload) -> Option<RawSlot> {
         (Shape::Int32, Payload::Varint(bits)) => RawSlot::int(i64::from(bits as u32 as i32)),
         (Shape::Nanos, Payload::Fixed64(bits)) => RawSlot::int(bits.cast_signed()),
         (Shape::Fixed32, Payload::Fixed32(bits)) => RawSlot::int(i64::from(bits)),
+        (Shape::Double, Payload::Fixed64(bits)) => RawSlot { tag: tag::DOUBLE, len: 0, bits },
+        (Shape::Sint32, Payload::Varint(bits)) => RawSlot::int(point::sint32(bits)),
         _ => return None,
     })
 }

@@ -3,9 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    layout::{Base, Layout, Placed, SlotId},
+    layout::{Base, Layout, MapSource, Placed, PointField, PointKind, SlotId, SlotPath},
     slot::{RawSlot, tag},
-    value::{List, Map, Opaque, Value, WireMap},
+    value::{GoInt, List, ListRepr, Map, Opaque, Value, WireMap},
+    wire::{Fields, Payload},
 };
 
 /// Slots filled by the `load_*` methods of a [`Program`](crate::Program), valid as long as the buffers that were loaded.
@@ -15,6 +16,8 @@ pub struct Frame<'w> {
     pub(crate) layout: Arc<Layout>,
     pub(crate) slots: Box<[RawSlot]>,
     pub(crate) bases: [&'w [u8]; Base::COUNT],
+    /// Of the data point that was loaded.
+    pub(crate) point_kind: PointKind,
 }
 
 /// What a slot holds, for native readers: a copy that points into the wire bytes.
@@ -47,7 +50,7 @@ pub enum Slot<'w> {
 impl<'w> Frame<'w> {
     pub(crate) fn new(layout: Arc<Layout>) -> Self {
         let slots = layout.template().into();
-        Self { layout, slots, bases: [&[]; Base::COUNT] }
+        Self { layout, slots, bases: [&[]; Base::COUNT], point_kind: PointKind::default() }
     }
 
     /// A frame without slots, for expressions that read none.
@@ -81,14 +84,50 @@ impl<'w> Frame<'w> {
             tag::LIST => Slot::List(bytes()),
             tag::TRACE_ID => Slot::TraceId(bytes().try_into().unwrap_or_default()),
             tag::SPAN_ID => Slot::SpanId(bytes().try_into().unwrap_or_default()),
-            tag::OPAQUE => Slot::Struct(bytes()),
+            tag::OPAQUE | tag::PACKED => Slot::Struct(bytes()),
             _ => Slot::Nil,
         }
     }
 
+    /// The field behind a map or struct slot.
+    fn field(&self, placed: &Placed) -> u32 {
+        match placed.path {
+            SlotPath::Map(MapSource::DataPoint) => self.point_kind.attributes(),
+            SlotPath::Point(field) => field.number(self.point_kind).unwrap_or_default(),
+            _ => placed.field,
+        }
+    }
+
+    fn is_packed(&self, id: SlotId) -> bool {
+        self.placed(id).is_some_and(|(_, slot)| slot.tag == tag::PACKED)
+    }
+
+    /// A list of numbers, packed or not.
+    fn numbers(&self, id: SlotId, message: &'w [u8], field: u32) -> Value<'w> {
+        let path = self.layout.placed(id).map(|placed| &placed.path);
+        let Some(SlotPath::Point(point)) = path else { return Value::Nil };
+        let Some(repr) = point.list_repr() else { return Value::Nil };
+        let mut items = Vec::new();
+        for (number, payload) in Fields::new(message).filter(|(number, _)| *number == field) {
+            match (point, payload) {
+                // Counts of one side of an exponential histogram are a field of a message, and varints.
+                (PointField::SideCounts(_), Payload::Bytes(range)) => push_varints(range.of(message), &mut items),
+                (_, Payload::Bytes(range)) => range
+                    .of(message)
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .for_each(|bits| items.push(fixed64(repr, u64::from_le_bytes(*bits)))),
+                (_, Payload::Fixed64(bits)) => items.push(fixed64(repr, bits)),
+                _ => debug_assert_eq!(number, field),
+            }
+        }
+        Value::List(List::owned(items, repr))
+    }
+
     /// A slot's content as a value.
     pub(crate) fn value(&self, id: SlotId) -> Value<'w> {
-        let field = self.layout.placed(id).map_or(1, |placed| placed.field);
+        let field = self.layout.placed(id).map_or(1, |placed| self.field(placed));
         match self.get(id) {
             Slot::Nil => Value::Nil,
             Slot::Bool(flag) => Value::Bool(flag),
@@ -100,10 +139,36 @@ impl<'w> Frame<'w> {
             Slot::List(message) => Value::List(List::Wire(message)),
             Slot::TraceId(id) => Value::TraceId(id),
             Slot::SpanId(id) => Value::SpanId(id),
+            Slot::Struct(message) if self.is_packed(id) => self.numbers(id, message, field),
             Slot::Struct(message) => match self.layout.placed(id).and_then(|placed| placed.path.opaque_kind()) {
                 Some(kind) => Value::Opaque(Opaque { kind, message, field }),
                 None => Value::Nil,
             },
+        }
+    }
+}
+
+/// An item of a list of 64-bit numbers.
+fn fixed64(repr: ListRepr, bits: u64) -> Value<'static> {
+    match repr {
+        ListRepr::Doubles => Value::Double(f64::from_bits(bits)),
+        _ => Value::GoInt(GoInt::Uint64(bits)),
+    }
+}
+
+/// The bucket counts of a Buckets message.
+fn push_varints(message: &[u8], items: &mut Vec<Value<'_>>) {
+    for (field, payload) in Fields::new(message) {
+        match (field, payload) {
+            (2, Payload::Varint(bits)) => items.push(Value::GoInt(GoInt::Uint64(bits))),
+            (2, Payload::Bytes(range)) => {
+                let mut cursor = pdata::wire::Cursor::new(range.of(message));
+                while !cursor.is_at_end() {
+                    let Ok(bits) = cursor.varint() else { break };
+                    items.push(Value::GoInt(GoInt::Uint64(bits)));
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     compare,
     error::EvalError,
     frame::Frame,
-    func::{Arguments, Call, HostRef, ParamKind, convert},
+    func::{Arguments, Call, HostRef, ParamKind, convert, text_form},
     ir::{CallArg, CallSite, Ir, KindText, Node, NodeId, Type},
     limits::Limits,
     math,
@@ -74,6 +74,7 @@ impl<'e> Interpreter<'e> {
             Node::Slot(slot) => Ok(self.frame.value(*slot)),
             Node::Fail(error) => Err(*error),
             Node::Hex(id) => self.hex(*id),
+            Node::Text(id) => text_form::as_string(self.value(*id)?, self.limits).map(Value::Str),
             Node::KindText(form, kind) => match self.value(*kind)? {
                 Value::Int(kind) => Ok(Value::str(kind_text(*form, kind))),
                 _ => Err(EvalError::Type),

@@ -94,6 +94,8 @@ pub enum Node {
     Hex(NodeId),
     /// Text of a span kind.
     KindText(KindText, NodeId),
+    /// Text of a value, as pdata's `AsString` gives it.
+    Text(NodeId),
     /// The instant that many nanoseconds after the epoch, UTC.
     UnixNano(NodeId),
     /// `path[key]..` with the rules of paths: a missing key gives nil and ends the chain, a wrong kind is an error. Only a
@@ -355,7 +357,9 @@ impl Ir {
     pub fn level(&self, id: NodeId) -> Option<Level> {
         let mut level = match self.get(id) {
             Node::Slot(slot) => self.slots.get(slot.0 as usize).map(SlotPath::level),
-            Node::Call(call) if self.call_site(*call).function.needs != Needs::Nothing => Some(Level::Event),
+            Node::Call(call) if self.call_site(*call).function.needs != Needs::Nothing => {
+                Some(Level::ALL[Level::COUNT - 1])
+            }
             _ => None,
         };
         self.operands(id, &mut |operand| level = level.max(self.level(operand)));

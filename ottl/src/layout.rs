@@ -9,6 +9,10 @@ use crate::{
     wire::Range,
 };
 
+mod signals;
+
+pub use signals::{LogField, MetricField, PointField, PointKind, Side};
+
 /// A slot of one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlotId(pub(crate) u32);
@@ -26,6 +30,12 @@ pub enum Level {
     Span,
     /// A span's Event.
     Event,
+    /// A Metric.
+    Metric,
+    /// A data point of a metric.
+    DataPoint,
+    /// A LogRecord.
+    Log,
 }
 
 /// Where maps come from.
@@ -39,6 +49,12 @@ pub enum MapSource {
     Span,
     /// `spanevent.attributes`
     Event,
+    /// `metric.metadata`
+    Metric,
+    /// `datapoint.attributes`
+    DataPoint,
+    /// `log.attributes`
+    Log,
     /// `otelcol.client.metadata`
     ClientMetadata,
     /// `otelcol.client.auth.attributes`
@@ -102,6 +118,12 @@ pub enum SlotPath {
     EventUnixNano,
     /// `spanevent.name`
     EventName,
+    /// A path of `metric`.
+    Metric(MetricField),
+    /// A path of `datapoint`.
+    Point(PointField),
+    /// A path of `log`.
+    Log(LogField),
 }
 
 impl MapSource {
@@ -113,6 +135,9 @@ impl MapSource {
             Self::Scope => Level::Scope,
             Self::Span => Level::Span,
             Self::Event => Level::Event,
+            Self::Metric => Level::Metric,
+            Self::DataPoint => Level::DataPoint,
+            Self::Log => Level::Log,
             Self::ClientMetadata | Self::ClientAuth | Self::GrpcMetadata => Level::Client,
         }
     }
@@ -125,6 +150,9 @@ impl MapSource {
             Self::Scope => "scope.attributes",
             Self::Span => "span.attributes",
             Self::Event => "spanevent.attributes",
+            Self::Metric => "metric.metadata",
+            Self::DataPoint => "datapoint.attributes",
+            Self::Log => "log.attributes",
             Self::ClientMetadata => "otelcol.client.metadata",
             Self::ClientAuth => "otelcol.client.auth.attributes",
             Self::GrpcMetadata => "otelcol.grpc.metadata",
@@ -142,6 +170,9 @@ impl Level {
             Self::Scope => "scope",
             Self::Span => "span",
             Self::Event => "spanevent",
+            Self::Metric => "metric",
+            Self::DataPoint => "datapoint",
+            Self::Log => "log",
         }
     }
 }
@@ -162,6 +193,9 @@ impl SlotPath {
             Self::SchemaUrl(level) | Self::DroppedAttributes(level) => *level,
             Self::ScopeName | Self::ScopeVersion => Level::Scope,
             Self::EventUnixNano | Self::EventName => Level::Event,
+            Self::Metric(_) => Level::Metric,
+            Self::Point(_) => Level::DataPoint,
+            Self::Log(_) => Level::Log,
             _ => Level::Span,
         }
     }
@@ -192,6 +226,19 @@ impl SlotPath {
             Self::TraceId => Type::TraceId,
             Self::SpanId | Self::ParentSpanId => Type::SpanId,
             Self::Events | Self::Links | Self::Status => Type::Opaque,
+            Self::Metric(field) => field.ty(),
+            Self::Point(field) => field.ty(),
+            Self::Log(field) => field.ty(),
+        }
+    }
+
+    /// Whether the slot may hold a struct or a list of numbers although its type is [`Type::Any`]: calls on it are left
+    /// to the interpreter.
+    pub(crate) fn is_handle(&self) -> bool {
+        match self {
+            Self::Metric(field) => *field == MetricField::DataPoints,
+            Self::Point(field) => field.is_whole(),
+            _ => false,
         }
     }
 }
@@ -225,6 +272,9 @@ impl fmt::Display for SlotPath {
             Self::StatusMessage => f.write_str("span.status.message"),
             Self::EventUnixNano => f.write_str("spanevent.time_unix_nano"),
             Self::EventName => f.write_str("spanevent.name"),
+            Self::Metric(field) => field.fmt(f),
+            Self::Point(field) => field.fmt(f),
+            Self::Log(field) => field.fmt(f),
         }
     }
 }
@@ -243,10 +293,13 @@ pub(crate) enum Base {
     ScopeSchema,
     Span,
     Event,
+    Metric,
+    DataPoint,
+    Log,
 }
 
 impl Base {
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 13;
 }
 
 impl MapSource {
@@ -257,6 +310,10 @@ impl MapSource {
             Self::Scope => (Base::Scope, 3),
             Self::Span => (Base::Span, 9),
             Self::Event => (Base::Event, 3),
+            Self::Metric => (Base::Metric, 12),
+            // Which field it is depends on the kind of point: see `Frame::field`.
+            Self::DataPoint => (Base::DataPoint, PointKind::Number.attributes()),
+            Self::Log => (Base::Log, 6),
             Self::ClientMetadata => (Base::ClientMetadata, 1),
             Self::ClientAuth => (Base::ClientAuth, 1),
             Self::GrpcMetadata => (Base::GrpcMetadata, 1),
@@ -277,6 +334,9 @@ impl SlotPath {
                 Level::Scope => Base::Scope,
                 Level::Span => Base::Span,
                 Level::Event => Base::Event,
+                Level::Metric => Base::Metric,
+                Level::DataPoint => Base::DataPoint,
+                Level::Log => Base::Log,
             },
         }
     }
@@ -286,6 +346,8 @@ impl SlotPath {
             Self::Events => Some(OpaqueKind::SpanEvents),
             Self::Links => Some(OpaqueKind::SpanLinks),
             Self::Status => Some(OpaqueKind::Status),
+            Self::Metric(MetricField::DataPoints) => Some(OpaqueKind::DataPoints),
+            Self::Point(field) => field.opaque_kind(),
             _ => None,
         }
     }
@@ -311,6 +373,8 @@ impl SlotPath {
             (_, Type::SpanId) => RawSlot::range(tag::SPAN_ID, empty),
             (_, Type::Map) => RawSlot::range(tag::MAP, empty),
             (_, Type::Opaque) => RawSlot::range(tag::OPAQUE, empty),
+            // A body that is not set takes no keys, like any other value that is no map or list.
+            (Self::Log(LogField::Body), _) => RawSlot { tag: tag::EMPTY, len: 0, bits: 0 },
             // A header without members parses: an absent member is "", not nil.
             (Self::TraceStateMember(_), _) => RawSlot::range(tag::STR, empty),
             _ => RawSlot::MISSING,
@@ -338,8 +402,9 @@ pub(crate) struct Layout {
 }
 
 impl Level {
-    pub(crate) const COUNT: usize = 5;
-    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Client, Self::Resource, Self::Scope, Self::Span, Self::Event];
+    pub(crate) const COUNT: usize = 8;
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Client, Self::Resource, Self::Scope, Self::Span, Self::Event, Self::Metric, Self::DataPoint, Self::Log];
 }
 
 impl Layout {

@@ -38,7 +38,7 @@ mod wire;
 pub use context::{Context, PathMode, infer_context};
 pub use error::{Error, EvalError};
 pub use frame::{Frame, Slot};
-pub use layout::{Level, MapSource, SlotId, SlotPath};
+pub use layout::{Level, LogField, MapSource, MetricField, PointField, PointKind, Side, SlotId, SlotPath};
 pub use limits::Limits;
 pub use program::{
     Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program, ProgramBuilder,

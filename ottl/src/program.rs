@@ -13,7 +13,7 @@ use crate::{
     interp::Interpreter,
     ir::{Ir, NodeId},
     jit::{self, Code, ListPlan},
-    layout::{Base, Layout, Level, SlotId, SlotPath},
+    layout::{Base, Layout, Level, PointKind, SlotId, SlotPath},
     limits::Limits,
     simplify,
     slot::{RawSlot, tag},
@@ -256,7 +256,8 @@ impl ProgramBuilder {
             }
             Engine::Interpreter => None,
         };
-        let extractor = |level, base| Extractor::plan(&layout, level, base);
+        let extractor = |level, base| Extractor::plan(&layout, level, base, PointKind::default());
+        let point = |kind| Extractor::plan(&layout, Level::DataPoint, Base::DataPoint, kind);
         Ok(Program {
             conditions,
             values: values.into(),
@@ -268,6 +269,9 @@ impl ProgramBuilder {
             scope: extractor(Level::Scope, Base::Scope),
             span: extractor(Level::Span, Base::Span),
             event: extractor(Level::Event, Base::Event),
+            metric: extractor(Level::Metric, Base::Metric),
+            points: PointKind::ALL.map(point),
+            log: extractor(Level::Log, Base::Log),
             ir,
             layout,
             options: self.options,
@@ -308,6 +312,10 @@ pub struct Program {
     scope: Extractor,
     span: Extractor,
     event: Extractor,
+    metric: Extractor,
+    /// By kind.
+    points: [Extractor; 4],
+    log: Extractor,
     options: Options,
 }
 
@@ -389,6 +397,33 @@ impl Program {
         frame.bases[Base::Event as usize] = event;
         self.reset(frame, Level::Event);
         self.event.extract(event, &mut frame.slots);
+    }
+
+    /// Loads a Metric message.
+    pub fn load_metric<'w>(&self, frame: &mut Frame<'w>, metric: &'w [u8]) {
+        self.claim(frame);
+        frame.bases[Base::Metric as usize] = metric;
+        self.reset(frame, Level::Metric);
+        self.metric.extract(metric, &mut frame.slots);
+    }
+
+    /// Loads a data point of a metric.
+    pub fn load_data_point<'w>(&self, frame: &mut Frame<'w>, kind: PointKind, point: &'w [u8]) {
+        self.claim(frame);
+        frame.bases[Base::DataPoint as usize] = point;
+        frame.point_kind = kind;
+        self.reset(frame, Level::DataPoint);
+        if let Some(extractor) = self.points.get(kind as usize) {
+            extractor.extract(point, &mut frame.slots);
+        }
+    }
+
+    /// Loads a LogRecord message.
+    pub fn load_log<'w>(&self, frame: &mut Frame<'w>, record: &'w [u8]) {
+        self.claim(frame);
+        frame.bases[Base::Log as usize] = record;
+        self.reset(frame, Level::Log);
+        self.log.extract(record, &mut frame.slots);
     }
 
     fn reset(&self, frame: &mut Frame<'_>, level: Level) {

@@ -71,6 +71,7 @@ impl Pass<'_> {
             Node::Or(operands) => return self.or(&operands),
             Node::Not(operand) => return self.not(operand),
             Node::Hex(operand) => Node::Hex(self.node(operand)),
+            Node::Text(operand) => Node::Text(self.node(operand)),
             Node::KindText(form, operand) => Node::KindText(form, self.node(operand)),
             Node::UnixNano(operand) => Node::UnixNano(self.node(operand)),
             Node::PathIndex(base, keys) => Node::PathIndex(self.node(base), self.all(&keys).into()),
@@ -262,7 +263,9 @@ pub(crate) fn fallible(ir: &Ir, id: NodeId) -> bool {
             !typed || *op == grammar::ast::MathOp::Div
         }
         Node::Negate(operand) => !matches!(ir.ty(*operand), Type::Int | Type::Double),
-        Node::Fail(_)
+        // A text may be longer than the limit.
+        Node::Text(_)
+        | Node::Fail(_)
         | Node::PathIndex(..)
         | Node::ResultIndex(..)
         | Node::Map(_)

@@ -31,6 +31,8 @@ pub(crate) mod tag {
     pub(crate) const SPAN_ID: u32 = 10;
     /// The range of the message the struct is a part of.
     pub(crate) const OPAQUE: u32 = 11;
+    /// The range of the message that a list of numbers is a field of.
+    pub(crate) const PACKED: u32 = 12;
 }
 
 /// A filled slot. The layout is fixed because generated code reads it.

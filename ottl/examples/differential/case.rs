@@ -2,7 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ottl::{Context, Engine, Options, Outcome, PathMode, ProgramBuilder};
+use ottl::{ConditionId, Context, Engine, Options, Outcome, PathMode, Program, ProgramBuilder};
+
+use crate::generate;
 
 /// A condition of a context, and the request whose only span it is asked about.
 #[derive(Clone, Debug)]
@@ -10,7 +12,7 @@ pub(crate) struct Case {
     pub(crate) context: ContextName,
     pub(crate) mode: PathMode,
     pub(crate) text: String,
-    /// An ExportTraceServiceRequest with one resource, scope and span.
+    /// A request of the context's signal with one resource, scope, and span, metric or record.
     pub(crate) body: Vec<u8>,
 }
 
@@ -20,10 +22,14 @@ pub(crate) enum ContextName {
     SpanEvent,
     Resource,
     Scope,
+    Metric,
+    DataPoint,
+    Log,
 }
 
 impl ContextName {
-    pub(crate) const ALL: [Self; 4] = [Self::Span, Self::SpanEvent, Self::Resource, Self::Scope];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Span, Self::SpanEvent, Self::Resource, Self::Scope, Self::Metric, Self::DataPoint, Self::Log];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -31,6 +37,9 @@ impl ContextName {
             Self::SpanEvent => "spanevent",
             Self::Resource => "resource",
             Self::Scope => "scope",
+            Self::Metric => "metric",
+            Self::DataPoint => "datapoint",
+            Self::Log => "log",
         }
     }
 
@@ -40,6 +49,9 @@ impl ContextName {
             Self::SpanEvent => Context::SpanEvent,
             Self::Resource => Context::Resource,
             Self::Scope => Context::Scope,
+            Self::Metric => Context::Metric,
+            Self::DataPoint => Context::DataPoint,
+            Self::Log => Context::Log,
         }
     }
 }
@@ -75,6 +87,25 @@ fn evaluate(case: &Case, engine: Engine) -> (Answer, String) {
         Ok(program) => program,
         Err(error) => return (Answer::Refused, error.one_line(&case.text)),
     };
+    let signal = match case.context {
+        ContextName::Metric | ContextName::DataPoint => generate::metric_parts(&case.body),
+        ContextName::Log => generate::log_parts(&case.body),
+        _ => return evaluate_span(case, &program, condition),
+    };
+    let mut frame = program.frame();
+    signal.load(&program, &mut frame);
+    outcome(program.eval(&frame, condition))
+}
+
+fn outcome(outcome: Outcome) -> (Answer, String) {
+    match outcome {
+        Outcome::True => (Answer::True, String::new()),
+        Outcome::False => (Answer::False, String::new()),
+        Outcome::Error(error) => (Answer::Error, error.to_string()),
+    }
+}
+
+fn evaluate_span(case: &Case, program: &Program, condition: ConditionId) -> (Answer, String) {
     let traces = match pdata::Traces::index(case.body.clone().into()) {
         Ok(traces) => traces,
         Err(error) => return (Answer::Panicked, format!("the request: {error}")),
@@ -84,13 +115,9 @@ fn evaluate(case: &Case, engine: Engine) -> (Answer, String) {
     let mut frame = program.frame();
     program.load_resource(&mut frame, resource.resource(), resource.schema_url());
     program.load_scope(&mut frame, scope.scope(), scope.schema_url());
-    program.load_span(&mut frame, span.bytes());
+    program.load_indexed_span(&mut frame, &span);
     if let Some(event) = pdata::span::events(span.bytes()).next() {
         program.load_event(&mut frame, event);
     }
-    match program.eval(&frame, condition) {
-        Outcome::True => (Answer::True, String::new()),
-        Outcome::False => (Answer::False, String::new()),
-        Outcome::Error(error) => (Answer::Error, error.to_string()),
-    }
+    outcome(program.eval(&frame, condition))
 }

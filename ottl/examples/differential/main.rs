@@ -131,7 +131,11 @@ fn work(arguments: &Arguments, next: &AtomicUsize, totals: &Mutex<Totals>) -> io
 fn cases(seed: u64, pair: usize) -> impl Iterator<Item = Case> {
     let mut random = Random::new(seed.wrapping_mul(1_000_000_007).wrapping_add(pair as u64));
     let context = ContextName::ALL[pair % ContextName::ALL.len()];
-    let body = generate::request(&mut random).encode_to_vec();
+    let body = match context {
+        ContextName::Metric | ContextName::DataPoint => generate::metrics_request(&mut random).encode_to_vec(),
+        ContextName::Log => generate::logs_request(&mut random).encode_to_vec(),
+        _ => generate::request(&mut random).encode_to_vec(),
+    };
     let text = generate::condition(&mut random, context.name(), 3);
     [PathMode::Legacy, PathMode::AutoPrefix].into_iter().map(move |mode| Case {
         context,
@@ -164,7 +168,9 @@ fn report(seed: u64, pair: usize, case: &Case, peer: &mut Peer) -> io::Result<()
     let [go] = &peer.ask(std::slice::from_ref(&case))?[..] else { return Ok(()) };
     let Some(Difference { engine, ours, why }) = difference(&case, go) else { return Ok(()) };
     let mut json = Vec::new();
-    pdata::json::traces_to_json(&case.body, &mut json);
+    if !matches!(case.context, ContextName::Metric | ContextName::DataPoint | ContextName::Log) {
+        pdata::json::traces_to_json(&case.body, &mut json);
+    }
     show_progress("");
     writeln!(
         io::stdout(),

@@ -40,10 +40,7 @@ impl Checker<'_> {
 
     /// The table that a path's first segment selects, whether it is the own one, and the segments behind the context name.
     fn table<'p>(&mut self, path: &'p Path) -> Option<(&'static Table, bool, &'p [Segment])> {
-        let Some(own) = self.context.own_table() else {
-            let name = self.context.name();
-            return self.fail(Error::new(error::UNSUPPORTED, path.span, format!("context {name} is not supported")));
-        };
+        let own = self.context.own_table();
         let (first, rest) = path.segments.split_first()?;
         let name = first.name.node.as_str();
         let known = self.context.tables(self.mode).iter().find(|table| table.name == name);
@@ -70,7 +67,7 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, entry: &PathEntry, rest: &[Segment], keys: &[NodeId], span: Span) -> Option<NodeId> {
-        let takes_keys = matches!(entry.target, Target::Map(_) | Target::TraceState | Target::Cache);
+        let takes_keys = matches!(entry.target, Target::Map(_) | Target::Value(_) | Target::TraceState | Target::Cache);
         if !keys.is_empty() && !takes_keys {
             let span = rest.last().and_then(|segment| segment.keys.first()).map_or(span, |key| key.span);
             return self.fail(Error::new(error::PATH_KEYS, span, format!("{} takes no keys", entry.names.join("."))));
@@ -88,6 +85,14 @@ impl Checker<'_> {
             Target::Time(path) => {
                 let nanos = self.ir.slot_node(path.clone());
                 Some(self.ir.node(Node::UnixNano(nanos), Type::Time))
+            }
+            Target::Value(path) => {
+                let base = self.ir.slot_node(path.clone());
+                Some(self.path_index(base, keys))
+            }
+            Target::Text(path) => {
+                let value = self.ir.slot_node(path.clone());
+                Some(self.ir.node(Node::Text(value), Type::String))
             }
             Target::EventIndex => Some(self.ir.node(Node::Fail(EvalError::NoEventIndex), Type::Any)),
             Target::Cache => {
@@ -134,7 +139,7 @@ impl Checker<'_> {
 
     /// A slot that a converter reads without naming it: a path of the own context.
     pub(super) fn implicit(&mut self, name: &str, span: Span) -> Option<NodeId> {
-        let entry = self.context.own_table().and_then(|table| table.entries(true).find(|entry| entry.names == [name]));
+        let entry = self.context.own_table().entries(true).find(|entry| entry.names == [name]);
         match entry {
             Some(entry) => self.target(entry, &[], &[], span),
             None => self.fail(Error::new(

@@ -1,6 +1,9 @@
 //! Contexts: what a condition is asked of, and which names reach what from there. One table of paths a context.
 
+mod datapoint;
 mod infer;
+mod log;
+mod metric;
 mod otelcol;
 mod resource;
 mod scope;
@@ -57,6 +60,10 @@ pub(crate) enum Target {
     KindText(KindText),
     /// A point in time made of nanoseconds.
     Time(SlotPath),
+    /// A slot that takes keys where it holds a map or a list.
+    Value(SlotPath),
+    /// The text of a value, as pdata's `AsString` gives it.
+    Text(SlotPath),
     /// `trace_state`, which takes one literal string key.
     TraceState,
     /// The scratch map, which is empty in conditions and takes keys.
@@ -98,6 +105,9 @@ static CACHE: &[PathEntry] = &[entry(&["cache"], Target::Cache)];
 
 static SPAN: Table = Table { name: "span", paths: span::PATHS, own: CACHE };
 static SPAN_EVENT: Table = Table { name: "spanevent", paths: spanevent::PATHS, own: CACHE };
+static METRIC: Table = Table { name: "metric", paths: metric::PATHS, own: CACHE };
+static DATA_POINT: Table = Table { name: "datapoint", paths: datapoint::PATHS, own: CACHE };
+static LOG: Table = Table { name: "log", paths: log::PATHS, own: CACHE };
 static SCOPE: Table = Table { name: "scope", paths: scope::PATHS, own: CACHE };
 static INSTRUMENTATION_SCOPE: Table = Table { name: "instrumentation_scope", paths: scope::PATHS, own: &[] };
 static RESOURCE: Table = Table { name: "resource", paths: resource::PATHS, own: CACHE };
@@ -106,6 +116,9 @@ static OTELCOL: Table = Table { name: "otelcol", paths: otelcol::PATHS, own: &[]
 /// Context names known from each context, the own one first.
 static FROM_SPAN: [&Table; 5] = [&SPAN, &RESOURCE, &SCOPE, &INSTRUMENTATION_SCOPE, &OTELCOL];
 static FROM_SPAN_EVENT: [&Table; 6] = [&SPAN_EVENT, &SPAN, &RESOURCE, &SCOPE, &INSTRUMENTATION_SCOPE, &OTELCOL];
+static FROM_METRIC: [&Table; 5] = [&METRIC, &RESOURCE, &SCOPE, &INSTRUMENTATION_SCOPE, &OTELCOL];
+static FROM_DATA_POINT: [&Table; 6] = [&DATA_POINT, &METRIC, &RESOURCE, &SCOPE, &INSTRUMENTATION_SCOPE, &OTELCOL];
+static FROM_LOG: [&Table; 5] = [&LOG, &RESOURCE, &SCOPE, &INSTRUMENTATION_SCOPE, &OTELCOL];
 static FROM_SCOPE: [&Table; 3] = [&SCOPE, &RESOURCE, &OTELCOL];
 static FROM_SCOPE_LEGACY: [&Table; 4] = [&SCOPE, &INSTRUMENTATION_SCOPE, &RESOURCE, &OTELCOL];
 static FROM_RESOURCE: [&Table; 2] = [&RESOURCE, &OTELCOL];
@@ -123,6 +136,51 @@ static SPAN_ENUMS: &[(&str, i64)] = &[
     ("STATUS_CODE_ERROR", 2),
 ];
 
+/// Enum symbols of the metric context; those of data points come on top.
+static METRIC_ENUMS: &[(&str, i64)] = DATA_POINT_ENUMS.split_at(9).0;
+static DATA_POINT_ENUMS: &[(&str, i64)] = &[
+    ("AGGREGATION_TEMPORALITY_UNSPECIFIED", 0),
+    ("AGGREGATION_TEMPORALITY_DELTA", 1),
+    ("AGGREGATION_TEMPORALITY_CUMULATIVE", 2),
+    ("METRIC_DATA_TYPE_NONE", 0),
+    ("METRIC_DATA_TYPE_GAUGE", 1),
+    ("METRIC_DATA_TYPE_SUM", 2),
+    ("METRIC_DATA_TYPE_HISTOGRAM", 3),
+    ("METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM", 4),
+    ("METRIC_DATA_TYPE_SUMMARY", 5),
+    ("FLAG_NONE", 0),
+    ("FLAG_NO_RECORDED_VALUE", 1),
+];
+
+/// Enum symbols of the log context.
+static LOG_ENUMS: &[(&str, i64)] = &[
+    ("SEVERITY_NUMBER_UNSPECIFIED", 0),
+    ("SEVERITY_NUMBER_TRACE", 1),
+    ("SEVERITY_NUMBER_TRACE2", 2),
+    ("SEVERITY_NUMBER_TRACE3", 3),
+    ("SEVERITY_NUMBER_TRACE4", 4),
+    ("SEVERITY_NUMBER_DEBUG", 5),
+    ("SEVERITY_NUMBER_DEBUG2", 6),
+    ("SEVERITY_NUMBER_DEBUG3", 7),
+    ("SEVERITY_NUMBER_DEBUG4", 8),
+    ("SEVERITY_NUMBER_INFO", 9),
+    ("SEVERITY_NUMBER_INFO2", 10),
+    ("SEVERITY_NUMBER_INFO3", 11),
+    ("SEVERITY_NUMBER_INFO4", 12),
+    ("SEVERITY_NUMBER_WARN", 13),
+    ("SEVERITY_NUMBER_WARN2", 14),
+    ("SEVERITY_NUMBER_WARN3", 15),
+    ("SEVERITY_NUMBER_WARN4", 16),
+    ("SEVERITY_NUMBER_ERROR", 17),
+    ("SEVERITY_NUMBER_ERROR2", 18),
+    ("SEVERITY_NUMBER_ERROR3", 19),
+    ("SEVERITY_NUMBER_ERROR4", 20),
+    ("SEVERITY_NUMBER_FATAL", 21),
+    ("SEVERITY_NUMBER_FATAL2", 22),
+    ("SEVERITY_NUMBER_FATAL3", 23),
+    ("SEVERITY_NUMBER_FATAL4", 24),
+];
+
 impl Context {
     /// The name that OTTL paths start with.
     #[must_use]
@@ -138,14 +196,16 @@ impl Context {
         }
     }
 
-    /// The own paths; `None` for contexts that are not implemented.
-    pub(crate) fn own_table(self) -> Option<&'static Table> {
+    /// The own paths.
+    pub(crate) fn own_table(self) -> &'static Table {
         match self {
-            Self::Resource => Some(&RESOURCE),
-            Self::Scope => Some(&SCOPE),
-            Self::Span => Some(&SPAN),
-            Self::SpanEvent => Some(&SPAN_EVENT),
-            Self::Metric | Self::DataPoint | Self::Log => None,
+            Self::Resource => &RESOURCE,
+            Self::Scope => &SCOPE,
+            Self::Span => &SPAN,
+            Self::SpanEvent => &SPAN_EVENT,
+            Self::Metric => &METRIC,
+            Self::DataPoint => &DATA_POINT,
+            Self::Log => &LOG,
         }
     }
 
@@ -158,7 +218,9 @@ impl Context {
             Self::Scope if mode == PathMode::Legacy => &FROM_SCOPE_LEGACY,
             Self::Scope => &FROM_SCOPE,
             Self::Resource => &FROM_RESOURCE,
-            Self::Metric | Self::DataPoint | Self::Log => &[],
+            Self::Metric => &FROM_METRIC,
+            Self::DataPoint => &FROM_DATA_POINT,
+            Self::Log => &FROM_LOG,
         }
     }
 
@@ -166,7 +228,10 @@ impl Context {
     pub(crate) fn enums(self) -> &'static [(&'static str, i64)] {
         match self {
             Self::Span | Self::SpanEvent => SPAN_ENUMS,
-            _ => &[],
+            Self::Metric => METRIC_ENUMS,
+            Self::DataPoint => DATA_POINT_ENUMS,
+            Self::Log => LOG_ENUMS,
+            Self::Resource | Self::Scope => &[],
         }
     }
 }

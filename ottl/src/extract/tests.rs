@@ -1,5 +1,5 @@
 use crate::{
-    layout::{Base, Layout, Level, MapSource, SlotPath},
+    layout::{Base, Layout, Level, MapSource, PointKind, SlotPath},
     slot::{RawSlot, tag},
     wire::Range,
 };
@@ -10,7 +10,7 @@ use super::Extractor;
 fn check(wire: &[u8], expected: &[(SlotPath, RawSlot)]) {
     let paths: Vec<SlotPath> = expected.iter().map(|(path, _)| path.clone()).collect();
     let layout = Layout::plan(&paths);
-    let extractor = Extractor::plan(&layout, Level::Span, Base::Span);
+    let extractor = Extractor::plan(&layout, Level::Span, Base::Span, PointKind::default());
     let mut slots = layout.template().to_vec();
     extractor.extract(wire, &mut slots);
     for (at, (path, want)) in expected.iter().enumerate() {

@@ -19,6 +19,7 @@ mod duration;
 mod extract_grok_patterns;
 mod extract_patterns;
 mod format;
+mod has_attr_on_datapoint;
 mod hash;
 mod ids;
 mod instant;
@@ -97,6 +98,8 @@ static ALL: &[&Function] = &[
     &extract_grok_patterns::FUNCTION,
     &extract_patterns::FUNCTION,
     &format::FUNCTION,
+    &has_attr_on_datapoint::KEY_AND_VALUE,
+    &has_attr_on_datapoint::KEY_ONLY,
     &hash::FNV,
     &hash::MD5,
     &hash::MURMUR3,

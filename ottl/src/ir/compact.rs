@@ -43,6 +43,7 @@ impl Mover {
             }
             Node::Fail(error) => self.new.node(Node::Fail(error), ty),
             Node::Hex(id) => self.one(id, Node::Hex, ty),
+            Node::Text(id) => self.one(id, Node::Text, ty),
             Node::KindText(form, id) => self.one(id, |id| Node::KindText(form, id), ty),
             Node::UnixNano(id) => self.one(id, Node::UnixNano, ty),
             Node::Negate(id) => self.one(id, Node::Negate, ty),
@@ -111,6 +112,7 @@ impl Ir {
         match self.get(id) {
             Node::Const(_) | Node::Slot(_) | Node::Fail(_) => {}
             Node::Hex(id)
+            | Node::Text(id)
             | Node::KindText(_, id)
             | Node::UnixNano(id)
             | Node::Negate(id)

@@ -49,6 +49,7 @@ impl Printer<'_> {
             Node::Slot(slot) => format!("slot {}", ir.slots()[slot.0 as usize]),
             Node::Fail(error) => format!("fail {error:?}"),
             Node::Hex(id) => format!("hex {}", self.visit(*id)),
+            Node::Text(id) => format!("text {}", self.visit(*id)),
             Node::KindText(KindText::Short, kind) => format!("kind_text {}", self.visit(*kind)),
             Node::KindText(KindText::Deprecated, kind) => format!("kind_deprecated_text {}", self.visit(*kind)),
             Node::UnixNano(nanos) => format!("time {}", self.visit(*nanos)),

@@ -97,3 +97,83 @@ fn converters_need_a_host() {
     let host = Host { clock: Some(Arc::new(|| 1)), ..Host::default() };
     assert!(code(host, "Now() > start_time").is_ok());
 }
+
+/// What a condition says of a message that `load` loads.
+fn ask(text: &str, context: Context, load: impl Fn(&Program, &mut Frame<'_>)) -> [Outcome; 2] {
+    [Engine::Interpreter, Engine::Jit].map(|engine| {
+        let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+        let condition = builder.add(text, context, PathMode::Legacy).unwrap();
+        let program = builder.build().unwrap();
+        let mut frame = program.frame();
+        load(&program, &mut frame);
+        program.eval(&frame, condition)
+    })
+}
+
+#[test]
+fn bodies_of_logs_take_keys_where_they_have_some() {
+    let check = |text: &str, record: &'static [u8], expected: Outcome| {
+        let got = ask(text, Context::Log, |program, frame| program.load_log(frame, record));
+        assert_eq!(got, [expected; 2], "{text}");
+    };
+    // body { string_value: "ab" }, body { kvlist { "k": 1 } }, body { array [ "x" ] }, body { }
+    let (text, map, list, empty): (&[u8], &[u8], &[u8], &[u8]) = (
+        b"\x2a\x04\x0a\x02ab",
+        b"\x2a\x0b\x32\x09\x0a\x07\x0a\x01k\x12\x02\x18\x01",
+        b"\x2a\x07\x2a\x05\x0a\x03\x0a\x01x",
+        b"\x2a\x00",
+    );
+    check(r#"body == "ab""#, text, Outcome::True);
+    check(r#"body["k"] == 1"#, text, Outcome::Error(EvalError::NotIndexable));
+    check(r#"body["k"] == 1"#, map, Outcome::True);
+    check(r#"body["other"] == nil"#, map, Outcome::True);
+    check(r#"body.string == "{\"k\":1}""#, map, Outcome::True);
+    check(r#"body[0] == "x""#, list, Outcome::True);
+    check(r#"body[1] == "x""#, list, Outcome::Error(EvalError::OutOfBounds));
+    for none in [empty, b""] {
+        check("body == nil", none, Outcome::True);
+        check(r#"body["k"] == nil"#, none, Outcome::Error(EvalError::NotIndexable));
+        check(r#"body.string == """#, none, Outcome::True);
+    }
+}
+
+#[test]
+fn points_have_the_fields_of_their_kind() {
+    let check = |text: &str, kind: PointKind, point: &'static [u8], expected: Outcome| {
+        let got = ask(text, Context::DataPoint, |program, frame| program.load_data_point(frame, kind, point));
+        assert_eq!(got, [expected; 2], "{text}");
+    };
+    // as_int: -2; then as_double: 1.5
+    let int = b"\x31\xfe\xff\xff\xff\xff\xff\xff\xff";
+    check("value_int == -2 and value_double == 0.0", PointKind::Number, int, Outcome::True);
+    let both = b"\x31\xfe\xff\xff\xff\xff\xff\xff\xff\x21\0\0\0\0\0\0\xf8\x3f";
+    check("value_int == 0 and value_double == 1.5", PointKind::Number, both, Outcome::True);
+    check("count == nil and scale == nil and exemplars != nil", PointKind::Number, b"", Outcome::True);
+    check("value_int == nil and count == 0 and exemplars == nil", PointKind::Summary, b"", Outcome::True);
+    // scale: -3, positive { offset: 2, bucket_counts: [1, 300] }
+    let buckets = b"\x30\x05\x42\x07\x08\x04\x12\x03\x01\xac\x02";
+    let text = "scale == -3 and positive.offset == 2 and Len(positive.bucket_counts) == 2 and negative.offset == 0";
+    check(text, PointKind::ExponentialHistogram, buckets, Outcome::True);
+    // Attributes are field 1 here and 9 there.
+    let key = r#"attributes["k"] == 5"#;
+    check(key, PointKind::ExponentialHistogram, b"\x0a\x07\x0a\x01k\x12\x02\x18\x05", Outcome::True);
+    check(key, PointKind::Histogram, b"\x4a\x07\x0a\x01k\x12\x02\x18\x05", Outcome::True);
+    check("Len(attributes) == 1", PointKind::Histogram, b"\x4a\x07\x0a\x01k\x12\x02\x18\x05", Outcome::True);
+}
+
+#[test]
+fn attributes_on_data_points() {
+    let check = |text: &str, metric: &'static [u8], expected: Outcome| {
+        let got = ask(text, Context::Metric, |program, frame| program.load_metric(frame, metric));
+        assert_eq!(got, [expected; 2], "{text}");
+    };
+    // gauge { point { "k": 5 }, point { "k": "v" } }
+    let gauge = b"\x2a\x17\x0a\x09\x3a\x07\x0a\x01k\x12\x02\x18\x05\x0a\x0a\x3a\x08\x0a\x01k\x12\x03\x0a\x01v";
+    check(r#"HasAttrKeyOnDatapoint("k")"#, gauge, Outcome::True);
+    check(r#"HasAttrKeyOnDatapoint("l")"#, gauge, Outcome::False);
+    // The first point that has the key decides, and its value is no text.
+    check(r#"HasAttrOnDatapoint("k", "v")"#, gauge, Outcome::False);
+    check(r#"HasAttrOnDatapoint("k", "")"#, gauge, Outcome::True);
+    check(r#"HasAttrKeyOnDatapoint("k")"#, b"", Outcome::Error(EvalError::Argument));
+    check("type == METRIC_DATA_TYPE_GAUGE and is_monotonic == nil and Len(data_points) == 2", gauge, Outcome::True);
+}

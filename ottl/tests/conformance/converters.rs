@@ -7,7 +7,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use ottl::{
-    Context, Engine, Host, Options, PathMode, ProgramBuilder,
+    Context, Engine, Host, Options, Outcome, PathMode, ProgramBuilder,
     go::{regexp::Regexp, text},
     value::{GoInt, Value},
 };
@@ -19,20 +19,57 @@ fn converters_answer_as_contrib() {
     let mut n_cases = 0;
     for line in read("converters.jsonl.gz").lines() {
         let (expression, expected): (String, String) = serde_json::from_str(line).unwrap();
-        assert_eq!(answer(&expression), expected, "{expression}");
+        for engine in [Engine::Interpreter, Engine::Jit] {
+            let got = answer(&expression, engine);
+            assert_eq!(got, expected, "{engine:?}: {expression}");
+            let holds = comparison(&expression, &got, engine);
+            assert!(holds.is_none_or(|holds| holds), "{engine:?}: {expression} compared with its own answer");
+        }
         n_cases += 1;
     }
     assert!(n_cases > 4_000, "{n_cases}");
 }
 
-/// `R` where the expression is refused, `E` where it fails, else the value in the recording's form.
-fn answer(expression: &str) -> String {
+/// Whether a call equals its own answer, for answers that a condition can write down: so the calls go through what
+/// compiles conditions too. `None` for others, and for those whose texts a literal would not give back.
+fn comparison(expression: &str, answer: &str, engine: Engine) -> Option<bool> {
+    let literal = match answer.split_once(':')? {
+        ("b", flag) => flag.to_owned(),
+        ("i", number) if !number.starts_with('-') => number.to_owned(),
+        ("s", hex) => {
+            let text = String::from_utf8(text::unhex(hex.as_bytes())?).ok()?;
+            if text.chars().any(|c| !(' '..='~').contains(&c) || c == '"' || c == '\\') {
+                return None;
+            }
+            format!("\"{text}\"")
+        }
+        _ => return None,
+    };
+    let mut builder = builder(engine);
+    let condition = builder.add(&format!("{expression} == {literal}"), Context::Span, PathMode::Legacy).ok()?;
+    let program = builder.build().unwrap();
+    let mut frame = program.frame();
+    program.load_span(&mut frame, b"");
+    match program.eval(&frame, condition) {
+        Outcome::True => Some(true),
+        // Items of bytes and ports are of Go types that equal no literal.
+        Outcome::False if answer.starts_with("i:") => None,
+        _ => Some(false),
+    }
+}
+
+fn builder(engine: Engine) -> ProgramBuilder {
     let host = Host {
         clock: Some(Arc::new(|| 1_795_000_000_000_000_000)),
         random: Some(Arc::new(|bytes| bytes.fill(7))),
         ..Host::default()
     };
-    let mut builder = ProgramBuilder::new(Options { engine: Engine::Interpreter, host, ..Options::default() });
+    ProgramBuilder::new(Options { engine, host, ..Options::default() })
+}
+
+/// `R` where the expression is refused, `E` where it fails, else the value in the recording's form.
+fn answer(expression: &str, engine: Engine) -> String {
+    let mut builder = builder(engine);
     let Ok(value) = builder.add_value(expression, Context::Span, PathMode::Legacy) else { return "R".to_owned() };
     let program = builder.build().unwrap();
     let mut frame = program.frame();

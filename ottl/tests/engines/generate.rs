@@ -1,11 +1,22 @@
 //! Random requests and random conditions over them. The same seed gives the same pairs.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
+    exponential_histogram_data_point::Buckets, metric::Data, number_data_point::Value as NumberValue,
+    summary_data_point::ValueAtQuantile,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use ottl::{Frame, PointKind, Program};
+use prost::Message;
 
 /// xorshift64*.
 pub(crate) struct Random(u64);
@@ -163,6 +174,213 @@ pub(crate) fn request(random: &mut Random) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![resource_spans] }
 }
 
+/// One resource, one scope, one metric with at most one data point.
+pub(crate) fn metrics_request(random: &mut Random) -> ExportMetricsServiceRequest {
+    let ExportTraceServiceRequest { mut resource_spans } = request(random);
+    let traces = resource_spans.remove(0);
+    let scope = traces.scope_spans.into_iter().next();
+    let scope_metrics = ScopeMetrics {
+        schema_url: scope.as_ref().map(|scope| scope.schema_url.clone()).unwrap_or_default(),
+        scope: scope.and_then(|scope| scope.scope),
+        metrics: vec![metric(random)],
+    };
+    let resource_metrics = ResourceMetrics {
+        resource: traces.resource,
+        scope_metrics: vec![scope_metrics],
+        schema_url: traces.schema_url,
+    };
+    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }
+}
+
+fn metric(random: &mut Random) -> Metric {
+    let n_points = usize::from(!random.one_in(6));
+    let aggregation_temporality = random.below(4) as i32;
+    let (start, time) = (1_700_000_000_000_000_000, 1_700_000_000_750_000_000 + random.below(3) as u64);
+    let flags = random.below(3) as u32;
+    let count = [0, 1, 7, u64::MAX][random.below(4)];
+    let sum = (!random.one_in(3)).then(|| DOUBLES[random.below(DOUBLES.len())]);
+    let attributes = |random: &mut Random| attributes(random, 4, 2);
+    let data = match random.below(6) {
+        0 | 1 => {
+            let points = (0..n_points)
+                .map(|_| NumberDataPoint {
+                    attributes: attributes(random),
+                    start_time_unix_nano: start,
+                    time_unix_nano: time,
+                    exemplars: vec![Exemplar::default(); random.below(2)],
+                    flags,
+                    value: match random.below(3) {
+                        0 => None,
+                        1 => Some(NumberValue::AsInt(INTEGERS[random.below(INTEGERS.len())])),
+                        _ => Some(NumberValue::AsDouble(DOUBLES[random.below(DOUBLES.len())])),
+                    },
+                })
+                .collect();
+            match random.one_in(2) {
+                true => Some(Data::Gauge(Gauge { data_points: points })),
+                false => Some(Data::Sum(Sum {
+                    data_points: points,
+                    aggregation_temporality,
+                    is_monotonic: random.one_in(2),
+                })),
+            }
+        }
+        2 => {
+            let points = (0..n_points).map(|_| HistogramDataPoint {
+                attributes: attributes(random),
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                count,
+                sum,
+                bucket_counts: (0..random.below(4) as u64).collect(),
+                explicit_bounds: DOUBLES[..random.below(3)].to_vec(),
+                flags,
+                ..HistogramDataPoint::default()
+            });
+            Some(Data::Histogram(Histogram { data_points: points.collect(), aggregation_temporality }))
+        }
+        3 => {
+            let buckets = |random: &mut Random| {
+                (!random.one_in(3)).then(|| Buckets {
+                    offset: [0, 3, -7, i32::MIN][random.below(4)],
+                    bucket_counts: [0, 1, 300, u64::MAX][..random.below(4)].to_vec(),
+                })
+            };
+            let points = (0..n_points).map(|_| ExponentialHistogramDataPoint {
+                attributes: attributes(random),
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                count,
+                sum,
+                scale: [0, 5, -3, i32::MAX][random.below(4)],
+                zero_count: random.below(3) as u64,
+                positive: buckets(random),
+                negative: buckets(random),
+                flags,
+                ..ExponentialHistogramDataPoint::default()
+            });
+            let data_points = points.collect();
+            Some(Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality }))
+        }
+        4 => {
+            let points = (0..n_points).map(|_| SummaryDataPoint {
+                attributes: attributes(random),
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                count,
+                sum: sum.unwrap_or_default(),
+                quantile_values: vec![ValueAtQuantile::default(); random.below(2)],
+                flags,
+            });
+            Some(Data::Summary(Summary { data_points: points.collect() }))
+        }
+        _ => None,
+    };
+    Metric {
+        name: random.pick(&["http.server.duration", "", "hello"]).to_owned(),
+        description: random.pick(WORDS).to_owned(),
+        unit: random.pick(&["", "ms", "By"]).to_owned(),
+        metadata: attributes(random),
+        data,
+    }
+}
+
+/// One resource, one scope, one record.
+pub(crate) fn logs_request(random: &mut Random) -> ExportLogsServiceRequest {
+    let ExportTraceServiceRequest { mut resource_spans } = request(random);
+    let mut traces = resource_spans.remove(0);
+    let scope = traces.scope_spans.remove(0);
+    let span = scope.spans.into_iter().next().unwrap_or_default();
+    let record = LogRecord {
+        time_unix_nano: span.start_time_unix_nano,
+        observed_time_unix_nano: span.end_time_unix_nano,
+        severity_number: random.below(26) as i32,
+        severity_text: random.pick(&["", "ERROR", "hello"]).to_owned(),
+        body: (!random.one_in(5)).then(|| any(random, 2)),
+        attributes: attributes(random, 5, 2),
+        dropped_attributes_count: random.below(3) as u32,
+        flags: [0, 1, u32::MAX][random.below(3)],
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        event_name: random.pick(WORDS).to_owned(),
+    };
+    let scope_logs = ScopeLogs { scope: scope.scope, log_records: vec![record], schema_url: scope.schema_url };
+    let resource_logs =
+        ResourceLogs { resource: traces.resource, scope_logs: vec![scope_logs], schema_url: traces.schema_url };
+    ExportLogsServiceRequest { resource_logs: vec![resource_logs] }
+}
+
+/// The messages of a request that are loaded one by one.
+#[derive(Default)]
+pub(crate) struct Parts {
+    pub(crate) resource: Vec<u8>,
+    pub(crate) resource_schema: String,
+    pub(crate) scope: Vec<u8>,
+    pub(crate) scope_schema: String,
+    pub(crate) metric: Option<Vec<u8>>,
+    pub(crate) point: Option<(PointKind, Vec<u8>)>,
+    pub(crate) record: Option<Vec<u8>>,
+}
+
+impl Parts {
+    pub(crate) fn load<'w>(&'w self, program: &Program, frame: &mut Frame<'w>) {
+        program.load_resource(frame, &self.resource, self.resource_schema.as_bytes());
+        program.load_scope(frame, &self.scope, self.scope_schema.as_bytes());
+        if let Some(metric) = &self.metric {
+            program.load_metric(frame, metric);
+        }
+        if let Some((kind, point)) = &self.point {
+            program.load_data_point(frame, *kind, point);
+        }
+        if let Some(record) = &self.record {
+            program.load_log(frame, record);
+        }
+    }
+}
+
+/// The parts of a request of metrics; a metric without points gets an empty one of its kind.
+pub(crate) fn metric_parts(body: &[u8]) -> Parts {
+    fn first<P: Message + Default>(kind: PointKind, points: &[P]) -> (PointKind, Vec<u8>) {
+        (kind, points.first().map(Message::encode_to_vec).unwrap_or_default())
+    }
+    let request = ExportMetricsServiceRequest::decode(body).unwrap_or_default();
+    let Some(resource) = request.resource_metrics.into_iter().next() else { return Parts::default() };
+    let Some(scope) = resource.scope_metrics.into_iter().next() else { return Parts::default() };
+    let Some(metric) = scope.metrics.into_iter().next() else { return Parts::default() };
+    let point = match &metric.data {
+        Some(Data::Gauge(data)) => first(PointKind::Number, &data.data_points),
+        Some(Data::Sum(data)) => first(PointKind::Number, &data.data_points),
+        Some(Data::Histogram(data)) => first(PointKind::Histogram, &data.data_points),
+        Some(Data::ExponentialHistogram(data)) => first(PointKind::ExponentialHistogram, &data.data_points),
+        Some(Data::Summary(data)) => first(PointKind::Summary, &data.data_points),
+        None => (PointKind::Number, Vec::new()),
+    };
+    Parts {
+        resource: resource.resource.unwrap_or_default().encode_to_vec(),
+        resource_schema: resource.schema_url,
+        scope: scope.scope.unwrap_or_default().encode_to_vec(),
+        scope_schema: scope.schema_url,
+        metric: Some(metric.encode_to_vec()),
+        point: Some(point),
+        record: None,
+    }
+}
+
+/// The parts of a request of logs.
+pub(crate) fn log_parts(body: &[u8]) -> Parts {
+    let request = ExportLogsServiceRequest::decode(body).unwrap_or_default();
+    let Some(resource) = request.resource_logs.into_iter().next() else { return Parts::default() };
+    let Some(scope) = resource.scope_logs.into_iter().next() else { return Parts::default() };
+    Parts {
+        resource: resource.resource.unwrap_or_default().encode_to_vec(),
+        resource_schema: resource.schema_url,
+        scope: scope.scope.unwrap_or_default().encode_to_vec(),
+        scope_schema: scope.schema_url,
+        record: scope.log_records.first().map(Message::encode_to_vec),
+        ..Parts::default()
+    }
+}
+
 /// A condition for this context; mostly well typed, sometimes not.
 pub(crate) fn condition(random: &mut Random, context: &str, depth: usize) -> String {
     match random.below(if depth == 0 { 4 } else { 10 }) {
@@ -200,6 +418,25 @@ fn comparison(random: &mut Random, context: &str, depth: usize) -> String {
 }
 
 fn value(random: &mut Random, context: &str, depth: usize) -> String {
+    let structs: &[&str] = match context {
+        "metric" => &["data_points", "is_monotonic", "metadata", "type"],
+        "datapoint" => &[
+            "exemplars",
+            "bucket_counts",
+            "explicit_bounds",
+            "positive",
+            "negative.bucket_counts",
+            "positive.bucket_counts",
+            "quantile_values",
+            "attributes",
+            "metric.data_points",
+        ],
+        "log" => &["body", "attributes", "trace_id", "span_id"],
+        _ => &[],
+    };
+    if !structs.is_empty() && random.one_in(5) {
+        return random.pick(structs).to_owned();
+    }
     match random.below(7) {
         0 => text(random, context, depth),
         1 => number(random, context, depth),
@@ -221,9 +458,17 @@ fn literal(random: &mut Random) -> String {
         5 => random.pick(&["true", "false"]).to_owned(),
         6 => "nil".to_owned(),
         7 => random.pick(&["0x01", "0x0102", "0x0102030405060708"]).to_owned(),
-        _ => {
-            random.pick(&["STATUS_CODE_ERROR", "STATUS_CODE_UNSET", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT"]).to_owned()
-        }
+        _ => random
+            .pick(&[
+                "STATUS_CODE_ERROR",
+                "SPAN_KIND_SERVER",
+                "SPAN_KIND_CLIENT",
+                "METRIC_DATA_TYPE_SUM",
+                "AGGREGATION_TEMPORALITY_DELTA",
+                "FLAG_NO_RECORDED_VALUE",
+                "SEVERITY_NUMBER_ERROR",
+            ])
+            .to_owned(),
     }
 }
 
@@ -235,7 +480,10 @@ fn quoted(text: &str) -> String {
 fn attribute_path(random: &mut Random, context: &str) -> String {
     let root = match (context, random.below(4)) {
         (_, 0) => "resource.attributes",
-        ("span" | "spanevent", 1) => "scope.attributes",
+        ("metric", 1..) => "metadata",
+        ("log", 2) => "body",
+        ("span" | "spanevent" | "log" | "datapoint", 1) => "scope.attributes",
+        ("datapoint", 2) => "metric.metadata",
         ("spanevent", 2) => "span.attributes",
         _ => "attributes",
     };
@@ -270,6 +518,11 @@ fn text(random: &mut Random, context: &str, depth: usize) -> String {
         ],
         "spanevent" => &["name", "span.name", "span.status.message", "scope.name", "span.trace_id.string"],
         "scope" => &["name", "version", "schema_url", "resource.schema_url"],
+        "metric" => &["name", "description", "unit", "scope.name", "resource.schema_url"],
+        "datapoint" => &["metric.name", "metric.unit", "metric.description", "scope.version"],
+        "log" => {
+            &["severity_text", "body.string", "body", "event_name", "trace_id.string", "span_id.string", "scope.name"]
+        }
         _ => &["schema_url"],
     };
     if depth == 0 || random.one_in(2) {
@@ -312,6 +565,25 @@ fn number(random: &mut Random, context: &str, depth: usize) -> String {
             "resource.dropped_attributes_count",
         ],
         "spanevent" => &["time_unix_nano", "dropped_attributes_count", "span.kind", "span.status.code"],
+        "metric" => &["type", "aggregation_temporality", "Len(data_points)", "is_monotonic"],
+        "datapoint" => &[
+            "value_int",
+            "value_double",
+            "count",
+            "sum",
+            "flags",
+            "scale",
+            "zero_count",
+            "positive.offset",
+            "negative.offset",
+            "time_unix_nano",
+            "start_time_unix_nano",
+            "metric.type",
+            "metric.aggregation_temporality",
+            "Len(bucket_counts)",
+            "Len(exemplars)",
+        ],
+        "log" => &["severity_number", "flags", "dropped_attributes_count", "time_unix_nano", "observed_time_unix_nano"],
         _ => &["dropped_attributes_count", "resource.dropped_attributes_count"],
     };
     if depth == 0 || random.one_in(2) {
@@ -341,6 +613,8 @@ fn time(random: &mut Random, context: &str, depth: usize) -> String {
     let paths: &[&str] = match context {
         "span" => &["start_time", "end_time", "(end_time - start_time)", "Duration(\"750ms\")", "Duration(\"1s\")"],
         "spanevent" => &["time", "span.start_time", "(time - span.start_time)", "Duration(\"0s\")"],
+        "datapoint" => &["time", "start_time", "(time - start_time)"],
+        "log" => &["time", "observed_time", "(observed_time - time)"],
         _ => &["Unix(1700000000)", "Duration(\"1s\")"],
     };
     if depth == 0 || random.one_in(2) {

@@ -70,6 +70,8 @@ impl<'t> File<'t> {
                     "scope" => Context::Scope,
                     "resource" => Context::Resource,
                     "metric" => Context::Metric,
+                    "datapoint" => Context::DataPoint,
+                    "log" => Context::Log,
                     other => panic!("context {other}"),
                 }
             }

@@ -3,9 +3,10 @@
 //	peer eval    one JSON object a line in, one a line out, in order
 //	peer bench   {"texts","proto"} a line in, nanoseconds a line out
 //
-// A question is {"context","mode","text","proto","event"}: context is span, spanevent, resource or scope; mode is
+// A question is {"context","mode","text","proto","event"}: context is the name of a context but exemplar; mode is
 // "legacy" (no context names) or "prefixed" (names are demanded, and added where they are missing); proto is an
-// ExportTraceServiceRequest in base64 with one resource, scope and span. The answer is {"outcome","error"} with outcome
+// ExportTraceServiceRequest in base64 with one resource, scope and span, for the contexts of metrics and logs the request of
+// those, with one metric, which may have one data point, or one record. The answer is {"outcome","error"} with outcome
 // true, false, eval_error, parse_error or panic.
 package main
 
@@ -20,6 +21,9 @@ import (
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottldatapoint"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottllog"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlmetric"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlresource"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlscope"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspan"
@@ -27,6 +31,8 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/ottlfuncs"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
@@ -49,6 +55,15 @@ type input struct {
 	scope    ptrace.ScopeSpans
 	span     ptrace.Span
 	event    int
+
+	metrics      pmetric.ResourceMetrics
+	scopeMetrics pmetric.ScopeMetrics
+	metric       pmetric.Metric
+	point        any
+
+	logs      plog.ResourceLogs
+	scopeLogs plog.ScopeLogs
+	record    plog.LogRecord
 }
 
 type predicate func(input) (bool, error)
@@ -116,6 +131,42 @@ func newPeer(settings component.TelemetrySettings) *peer {
 	add(p, "scope", settings, scopePredicate,
 		must(ottlscope.NewParser(scopeFunctions, settings)),
 		must(ottlscope.NewParser(scopeFunctions, settings, ottlscope.EnablePathContextNames())))
+
+	metricPredicate := func(condition *ottl.Condition[*ottlmetric.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottlmetric.NewTransformContext(in.metrics, in.scopeMetrics, in.metric)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	metricFunctions := ottlfuncs.StandardConverters[*ottlmetric.TransformContext]()
+	add(p, "metric", settings, metricPredicate,
+		must(ottlmetric.NewParser(metricFunctions, settings)),
+		must(ottlmetric.NewParser(metricFunctions, settings, ottlmetric.EnablePathContextNames())))
+
+	pointPredicate := func(condition *ottl.Condition[*ottldatapoint.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottldatapoint.NewTransformContext(in.metrics, in.scopeMetrics, in.metric, in.point)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	pointFunctions := ottlfuncs.StandardConverters[*ottldatapoint.TransformContext]()
+	add(p, "datapoint", settings, pointPredicate,
+		must(ottldatapoint.NewParser(pointFunctions, settings)),
+		must(ottldatapoint.NewParser(pointFunctions, settings, ottldatapoint.EnablePathContextNames())))
+
+	logPredicate := func(condition *ottl.Condition[*ottllog.TransformContext]) predicate {
+		return func(in input) (bool, error) {
+			ctx := ottllog.NewTransformContext(in.logs, in.scopeLogs, in.record)
+			defer ctx.Close()
+			return condition.Eval(context.Background(), ctx)
+		}
+	}
+	logFunctions := ottlfuncs.StandardConverters[*ottllog.TransformContext]()
+	add(p, "log", settings, logPredicate,
+		must(ottllog.NewParser(logFunctions, settings)),
+		must(ottllog.NewParser(logFunctions, settings, ottllog.EnablePathContextNames())))
 	return p
 }
 
@@ -157,7 +208,7 @@ func (p *peer) answer(q question) (a answer) {
 	if err != nil {
 		return answer{"parse_error", err.Error()}
 	}
-	in, err := decode(q.Proto, q.Event)
+	in, err := decode(q.Context, q.Proto, q.Event)
 	if err != nil {
 		return answer{"bad_question", err.Error()}
 	}
@@ -168,10 +219,29 @@ func (p *peer) answer(q question) (a answer) {
 	return answer{fmt.Sprint(holds), ""}
 }
 
-func decode(proto string, event int) (input, error) {
+func decode(name, proto string, event int) (input, error) {
 	bytes, err := base64.StdEncoding.DecodeString(proto)
 	if err != nil {
 		return input{}, err
+	}
+	switch name {
+	case "metric", "datapoint":
+		metrics, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(bytes)
+		if err != nil {
+			return input{}, err
+		}
+		resource := metrics.ResourceMetrics().At(0)
+		scope := resource.ScopeMetrics().At(0)
+		metric := scope.Metrics().At(0)
+		return input{metrics: resource, scopeMetrics: scope, metric: metric, point: firstPoint(metric)}, nil
+	case "log":
+		logs, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(bytes)
+		if err != nil {
+			return input{}, err
+		}
+		resource := logs.ResourceLogs().At(0)
+		scope := resource.ScopeLogs().At(0)
+		return input{logs: resource, scopeLogs: scope, record: scope.LogRecords().At(0)}, nil
 	}
 	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(bytes)
 	if err != nil {
@@ -179,7 +249,37 @@ func decode(proto string, event int) (input, error) {
 	}
 	resource := traces.ResourceSpans().At(0)
 	scope := resource.ScopeSpans().At(0)
-	return input{resource, scope, scope.Spans().At(0), event}, nil
+	return input{resource: resource, scope: scope, span: scope.Spans().At(0), event: event}, nil
+}
+
+// firstPoint is the first data point of a metric, or an empty one of its kind.
+func firstPoint(metric pmetric.Metric) any {
+	switch metric.Type() {
+	case pmetric.MetricTypeSum:
+		if metric.Sum().DataPoints().Len() > 0 {
+			return metric.Sum().DataPoints().At(0)
+		}
+	case pmetric.MetricTypeGauge:
+		if metric.Gauge().DataPoints().Len() > 0 {
+			return metric.Gauge().DataPoints().At(0)
+		}
+	case pmetric.MetricTypeHistogram:
+		if metric.Histogram().DataPoints().Len() > 0 {
+			return metric.Histogram().DataPoints().At(0)
+		}
+		return pmetric.NewHistogramDataPoint()
+	case pmetric.MetricTypeExponentialHistogram:
+		if metric.ExponentialHistogram().DataPoints().Len() > 0 {
+			return metric.ExponentialHistogram().DataPoints().At(0)
+		}
+		return pmetric.NewExponentialHistogramDataPoint()
+	case pmetric.MetricTypeSummary:
+		if metric.Summary().DataPoints().Len() > 0 {
+			return metric.Summary().DataPoints().At(0)
+		}
+		return pmetric.NewSummaryDataPoint()
+	}
+	return pmetric.NewNumberDataPoint()
 }
 
 func eval(p *peer) {
@@ -239,7 +339,7 @@ func bench() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		span := must(decode(b.Proto, 0))
+		span := must(decode("span", b.Proto, 0))
 		conditions := must(parser.ParseConditions(b.Texts))
 		evaluate := conditions[0].Eval
 		if len(conditions) > 1 {

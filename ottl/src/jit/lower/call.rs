@@ -15,7 +15,7 @@ impl Lower<'_, '_> {
     pub(super) fn call(&mut self, id: NodeId, call: CallId, yes: Block, no: Block) {
         let site = self.ir.call_site(call);
         let first = match site.args.first() {
-            Some(CallArg::Node(target)) => self.slot(*target),
+            Some(CallArg::Node(target)) => self.slot(*target).filter(|slot| !slot.is_handle),
             _ => None,
         };
         let Some(slot) = first else { return self.ask(id, yes, no) };

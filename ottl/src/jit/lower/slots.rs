@@ -14,6 +14,7 @@ pub(super) struct SlotRef {
     offset: i32,
     base: i32,
     pub(super) ty: Type,
+    pub(super) is_handle: bool,
 }
 
 /// Size of a slice reference in `Frame::bases`.
@@ -37,7 +38,7 @@ impl Lower<'_, '_> {
         let Node::Slot(slot) = self.ir.get(id) else { return None };
         let placed = self.layout.placed(*slot)?;
         let offset = i32::try_from(placed.position as usize * size_of::<RawSlot>()).ok()?;
-        Some(SlotRef { offset, base: placed.base as i32, ty: self.ir.ty(id) })
+        Some(SlotRef { offset, base: placed.base as i32, ty: self.ir.ty(id), is_handle: placed.path.is_handle() })
     }
 
     fn load(&mut self, ty: ClifType, offset: i32) -> Value {
