@@ -38,16 +38,16 @@ pub const CONTEXTS: [Context; 7] = [
     Context::Log,
 ];
 
-/// Whether conditions can have this context.
+/// Whether conditions can have this context: all of [`CONTEXTS`].
 #[must_use]
 pub fn is_supported(context: Context) -> bool {
-    context.own_table().is_some()
+    CONTEXTS.contains(&context)
 }
 
 /// The paths that conditions of `context` can read, own ones first.
 #[must_use]
 pub fn paths(context: Context) -> Vec<PathInfo> {
-    let own = context.own_table().map_or("", |table| table.name);
+    let own = context.own_table().name;
     let tables = context.tables(PathMode::AutoPrefix);
     tables
         .iter()
@@ -58,7 +58,7 @@ pub fn paths(context: Context) -> Vec<PathInfo> {
                 prefix: table.name,
                 own: is_own,
                 ty: ty(entry),
-                keys: matches!(entry.target, Target::Map(_) | Target::TraceState | Target::Cache),
+                keys: matches!(entry.target, Target::Map(_) | Target::Value(_) | Target::TraceState | Target::Cache),
                 help: help(table.name, entry.names),
             })
         })
@@ -133,9 +133,9 @@ fn kind(kind: ParamKind) -> String {
 
 fn ty(entry: &PathEntry) -> Type {
     match &entry.target {
-        Target::Slot(path) => path.ty(),
+        Target::Slot(path) | Target::Value(path) => path.ty(),
         Target::Map(_) | Target::Cache => Type::Map,
-        Target::Hex(_) | Target::KindText(_) | Target::TraceState => Type::String,
+        Target::Hex(_) | Target::Text(_) | Target::KindText(_) | Target::TraceState => Type::String,
         Target::Time(_) => Type::Time,
         Target::EventIndex => Type::Int,
     }

@@ -29,6 +29,7 @@ mod nearest;
 mod program;
 mod simplify;
 mod slot;
+pub mod snapshot;
 mod store;
 pub mod trace;
 mod trace_state;

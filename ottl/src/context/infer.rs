@@ -80,7 +80,7 @@ impl<'t> Names<'t> {
     fn advice(&self, registered: &[Context]) -> String {
         let name = self.bare.iter().find(|name| !self.params.contains(name));
         let meant = name.map(|name| {
-            let tables = registered.iter().filter_map(|context| context.own_table());
+            let tables = registered.iter().map(|context| context.own_table());
             let known = tables.filter(|table| table.paths.iter().any(|entry| entry.names.first() == Some(name)));
             known.map(|table| format!("{}.{name}", table.name)).collect::<Vec<_>>().join(" or ")
         });

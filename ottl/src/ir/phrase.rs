@@ -12,6 +12,7 @@ impl Ir {
             Node::Const(value) => trace::text(self.constant_value(*value)),
             Node::Slot(slot) => self.slots().get(slot.0 as usize).map(ToString::to_string).unwrap_or_default(),
             Node::Fail(error) => format!("error: {error}"),
+            Node::Text(id) => format!("{} as text", self.phrase(*id)),
             Node::Hex(id) => format!("{} as hex", self.phrase(*id)),
             Node::KindText(_, kind) => format!("{} as text", self.phrase(*kind)),
             Node::UnixNano(nanos) => format!("{} as time", self.phrase(*nanos)),

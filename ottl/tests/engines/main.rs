@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "damage to the inputs of a test must stop it")]
 
 mod generate;
+mod hostile;
 
 use generate::Random;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -11,6 +12,7 @@ use ottl::{
     ProgramBuilder,
     trace::{Answer, Trace, Tracer},
 };
+use proptest::prelude::*;
 use prost::Message as _;
 
 const PROGRAMS: u64 = 250;
@@ -170,4 +172,46 @@ fn consistent(trace: &Trace) -> usize {
         assert_eq!(asked.last().map(|part| &part.answer), Some(&trace.answer), "{trace}");
     }
     left_out + trace.parts.iter().map(consistent).sum::<usize>()
+}
+
+proptest! {
+    /// The fuzz target's body on a bounded number of inputs; `PROPTEST_CASES` asks for more.
+    #[test]
+    fn hostile_bytes_have_one_answer(
+        choice in any::<u8>(),
+        seed in any::<u64>(),
+        text in "[a-z_.\\[\\]()\"=<> 0-9]{0,30}",
+        wire in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let mut data = vec![choice];
+        data.extend(seed.to_le_bytes());
+        data.extend(text.bytes());
+        data.push(0);
+        data.extend(wire);
+        hostile::check(&data);
+    }
+
+    /// The same on requests that were whole before one byte of them changed.
+    #[test]
+    fn damaged_messages_have_one_answer(choice in any::<u8>(), seed in any::<u64>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let request = request(&mut Random::new(seed));
+        let mut message = match choice % 7 {
+            0 => request.span,
+            1 => request.event,
+            2 => request.resource,
+            3 => request.scope,
+            4 => generate::metric_parts(&generate::metrics_request(&mut Random::new(seed)).encode_to_vec()).metric.unwrap(),
+            5 => generate::metric_parts(&generate::metrics_request(&mut Random::new(seed)).encode_to_vec()).point.unwrap().1,
+            _ => generate::log_parts(&generate::logs_request(&mut Random::new(seed)).encode_to_vec()).record.unwrap(),
+        };
+        let at = at.index(message.len().max(1));
+        if let Some(place) = message.get_mut(at) {
+            *place = byte;
+        }
+        let mut data = vec![choice];
+        data.extend(seed.to_le_bytes());
+        data.push(0);
+        data.extend(message);
+        hostile::check(&data);
+    }
 }
