@@ -38,10 +38,10 @@ pub const CONTEXTS: [Context; 7] = [
     Context::Log,
 ];
 
-/// Whether conditions can have this context: all of [`CONTEXTS`].
+/// Whether the collector's components and tools offer this context: those of traces so far. This crate evaluates all.
 #[must_use]
 pub fn is_supported(context: Context) -> bool {
-    CONTEXTS.contains(&context)
+    !matches!(context, Context::Metric | Context::DataPoint | Context::Log)
 }
 
 /// The paths that conditions of `context` can read, own ones first.
