@@ -15,6 +15,7 @@ pub mod extensions;
 pub mod factory;
 pub mod gates;
 pub mod health;
+pub mod k8s;
 pub mod memory;
 pub mod net;
 mod ottl_host;

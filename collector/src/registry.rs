@@ -31,6 +31,7 @@ impl Factories {
             processors: vec![
                 processors::batch::FACTORY,
                 processors::filter::FACTORY,
+                processors::k8sattributes::FACTORY,
                 processors::memory_limiter::FACTORY,
                 processors::tail_sampling::FACTORY,
             ],

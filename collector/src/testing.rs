@@ -133,7 +133,10 @@ pub(crate) fn metrics(n: i64) -> Metrics {
         data: MetricData::Gauge { points: (0..n).map(point).collect() },
     };
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
-    Metrics { resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }] }
+    Metrics {
+        resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }],
+        ..Metrics::default()
+    }
 }
 
 /// A request of `n` spans named `span-<i>` under one resource and scope.

@@ -17,6 +17,8 @@ use crate::Outcome;
 pub struct Arrived {
     /// Spans by trace id.
     pub traces: BTreeMap<String, Vec<(String, Span)>>,
+    /// Attributes of the resource that a trace's last spans came with, as text.
+    pub resources: BTreeMap<String, BTreeMap<String, String>>,
     /// Requests.
     pub requests: usize,
 }
@@ -85,13 +87,28 @@ impl TraceService for Service {
         arrived.requests += 1;
         for resource in request.into_inner().resource_spans {
             let service = service_name(&resource);
+            let attributes = texts(&resource);
             for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let id = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+                let id: String = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+                arrived.resources.insert(id.clone(), attributes.clone());
                 arrived.traces.entry(id).or_default().push((service.clone(), span));
             }
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
+}
+
+fn texts(resource: &opentelemetry_proto::tonic::trace::v1::ResourceSpans) -> BTreeMap<String, String> {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    let attributes = resource.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
+    let text = |value: Option<&Value>| match value {
+        Some(Value::StringValue(text)) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    attributes
+        .iter()
+        .map(|attribute| (attribute.key.clone(), text(attribute.value.as_ref().and_then(|value| value.value.as_ref()))))
+        .collect()
 }
 
 fn service_name(resource: &opentelemetry_proto::tonic::trace::v1::ResourceSpans) -> String {

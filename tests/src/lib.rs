@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "end-to-end runs happen in real time")]
 
+pub mod api_server;
 pub mod backend;
 pub mod client;
 pub mod collector;
@@ -12,6 +13,7 @@ pub mod kill;
 pub mod scrape;
 pub mod wait;
 
+pub use api_server::ApiServer;
 pub use backend::Backend;
 pub use collector::Collector;
 

@@ -74,7 +74,7 @@ impl TracesBuilder {
     pub fn build(self) -> Traces {
         let Self { buffer, full: mut buffers, resources, scopes, spans } = self;
         buffers.push(Bytes::from(buffer));
-        Traces { buffers, resources, scopes, spans }
+        Traces { buffers, resources, scopes, spans, peer: None }
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range {

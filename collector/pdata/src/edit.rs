@@ -147,6 +147,9 @@ impl Traces {
             *self = other;
             return;
         }
+        if self.peer != other.peer {
+            self.peer = None;
+        }
         let (buffer, resource, scope) =
             (self.buffers.len() as u32, self.resources.len() as u32, self.scopes.len() as u32);
         let moved = |range: Range| match range {
@@ -218,6 +221,7 @@ impl Traces {
             resources: self.resources[resource as usize..].to_vec(),
             scopes: self.scopes[scope as usize..].to_vec(),
             spans,
+            peer: self.peer,
         };
         for row in &mut rest.spans {
             row.scope -= scope;
@@ -326,6 +330,7 @@ impl<'a> Part<'a> {
             self.to.buffers.clone_from(&self.from.buffers);
             self.to.drop_unused_buffers();
         }
+        self.to.peer = self.from.peer;
         self.to
     }
 }

@@ -40,7 +40,7 @@ impl Traces {
         if !merged.is_empty() {
             buffers.push(Bytes::from(merged));
         }
-        Ok(Self { buffers, resources, scopes, spans })
+        Ok(Self { buffers, resources, scopes, spans, peer: None })
     }
 }
 

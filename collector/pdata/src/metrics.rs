@@ -4,11 +4,15 @@
 mod decode;
 mod encode;
 
+use std::net::IpAddr;
+
 /// A payload of metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     /// One entry a resource.
     pub resource_metrics: Vec<ResourceMetrics>,
+    /// Who sent the payload, as the receiver saw it; nothing for what is made here or was joined of several.
+    pub peer: Option<IpAddr>,
 }
 
 impl Metrics {

@@ -4,6 +4,8 @@
 //! are in order: spans by scope, scopes by resource, so what belongs together is neighbours. Only `index`, `edit` and
 //! `builder` make rows. This file reads them and never copies telemetry.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 /// 16 bytes; all zero means not set.
@@ -57,9 +59,22 @@ pub struct Traces {
     pub(crate) resources: Vec<ResourceRow>,
     pub(crate) scopes: Vec<ScopeRow>,
     pub(crate) spans: Vec<SpanRow>,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Traces {
+    /// Who sent the batch, as the receiver saw it: the far end of the connection. Nothing once batches of different
+    /// peers were joined or spans were regrouped.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Says who sent the batch.
+    pub fn set_peer(&mut self, peer: Option<IpAddr>) {
+        self.peer = peer;
+    }
+
     /// Number of spans.
     #[must_use]
     pub fn span_count(&self) -> usize {

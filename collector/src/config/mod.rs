@@ -26,6 +26,7 @@ pub use document::Document;
 pub use duration::{Duration, DurationError};
 pub use headers::Headers;
 pub use load::{LoadError, Loaded, load};
+pub(crate) use nearest::hint;
 pub use node::Node;
 pub use report::Report;
 pub use resolve::{Origins, Place, ResolveError, Resolved, resolve};

@@ -9,6 +9,7 @@ mod tests;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +83,18 @@ pub type Answer = Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer;
+}
+
+/// The far end of the connection that a request came in by: an extension of every request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer(pub Option<IpAddr>);
+
+impl Peer {
+    /// That of a request.
+    #[must_use]
+    pub fn of<B>(request: &Request<B>) -> Option<IpAddr> {
+        request.extensions().get::<Self>().and_then(|peer| peer.0)
+    }
 }
 
 /// Which HTTP a server speaks.
@@ -209,7 +222,8 @@ async fn connection(stream: Stream, shared: Arc<Shared>, stopped: watch::Receive
         },
     };
     let activity = Arc::new(Activity::default());
-    let service = Counted { handler: Arc::clone(&shared.handler), activity: Arc::clone(&activity) };
+    let peer = Peer(stream.peer());
+    let service = Counted { handler: Arc::clone(&shared.handler), activity: Arc::clone(&activity), peer };
     let io = TokioIo::new(stream);
     match &shared.protocol {
         Protocol::Http2(builder) => {
@@ -233,6 +247,7 @@ struct Activity {
 struct Counted {
     handler: Arc<dyn Handler>,
     activity: Arc<Activity>,
+    peer: Peer,
 }
 
 impl Service<Request<Incoming>> for Counted {
@@ -240,7 +255,8 @@ impl Service<Request<Incoming>> for Counted {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
         let busy = Busy::new(Arc::clone(&self.activity));
         let answer = Arc::clone(&self.handler).answer(request);
         Box::pin(async move {

@@ -1,6 +1,7 @@
 //! One byte stream, whatever it is made of.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,6 +19,17 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The address of the far end; nothing for a Unix socket. An IPv4 address in IPv6 form is given as IPv4, as Go does.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        match self {
+            // An error means that the connection is gone already.
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip().to_canonical()),
+            Self::Unix(_) => None,
+            Self::Tls(stream) => stream.get_ref().0.peer(),
+        }
+    }
+
     /// The protocol that TLS negotiated.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {

@@ -103,6 +103,7 @@ impl Job {
     async fn push(&self, limit: Duration) {
         let batch = Metrics {
             resource_metrics: vec![snapshot(&self.registry, &self.resource, self.level, self.clock.unix_nano())],
+            ..Metrics::default()
         };
         match tokio::time::timeout(limit, self.send(&batch)).await {
             Ok(Ok(())) => self.succeeded.add(1),

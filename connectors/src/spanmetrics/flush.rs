@@ -34,7 +34,7 @@ impl SpanMetrics {
         let mut flush = Flush { plan: &self.plan, last_flush: &mut self.last_flush, now_unix_nano, zero_first };
         let resource_metrics = self.resources.all_mut().map(|(key, resource)| flush.resource(key, resource)).collect();
         self.forget(now_unix_nano);
-        Metrics { resource_metrics }
+        Metrics { resource_metrics, ..Metrics::default() }
     }
 
     fn forget(&mut self, now_unix_nano: u64) {

@@ -102,6 +102,7 @@ fn metrics_as_text() {
             }],
             ..ResourceMetrics::default()
         }],
+        ..Metrics::default()
     };
     insta::assert_snapshot!("metrics_normal", metrics_text::normal(&batch));
     insta::assert_snapshot!("metrics_detailed", metrics_text::detailed(&batch));

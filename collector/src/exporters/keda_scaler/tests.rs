@@ -83,7 +83,7 @@ impl Fixture {
 
     fn push(&self, at: u64, resources: Vec<ResourceMetrics>) {
         self.set(at);
-        self.exporter.accept(&Metrics { resource_metrics: resources });
+        self.exporter.accept(&Metrics { resource_metrics: resources, ..Metrics::default() });
     }
 
     fn set(&self, at: u64) {

@@ -37,6 +37,9 @@ impl Payload for Metrics {
     }
 
     fn append(&mut self, mut other: Self) {
+        // As for traces: of one peer only as long as all are.
+        self.peer =
+            if self.resource_metrics.is_empty() { other.peer } else { self.peer.filter(|_| self.peer == other.peer) };
         self.resource_metrics.append(&mut other.resource_metrics);
     }
 
@@ -61,7 +64,7 @@ impl Payload for Metrics {
             },
             ResourceMetrics::point_count,
         );
-        Self { resource_metrics }
+        Self { resource_metrics, peer: self.peer }
     }
 }
 

@@ -145,7 +145,7 @@ fn metrics(shape: &[Vec<Vec<usize>>]) -> Metrics {
         scope_metrics: scopes.iter().map(&mut scope).collect(),
         ..ResourceMetrics::default()
     };
-    Metrics { resource_metrics: shape.iter().map(resource).collect() }
+    Metrics { resource_metrics: shape.iter().map(resource).collect(), ..Metrics::default() }
 }
 
 fn values(metrics: &Metrics) -> Vec<NumberValue> {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::intake::Intake;
 use crate::net::grpc;
-use crate::net::serve::{Answer, Handler, Reply};
+use crate::net::serve::{Answer, Handler, Peer, Reply};
 use crate::net::status::{GRPC_STATUS, Status};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -49,6 +49,7 @@ impl Handler for Service {
 impl Service {
     async fn call(&self, request: Request<Incoming>) -> Result<(), Status> {
         let call = self.route(request.uri().path())?;
+        let peer = Peer::of(&request);
         let (head, mut body) = request.into_parts();
         let encoding = grpc::encoding(head.headers.get(GRPC_ENCODING))?;
         let work = async {
@@ -56,8 +57,8 @@ impl Service {
             // A client that closes without a message has made no call.
             let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
             match call {
-                Call::Traces => self.intake.traces(message).await,
-                Call::Metrics => self.intake.metrics(message).await,
+                Call::Traces => self.intake.traces(message, peer).await,
+                Call::Metrics => self.intake.metrics(message, peer).await,
             }
         };
         match head.headers.get(GRPC_TIMEOUT).and_then(grpc::timeout) {

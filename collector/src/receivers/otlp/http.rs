@@ -1,5 +1,6 @@
 //! OTLP over HTTP: protobuf or JSON, with every encoding that upstream decodes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::cors::Cors;
 use super::intake::Intake;
 use crate::net::body::{self, BodyError};
 use crate::net::compression::Algorithm;
-use crate::net::serve::{Answer, Handler, Reply};
+use crate::net::serve::{Answer, Handler, Peer, Reply};
 use crate::net::status::Status;
 
 const JSON: &str = "application/json";
@@ -104,13 +105,21 @@ impl Service {
                 "415 unsupported media type, supported: [application/json, application/x-protobuf]",
             );
         };
-        match self.call(call, form, encoding, request.into_body()).await {
+        let peer = Peer::of(&request);
+        match self.call(call, form, encoding, peer, request.into_body()).await {
             Ok(()) => succeed(form),
             Err(refusal) => refuse(&refusal, form),
         }
     }
 
-    async fn call(&self, call: Call, form: Form, encoding: Option<Algorithm>, body: Incoming) -> Result<(), Refusal> {
+    async fn call(
+        &self,
+        call: Call,
+        form: Form,
+        encoding: Option<Algorithm>,
+        peer: Option<IpAddr>,
+        body: Incoming,
+    ) -> Result<(), Refusal> {
         let body = self.read(body, encoding).await?;
         let message = match (form, call) {
             (Form::Protobuf, _) => body,
@@ -118,8 +127,8 @@ impl Service {
             (Form::Json, Call::Metrics) => transcoded(pdata::json::metrics_from_json(&body))?,
         };
         match call {
-            Call::Traces => self.intake.traces(message).await?,
-            Call::Metrics => self.intake.metrics(message).await?,
+            Call::Traces => self.intake.traces(message, peer).await?,
+            Call::Metrics => self.intake.metrics(message, peer).await?,
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What both protocols do with a request body: index it, hand it on, count the outcome.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use component::telemetry::{Counter, Definition, Registry};
 use component::{Code, Id, MetricsConsumer, TracesConsumer};
@@ -44,25 +46,27 @@ impl Intake {
     }
 
     /// Indexes and hands on an ExportTraceServiceRequest.
-    pub(super) async fn traces(&self, body: Bytes) -> Result<(), Status> {
+    pub(super) async fn traces(&self, body: Bytes, peer: Option<IpAddr>) -> Result<(), Status> {
         let Some((next, counters)) = &self.traces else { return Err(unused("traces")) };
-        let batch = Traces::index(body).map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
+        let mut batch = Traces::index(body).map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
         let count = batch.span_count();
         if count == 0 {
             return Ok(());
         }
+        batch.set_peer(peer);
         counters.count(count, next.consume(batch).await)
     }
 
     /// Decodes and hands on an ExportMetricsServiceRequest.
-    pub(super) async fn metrics(&self, body: Bytes) -> Result<(), Status> {
+    pub(super) async fn metrics(&self, body: Bytes, peer: Option<IpAddr>) -> Result<(), Status> {
         let Some((next, counters)) = &self.metrics else { return Err(unused("metrics")) };
-        let batch =
+        let mut batch =
             pdata::Metrics::decode(&body).map_err(|error| Status::new(Code::InvalidArgument, error.to_string()))?;
         let count = batch.point_count();
         if count == 0 {
             return Ok(());
         }
+        batch.peer = peer;
         counters.count(count, next.consume(batch).await)
     }
 }

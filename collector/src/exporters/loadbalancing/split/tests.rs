@@ -151,7 +151,7 @@ fn string(value: &str) -> Value {
 fn batch(attributes: Attributes, metrics: Vec<Metric>) -> Metrics {
     let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
     let resource_metrics = vec![ResourceMetrics { attributes, scope_metrics, ..ResourceMetrics::default() }];
-    Metrics { resource_metrics }
+    Metrics { resource_metrics, ..Metrics::default() }
 }
 
 /// Member and number of points, for each share.
