@@ -50,7 +50,7 @@ impl Access {
     /// A client with these credentials. The error says what to do about it.
     pub async fn client(&self) -> Result<Client, String> {
         let mut config = match self.auth_type {
-            AuthType::KubeConfig => self.from_kubeconfig().await?,
+            AuthType::KubeConfig => self.kubeconfig().await?,
             AuthType::ServiceAccount => in_cluster().and_then(|_| {
                 Config::incluster().map_err(|error| {
                     format!(
@@ -71,7 +71,7 @@ impl Access {
         Client::try_from(config).map_err(|error| format!("unable to make a Kubernetes client: {error}"))
     }
 
-    async fn from_kubeconfig(&self) -> Result<Config, String> {
+    async fn kubeconfig(&self) -> Result<Config, String> {
         let context = Some(self.context.clone()).filter(|context| !context.is_empty());
         let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
         let failed = |error: &dyn std::fmt::Display| {

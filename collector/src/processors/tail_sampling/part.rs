@@ -85,7 +85,7 @@ mod tests {
 
     fn request((resource, spans, _): &Received) -> Traces {
         let mut builder = TracesBuilder::new();
-        builder.resource(&[&[0x10, 0][..], &vec![0x10, 0].repeat(usize::from(*resource))].concat(), b"");
+        builder.resource(&[&[0x10, 0][..], &[0x10, 0].repeat(usize::from(*resource))].concat(), b"");
         for (start, length, status, number) in spans {
             let (start, length) = (SECOND + start * 1_000_000, length * 1_000_000);
             let value = Some(AnyValue { value: Some(any_value::Value::IntValue(*number)) });

@@ -232,11 +232,8 @@ impl Shared {
 
     /// Sends what a shard wants to be rid of before the next tick.
     async fn release(&self, shard: &Mutex<Sampler>) {
-        loop {
-            match self.with(shard, Sampler::flush) {
-                Some(traces) => self.hand_on(traces).await,
-                None => break,
-            }
+        while let Some(traces) = self.with(shard, Sampler::flush) {
+            self.hand_on(traces).await;
         }
         loop {
             match self.with(shard, |shard| shard.relieve(&*self.clock)) {
