@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod configuration;
+mod deploy;
+mod k8sattributes;
 mod lifecycle;
 mod main_job;
 mod ottl_tools;

@@ -13,6 +13,8 @@ mod object;
 mod resource;
 mod rules;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
