@@ -62,7 +62,8 @@ async fn reaches_the_receiver_in_every_form() {
         sink.batches.lock().unwrap().clear();
         let client = Client::new(&config, Signal::Metrics, &context.clock).unwrap();
         client.send(&helper::Request::from_metrics(&metrics(2))).await.unwrap();
-        assert_eq!(sink.metrics.lock().unwrap().pop().unwrap(), metrics(2), "{yaml}");
+        let received = sink.metrics.lock().unwrap().pop().unwrap();
+        assert_eq!(received.resource_metrics, metrics(2).resource_metrics, "{yaml}");
     }
     sink.refuse(component::ConsumeError::retryable("sending queue is full"));
     let client = Client::new(&config(&format!("{{endpoint: 'http://{address}'}}")), Signal::Traces, &context.clock);

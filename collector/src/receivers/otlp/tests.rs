@@ -244,7 +244,9 @@ async fn metrics_go_through_both_protocols() {
     client(&running, "gzip").send(&Request::from_metrics(&batch)).await.unwrap();
     let head = "POST /v1/metrics HTTP/1.1\r\nContent-Type: application/x-protobuf";
     check_http(&running, head, &batch.encode(), "200", "").await;
-    assert_eq!(*running.sink.metrics.lock().unwrap(), [batch.clone(), batch]);
+    let peer = Some(std::net::IpAddr::from([127, 0, 0, 1]));
+    let expected = pdata::Metrics { peer, ..batch };
+    assert_eq!(*running.sink.metrics.lock().unwrap(), [expected.clone(), expected]);
     check_http(&running, PROTOBUF, b"", "404", "404 page not found\n").await;
     let json = "POST /v1/metrics HTTP/1.1\r\nContent-Type: application/json";
     let body = br#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"g","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#;
