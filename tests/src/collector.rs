@@ -90,7 +90,13 @@ impl Drop for Collector {
 
 /// Runs the collector to its end, for commands such as `validate`: exit code and everything printed.
 pub fn run(arguments: &[&str]) -> Outcome<(i32, String)> {
-    let output = Command::new(binary()?).args(arguments).stdin(Stdio::null()).output()?;
+    run_with(arguments, &[])
+}
+
+/// The same with variables in its environment.
+pub fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome<(i32, String)> {
+    let variables = environment.iter().copied();
+    let output = Command::new(binary()?).args(arguments).envs(variables).stdin(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Ok((output.status.code().unwrap_or(-1), text))
 }
