@@ -8,7 +8,7 @@ use grammar::ast::CompareOp;
 use super::{ConditionId, ErrorMode};
 use crate::{
     error::EvalError,
-    go::regexp::{Regexp, Shape},
+    go::regexp::{Regexp, Search},
     ir::{CallArg, CallId, Ir, Node, NodeId, Type},
     jit::{Entry, Guard, ListPlan},
     simplify::{fallible, string_test},
@@ -88,11 +88,12 @@ fn find_searches(
     if let Node::Call(call) = ir.get(id) {
         let site = ir.call_site(*call);
         let pattern = site.prepared.as_ref().and_then(|prepared| prepared.downcast_ref::<Regexp>());
-        if let ("IsMatch", Some(CallArg::Node(target)), Some(Shape::Contains(literal))) =
-            (site.function.name, site.args.first(), pattern.map(Regexp::shape))
+        if let ("IsMatch", Some(CallArg::Node(target)), Some(Search::Contains(finders))) =
+            (site.function.name, site.args.first(), pattern.map(Regexp::search))
+            && let [finder] = finders.as_ref()
             && matches!(ir.get(*target), Node::Slot(_))
         {
-            searches.entry(*target).or_default().push((*call, literal.clone()));
+            searches.entry(*target).or_default().push((*call, finder.needle().to_vec()));
         }
     }
     ir.operands(id, &mut |operand| find_searches(ir, operand, seen, searches));

@@ -6,11 +6,9 @@
 
 mod class;
 mod search;
-mod shape;
 mod translate;
 
-use search::Search;
-pub use shape::Shape;
+pub use search::{Literals, Search};
 
 use std::fmt;
 
@@ -57,20 +55,7 @@ pub struct Regexp {
     source: String,
     compiled: regex::Regex,
     names: Vec<Option<String>>,
-    shape: Shape,
-    /// Searches for what [`Shape::Contains`] names.
-    finder: Option<memchr::memmem::Finder<'static>>,
-    /// What is asked for a plain yes or no.
-    search: Searcher,
-}
-
-#[derive(Clone, Debug)]
-enum Searcher {
-    Whole,
-    OneOf(Box<[Box<[u8]>]>),
-    StartsWith(Box<[Box<[u8]>]>),
-    Contains(Box<[memchr::memmem::Finder<'static>]>),
-    Reduced(regex::Regex),
+    search: Search,
 }
 
 impl Regexp {
@@ -102,22 +87,8 @@ impl Regexp {
             }
             other => Error::new(format!("error parsing regexp: {other}")),
         })?;
-        let search = match search::reduce(&translated.text) {
-            Some(Search::OneOf(texts)) => Searcher::OneOf(texts),
-            Some(Search::StartsWith(texts)) => Searcher::StartsWith(texts),
-            Some(Search::Contains(texts)) => {
-                Searcher::Contains(texts.iter().map(|text| memchr::memmem::Finder::new(&**text).into_owned()).collect())
-            }
-            // What is left is smaller; should it not compile for another reason, the whole does.
-            Some(Search::Engine(rest)) => compile(&rest).map_or(Searcher::Whole, Searcher::Reduced),
-            None => Searcher::Whole,
-        };
-        let shape = shape::recognise(&translated.tokens);
-        let finder = match &shape {
-            Shape::Contains(literal) => Some(memchr::memmem::Finder::new(literal).into_owned()),
-            _ => None,
-        };
-        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, shape, finder, search })
+        let search = Search::new(&translated.text, &compiled, compile);
+        Ok(Regexp { source: pattern.to_owned(), compiled, names: translated.names, search })
     }
 
     /// The pattern as written.
@@ -125,9 +96,9 @@ impl Regexp {
         &self.source
     }
 
-    /// What a compiler may lower to a compare or a substring search instead of [`Regexp::is_match`].
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    /// What is asked for a plain yes or no; a compiler may lower it to compares instead of [`Regexp::is_match`].
+    pub fn search(&self) -> &Search {
+        &self.search
     }
 
     /// Group names by group number; group 0 is the whole match and has none.
@@ -137,24 +108,7 @@ impl Regexp {
 
     /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        if let Some(finder) = &self.finder {
-            return finder.find(haystack).is_some();
-        }
-        match &self.shape {
-            Shape::Regex => {}
-            simple => return simple.is_match(haystack),
-        }
-        let engine = match &self.search {
-            Searcher::OneOf(texts) => return texts.iter().any(|text| **text == *haystack),
-            Searcher::StartsWith(texts) => return texts.iter().any(|text| haystack.starts_with(text)),
-            Searcher::Contains(finders) => return finders.iter().any(|finder| finder.find(haystack).is_some()),
-            Searcher::Reduced(rest) => rest,
-            Searcher::Whole => &self.compiled,
-        };
-        match std::str::from_utf8(haystack) {
-            Ok(text) => engine.is_match(text),
-            Err(_) => engine.is_match(&Repaired::new(haystack).text),
-        }
+        self.search.is_match(haystack)
     }
 
     /// The byte ranges of the leftmost match and of its groups, or nothing. A group that took no part is `None`.

@@ -1,10 +1,13 @@
 //! A pattern reduced to what "does it match anywhere" asks: no more than a set of literals where it is one, and for the
 //! rest a pattern without what may match nothing at its open ends, so that the engine can look for its literals.
 //!
-//! Where it matches is lost: captures need the whole pattern.
+//! Where it matches is lost: `lit.*` and `lit` are the same search. Captures need the whole pattern.
 
+use memchr::memmem::Finder;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
 use regex_syntax::hir::{Hir, HirKind, Look};
+
+use super::Repaired;
 
 /// More literals than these are the engine's business.
 const MAX_LITERALS: usize = 32;
@@ -12,60 +15,103 @@ const MAX_LITERALS: usize = 32;
 /// Each is searched for by itself, so more of them are better searched for together, by the engine.
 const MAX_CONTAINED: usize = 4;
 
-/// What is left of a pattern.
+/// Texts, any of which is what a pattern asks for.
+pub type Literals = Box<[Box<[u8]>]>;
+
+/// What a pattern asks of a text.
 #[derive(Clone, Debug)]
-pub(super) enum Search {
-    /// The text is one of these.
-    OneOf(Box<[Box<[u8]>]>),
-    /// The text starts with one of these.
-    StartsWith(Box<[Box<[u8]>]>),
-    /// The text has one of these somewhere.
-    Contains(Box<[Box<[u8]>]>),
-    /// The engine, on a pattern that matches the same texts.
-    Engine(String),
+pub enum Search {
+    /// Nothing: every text matches.
+    Always,
+    /// It is one of these.
+    OneOf(Literals),
+    /// It starts with one of these.
+    StartsWith(Literals),
+    /// It ends with one of these.
+    EndsWith(Literals),
+    /// It has one of these somewhere.
+    Contains(Box<[Finder<'static>]>),
+    /// The engine says yes, on a pattern that matches the same texts.
+    Engine(regex::Regex),
 }
 
-/// Reduces a pattern of the `regex` crate; `None` if nothing can be left out.
-pub(super) fn reduce(pattern: &str) -> Option<Search> {
-    let whole = regex_syntax::parse(pattern).ok()?;
-    let open = strip(&whole);
-    let (from_start, to_end, middle) = anchors(&open);
-    if from_start && let Some(literals) = literals(&middle) {
-        return Some(if to_end { Search::OneOf(literals) } else { Search::StartsWith(literals) });
+impl Search {
+    /// Reduces `pattern`, which is in the syntax of the `regex` crate and compiled is `whole`.
+    pub(super) fn new(
+        pattern: &str,
+        whole: &regex::Regex,
+        compile: impl Fn(&str) -> Result<regex::Regex, regex::Error>,
+    ) -> Self {
+        let engine = || Search::Engine(whole.clone());
+        // The parser's own bound on nesting may be the smaller one: such a pattern is no plain text.
+        let Ok(parsed) = regex_syntax::parse(pattern) else { return engine() };
+        let open = strip(&parsed);
+        let (from_start, to_end, middle) = anchors(&open);
+        if let Some(literals) = literals(&middle) {
+            let is_whole = from_start && to_end;
+            if !is_whole && literals.iter().any(|literal| literal.is_empty()) {
+                return Search::Always;
+            }
+            match (from_start, to_end) {
+                (true, true) => return Search::OneOf(literals),
+                (true, false) => return Search::StartsWith(literals),
+                (false, true) => return Search::EndsWith(literals),
+                (false, false) if literals.len() <= MAX_CONTAINED => {
+                    return Search::Contains(literals.iter().map(|text| Finder::new(text).into_owned()).collect());
+                }
+                (false, false) => {}
+            }
+        }
+        if open == parsed {
+            return engine();
+        }
+        // What is left is smaller; should it not compile for another reason, the whole does.
+        compile(&open.to_string()).map_or_else(|_| engine(), Search::Engine)
     }
-    if !from_start
-        && !to_end
-        && let Some(literals) = literals(&middle).filter(|all| all.len() <= MAX_CONTAINED)
-    {
-        return Some(Search::Contains(literals));
+
+    /// Whether a text matches. One that is not UTF-8 is read as Go reads it.
+    pub(super) fn is_match(&self, text: &[u8]) -> bool {
+        match self {
+            Search::Always => true,
+            Search::OneOf(literals) => literals.iter().any(|literal| **literal == *text),
+            Search::StartsWith(literals) => literals.iter().any(|literal| text.starts_with(literal)),
+            Search::EndsWith(literals) => literals.iter().any(|literal| text.ends_with(literal)),
+            Search::Contains(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
+            Search::Engine(engine) => match std::str::from_utf8(text) {
+                Ok(text) => engine.is_match(text),
+                Err(_) => engine.is_match(&Repaired::new(text).text),
+            },
+        }
     }
-    (open != whole).then(|| Search::Engine(open.to_string()))
 }
 
 /// Without groups' numbers around everything, and without what may match nothing at the ends: `.*x.*` is found wherever
 /// `x` is.
 fn strip(pattern: &Hir) -> Hir {
+    let optional = |part: &Hir| matches!(part.kind(), HirKind::Repetition(again) if again.min == 0);
+    let mut parts = match pattern.kind() {
+        HirKind::Capture(group) => return strip(&group.sub),
+        _ => concatenated(pattern),
+    };
+    while let Some((_, rest)) = parts.split_first().filter(|(first, _)| optional(first)) {
+        parts = rest;
+    }
+    while let Some((_, rest)) = parts.split_last().filter(|(last, _)| optional(last)) {
+        parts = rest;
+    }
+    Hir::concat(parts.to_vec())
+}
+
+fn concatenated(pattern: &Hir) -> &[Hir] {
     match pattern.kind() {
-        HirKind::Capture(group) => strip(&group.sub),
-        HirKind::Concat(parts) => {
-            let mut parts = parts.as_slice();
-            let optional = |part: &Hir| matches!(part.kind(), HirKind::Repetition(again) if again.min == 0);
-            while let Some((_, rest)) = parts.split_first().filter(|(first, _)| optional(first)) {
-                parts = rest;
-            }
-            while let Some((_, rest)) = parts.split_last().filter(|(last, _)| optional(last)) {
-                parts = rest;
-            }
-            Hir::concat(parts.to_vec())
-        }
-        _ => pattern.clone(),
+        HirKind::Concat(parts) => parts,
+        _ => std::slice::from_ref(pattern),
     }
 }
 
 /// Whether it is tied to the start and to the end of the text, and what is between.
 fn anchors(pattern: &Hir) -> (bool, bool, Hir) {
-    let HirKind::Concat(parts) = pattern.kind() else { return (false, false, pattern.clone()) };
-    let mut parts = parts.as_slice();
+    let mut parts = concatenated(pattern);
     let (mut from_start, mut to_end) = (false, false);
     while let Some((_, rest)) = parts.split_first().filter(|(first, _)| is_look(first, Look::Start)) {
         from_start = true;
@@ -84,12 +130,12 @@ fn is_look(part: &Hir, look: Look) -> bool {
 
 /// All texts that it matches, if they are few and nothing looks around. U+FFFD also stands for bytes that are not UTF-8,
 /// which a compare would miss.
-fn literals(pattern: &Hir) -> Option<Box<[Box<[u8]>]>> {
+fn literals(pattern: &Hir) -> Option<Literals> {
     if !pattern.properties().look_set().is_empty() {
         return None;
     }
     let mut extractor = Extractor::new();
-    extractor.kind(ExtractKind::Prefix).limit_total(MAX_LITERALS);
+    extractor.kind(ExtractKind::Prefix).limit_total(MAX_LITERALS).limit_literal_len(usize::MAX);
     let found = extractor.extract(pattern);
     let literals = found.literals().filter(|_| found.is_exact())?;
     let replacement = char::REPLACEMENT_CHARACTER.to_string();
@@ -107,12 +153,18 @@ mod tests {
     fn shown(pattern: &str) -> String {
         let texts =
             |set: &[Box<[u8]>]| set.iter().map(|text| String::from_utf8_lossy(text)).collect::<Vec<_>>().join(" ");
-        match reduce(pattern) {
-            None => "all of it".into(),
-            Some(Search::OneOf(set)) => format!("one of: {}", texts(&set)),
-            Some(Search::Contains(set)) => format!("contains: {}", texts(&set)),
-            Some(Search::StartsWith(set)) => format!("starts with: {}", texts(&set)),
-            Some(Search::Engine(rest)) => rest,
+        let whole = regex::Regex::new(pattern).unwrap();
+        match Search::new(pattern, &whole, regex::Regex::new) {
+            Search::Always => "always".into(),
+            Search::OneOf(set) => format!("one of: {}", texts(&set)),
+            Search::StartsWith(set) => format!("starts with: {}", texts(&set)),
+            Search::EndsWith(set) => format!("ends with: {}", texts(&set)),
+            Search::Contains(set) => {
+                let set: Vec<Box<[u8]>> = set.iter().map(|finder| finder.needle().into()).collect();
+                format!("contains: {}", texts(&set))
+            }
+            Search::Engine(rest) if rest.as_str() == pattern => "all of it".into(),
+            Search::Engine(rest) => rest.as_str().to_owned(),
         }
     }
 
@@ -122,6 +174,12 @@ mod tests {
         assert_eq!(shown(r"\A(?:GET|POST) "), "starts with: GET  POST ");
         assert_eq!(shown(r"\A[a-z]{9}\z"), "all of it");
         assert_eq!(shown(r"\Aa\b\z"), "all of it");
+    }
+
+    #[test]
+    fn long_texts_are_compared_too() {
+        let long = "x".repeat(1000);
+        assert_eq!(shown(&format!(r"\A{long}")), format!("starts with: {long}"));
     }
 
     #[test]

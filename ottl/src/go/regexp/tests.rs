@@ -1,4 +1,4 @@
-use super::{Regexp, Shape};
+use super::{Literals, Regexp, Search};
 
 fn check(pattern: &str, text: &str, matches: bool) {
     let compiled = Regexp::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
@@ -95,16 +95,35 @@ fn ascii_word_boundaries_hold_between_characters_only() {
 }
 
 #[test]
-fn shapes() {
-    let shape = |pattern: &str| Regexp::new(pattern).unwrap().shape().clone();
-    assert_eq!(shape("^GET /api/.*"), Shape::Prefix(b"GET /api/".to_vec()));
-    assert_eq!(shape(r"foo\.bar"), Shape::Contains(b"foo.bar".to_vec()));
-    assert_eq!(shape("^abc$"), Shape::Exact(b"abc".to_vec()));
-    assert_eq!(shape(".*/users$"), Shape::Suffix(b"/users".to_vec()));
-    assert_eq!(shape(".*"), Shape::Always);
-    assert_eq!(shape("^$"), Shape::Exact(Vec::new()));
-    for pattern in ["^abc.*$", "(?i)abc", "a|b", "(ab)*c", "ab(c)?", "a+", "(?m)^a", "ab+"] {
-        assert_eq!(shape(pattern), Shape::Regex, "{pattern}");
+fn searches() {
+    let search = |pattern: &str| {
+        let texts = |set: &Literals| set.iter().map(|text| String::from_utf8_lossy(text)).collect::<Vec<_>>().join(" ");
+        match Regexp::new(pattern).unwrap().search() {
+            Search::Always => "always".to_owned(),
+            Search::OneOf(set) => format!("= {}", texts(set)),
+            Search::StartsWith(set) => format!("starts {}", texts(set)),
+            Search::EndsWith(set) => format!("ends {}", texts(set)),
+            Search::Contains(set) => {
+                let set = set.iter().map(|finder| finder.needle().into()).collect();
+                format!("contains {}", texts(&set))
+            }
+            Search::Engine(_) => "engine".to_owned(),
+        }
+    };
+    assert_eq!(search("^GET /api/.*"), "starts GET /api/");
+    assert_eq!(search(r"foo\.bar"), "contains foo.bar");
+    assert_eq!(search("^abc$"), "= abc");
+    assert_eq!(search(".*/users$"), "ends /users");
+    assert_eq!(search(r"\.(?:png|css|js)$"), "ends .png .css .js");
+    for pattern in [".*", "^", "$", "", "a|", "^(?:a|)", "(?:b*)$"] {
+        assert_eq!(search(pattern), "always", "{pattern}");
+    }
+    assert_eq!(search("^$"), "= ");
+    assert_eq!(search("a|b"), "contains a b");
+    assert_eq!(search("(ab)*c"), "contains c");
+    assert_eq!(search("ab(c)?"), "contains ab");
+    for pattern in ["^abc.*$", "(?i)abc", "a+b", "(?m)^a", "ab+c", "\u{fffd}", r"\bab"] {
+        assert_eq!(search(pattern), "engine", "{pattern}");
     }
 }
 

@@ -7,7 +7,6 @@
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::class::{fold, posix_class, ranges, scalar_ranges, unicode_table};
-use super::shape::Token;
 use super::{Error, Limits};
 
 /// Go's limit for one repetition, and for the product of nested ones.
@@ -16,7 +15,6 @@ const MAX_REPEAT: u32 = 1000;
 pub(super) struct Translated {
     pub(super) text: String,
     pub(super) names: Vec<Option<String>>,
-    pub(super) tokens: Vec<Token>,
 }
 
 pub(super) fn translate(pattern: &str, limits: Limits) -> Result<Translated, Error> {
@@ -25,7 +23,6 @@ pub(super) fn translate(pattern: &str, limits: Limits) -> Result<Translated, Err
         at: 0,
         out: String::with_capacity(pattern.len() + 16),
         names: vec![None],
-        tokens: Vec::new(),
         flags: Flags::default(),
         groups: Vec::new(),
         level: Level::default(),
@@ -33,7 +30,7 @@ pub(super) fn translate(pattern: &str, limits: Limits) -> Result<Translated, Err
         nesting: limits.nesting,
     };
     reader.run()?;
-    Ok(Translated { text: reader.out, names: reader.names, tokens: reader.tokens })
+    Ok(Translated { text: reader.out, names: reader.names })
 }
 
 #[derive(Clone, Copy, Default)]
@@ -62,7 +59,6 @@ struct Reader<'p> {
     at: usize,
     out: String,
     names: Vec<Option<String>>,
-    tokens: Vec<Token>,
     flags: Flags,
     groups: Vec<(Flags, Level)>,
     level: Level,
@@ -113,7 +109,6 @@ impl<'p> Reader<'p> {
                 '|' => {
                     self.at += 1;
                     self.out.push('|');
-                    self.tokens.push(Token::Other);
                     self.level.atom = None;
                 }
                 '*' | '+' | '?' => {
@@ -139,16 +134,16 @@ impl<'p> Reader<'p> {
                 '^' => {
                     self.at += 1;
                     let look = if self.flags.multi_line { "(?m:^)" } else { r"(?:\A)" };
-                    self.look(look, if self.flags.multi_line { Token::Other } else { Token::Start });
+                    self.atom(look);
                 }
                 '$' => {
                     self.at += 1;
                     let look = if self.flags.multi_line { "(?m:$)" } else { r"(?:\z)" };
-                    self.look(look, if self.flags.multi_line { Token::Other } else { Token::End });
+                    self.atom(look);
                 }
                 '.' => {
                     self.at += 1;
-                    self.atom(if self.flags.dot_newline { "(?s:.)" } else { r"[^\n]" }, Token::Other);
+                    self.atom(if self.flags.dot_newline { "(?s:.)" } else { r"[^\n]" });
                 }
                 '[' => {
                     let class = self.class()?;
@@ -168,17 +163,12 @@ impl<'p> Reader<'p> {
         Ok(())
     }
 
-    fn atom(&mut self, text: &str, token: Token) {
+    fn atom(&mut self, text: &str) {
         self.level.atom_start = self.out.len();
         self.level.repeated = false;
         self.out.push_str(text);
-        self.tokens.push(token);
         self.level.atom = Some(1);
         self.level.widest = self.level.widest.max(1);
-    }
-
-    fn look(&mut self, text: &str, token: Token) {
-        self.atom(text, token);
     }
 
     fn literal(&mut self, c: char) {
@@ -192,13 +182,13 @@ impl<'p> Reader<'p> {
         }
         let mut utf8 = [0; 4];
         let escaped = regex_syntax::escape(c.encode_utf8(&mut utf8));
-        self.atom(&escaped, Token::Literal(c));
+        self.atom(&escaped);
     }
 
     fn write_class(&mut self, class: &ClassUnicode) {
         if class.ranges().is_empty() {
             // A class that nothing can match.
-            return self.atom(r"[^\x{0}-\x{10FFFF}]", Token::Other);
+            return self.atom(r"[^\x{0}-\x{10FFFF}]");
         }
         let mut text = String::from("[");
         for range in class.ranges() {
@@ -208,7 +198,7 @@ impl<'p> Reader<'p> {
             }
         }
         text.push(']');
-        self.atom(&text, Token::Other);
+        self.atom(&text);
     }
 
     // ---- groups ----
@@ -222,7 +212,6 @@ impl<'p> Reader<'p> {
         self.groups.push((self.flags, self.level));
         self.level = Level::default();
         self.out.push_str(text);
-        self.tokens.push(Token::Other);
         Ok(())
     }
 
@@ -232,7 +221,6 @@ impl<'p> Reader<'p> {
         };
         self.at += 1;
         self.out.push(')');
-        self.tokens.push(Token::Other);
         let inner = self.level.widest.max(1);
         self.flags = flags;
         self.level = Level { atom: Some(inner), widest: outer.widest.max(inner), repeated: false, ..outer };
@@ -353,11 +341,6 @@ impl<'p> Reader<'p> {
         if !greedy {
             self.out.push('?');
         }
-        // Of a group only the closing bracket becomes optional here: its opening one stays and spoils every shape.
-        let optional = min == 0 && !matches!(self.tokens.last(), Some(Token::Start | Token::End));
-        if let Some(last) = self.tokens.last_mut() {
-            *last = if optional { Token::Optional } else { Token::Other };
-        }
         Ok(())
     }
 
@@ -369,22 +352,22 @@ impl<'p> Reader<'p> {
             None => return Err(refuse("trailing backslash at end of expression", "")),
             Some('A') => {
                 self.at += 2;
-                self.look(r"(?:\A)", Token::Start);
+                self.atom(r"(?:\A)");
                 return Ok(());
             }
             Some('z') => {
                 self.at += 2;
-                self.look(r"(?:\z)", Token::End);
+                self.atom(r"(?:\z)");
                 return Ok(());
             }
             Some('b') => {
                 self.at += 2;
-                self.look(r"(?-u:\b)", Token::Other);
+                self.atom(r"(?-u:\b)");
                 return Ok(());
             }
             Some('B') => {
                 self.at += 2;
-                self.look(r"(?-u:\B)", Token::Other);
+                self.atom(r"(?-u:\B)");
                 return Ok(());
             }
             Some('Q') => {

@@ -76,9 +76,17 @@ impl Lower<'_, '_> {
     /// A set test: a search by tag and length, then by the last bytes, where keys and routes differ most, then a compare.
     pub(super) fn in_set(&mut self, id: NodeId, value: NodeId, set: SetId, yes: Block, no: Block) {
         let Some(slot) = self.slot(value) else { return self.ask(id, yes, no) };
-        let mut members: Vec<&[u8]> = self.ir.set_members(set).iter().map(AsRef::as_ref).collect();
+        let members: Vec<&[u8]> = self.ir.set_members(set).iter().map(AsRef::as_ref).collect();
         if members.len() > MAX_INLINE_SET || members.iter().any(|member| member.len() > MAX_INLINE) {
             return self.in_large_set(slot, set, yes, no);
+        }
+        self.among(slot, members, yes, no);
+    }
+
+    /// Whether a slot is one of a few strings.
+    pub(super) fn among(&mut self, slot: SlotRef, mut members: Vec<&[u8]>, yes: Block, no: Block) {
+        if let [single] = members.as_slice() {
+            return self.is_literal(slot, tag::STR, single, yes, no);
         }
         members.sort_by_key(|member| member.len());
         let mut lengths = Switch::new();

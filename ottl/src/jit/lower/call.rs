@@ -4,11 +4,14 @@ use cranelift_codegen::ir::{Block, InstBuilder as _, condcodes::IntCC, types};
 
 use super::{Lower, bytes::MAX_INLINE, compare::tag_of, slots::SlotRef};
 use crate::{
-    go::regexp::{Regexp, Shape},
+    go::regexp::{Literals, Regexp, Search},
     ir::{CallArg, CallId, NodeId, Type},
     jit::shims::Shim,
     slot::tag,
 };
+
+/// More prefixes or suffixes than these are compared in a loop, by a shim.
+const MAX_INLINE_TESTS: usize = 8;
 
 impl Lower<'_, '_> {
     /// Lowers a call, which is node `id`.
@@ -28,7 +31,7 @@ impl Lower<'_, '_> {
             "IsMap" => self.is_type(slot, tag::MAP, yes, no),
             "IsList" if slot.ty != Type::Opaque => self.is_type(slot, tag::LIST, yes, no),
             "IsMatch" => match site.prepared.as_ref().and_then(|prepared| prepared.downcast_ref::<Regexp>()) {
-                Some(pattern) => self.is_match(id, call, slot, pattern.shape(), yes, no),
+                Some(pattern) => self.is_match(id, call, slot, pattern.search(), yes, no),
                 None => self.ask(id, yes, no),
             },
             _ => self.ask(id, yes, no),
@@ -45,7 +48,7 @@ impl Lower<'_, '_> {
     }
 
     /// A string is matched as it is, nil never matches, and other values go through their text forms.
-    fn is_match(&mut self, id: NodeId, call: CallId, slot: SlotRef, shape: &Shape, yes: Block, no: Block) {
+    fn is_match(&mut self, id: NodeId, call: CallId, slot: SlotRef, search: &Search, yes: Block, no: Block) {
         if slot.ty != Type::String {
             let (string, other, converted) =
                 (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
@@ -58,13 +61,19 @@ impl Lower<'_, '_> {
             self.ask(id, yes, no);
             self.builder.switch_to_block(string);
         }
-        match shape {
-            Shape::Always => {
+        match search {
+            Search::Always => {
                 self.builder.ins().jump(yes, &[]);
             }
-            Shape::Exact(literal) if literal.len() <= MAX_INLINE => self.is_literal(slot, tag::STR, literal, yes, no),
-            Shape::Prefix(literal) if inline(literal) => self.has_prefix(slot, literal, yes, no),
-            Shape::Suffix(literal) if inline(literal) => self.has_suffix(slot, literal, yes, no),
+            Search::OneOf(set) if set.iter().all(|literal| literal.len() <= MAX_INLINE) => {
+                self.among(slot, set.iter().map(AsRef::as_ref).collect(), yes, no);
+            }
+            Search::StartsWith(set) if inline(set) => self.any_of(set, yes, no, |lower, literal, yes, no| {
+                lower.has_prefix(slot, literal, yes, no);
+            }),
+            Search::EndsWith(set) if inline(set) => self.any_of(set, yes, no, |lower, literal, yes, no| {
+                lower.has_suffix(slot, literal, yes, no);
+            }),
             _ => {
                 if let Some(&guard) = self.guards.get(&call) {
                     let possible = self.builder.create_block();
@@ -76,6 +85,16 @@ impl Lower<'_, '_> {
                 self.branch(found, yes, no);
             }
         }
+    }
+
+    /// A test for each literal, until one holds.
+    fn any_of(&mut self, literals: &Literals, yes: Block, no: Block, test: impl Fn(&mut Self, &[u8], Block, Block)) {
+        for literal in literals {
+            let next = self.builder.create_block();
+            test(self, literal, yes, next);
+            self.builder.switch_to_block(next);
+        }
+        self.builder.ins().jump(no, &[]);
     }
 
     fn has_prefix(&mut self, slot: SlotRef, literal: &[u8], yes: Block, no: Block) {
@@ -106,7 +125,7 @@ impl Lower<'_, '_> {
     }
 }
 
-/// Whether a literal's compare is worth inlining; an empty one would load nothing.
-fn inline(literal: &[u8]) -> bool {
-    (1..=MAX_INLINE).contains(&literal.len())
+/// Whether the compares of literals, which are not empty, are worth inlining.
+fn inline(literals: &Literals) -> bool {
+    literals.len() <= MAX_INLINE_TESTS && literals.iter().all(|literal| literal.len() <= MAX_INLINE)
 }
