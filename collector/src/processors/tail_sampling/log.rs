@@ -3,11 +3,13 @@
 //! Every record links to the record before it of the same trace, so a trace needs only its last link. A trace can
 //! point into the segment of its first record and later ones, so a segment is freed, whole, when it is the oldest and
 //! no waiting trace began in it. Buffers are recycled: memory that was never touched costs as much to write to as all
-//! the rest of the sampling path. Sealed segments are compressed when the owner says so; the log decides nothing.
+//! the rest of the sampling path. For the same reason spans are [packed](super::pack) as they are written. Sealed
+//! segments are compressed when the owner says so; the log decides nothing.
 
 use std::collections::VecDeque;
 
 use super::envelope::Envelopes;
+use super::pack::{self, Packer};
 
 /// Bytes of a segment before it is sealed. A longer record gets a segment of its own length.
 const SEGMENT_BYTES: usize = 256 * 1024;
@@ -92,10 +94,13 @@ pub(super) struct Log {
     free: Vec<Vec<u8>>,
     opened: Vec<(u32, Vec<u8>)>,
     scratch: Vec<u8>,
+    /// Packs into the last segment.
+    packer: Packer,
+    /// The span that was read last.
+    unpacked: Vec<u8>,
     usage: Usage,
-    sealed_since_trim: usize,
     epoch: u32,
-    /// Segments sealed between the last trims, the latest at `trims % SEALED_TICKS`.
+    /// Segments sealed between the last trims and, at `trims`, since the last one.
     sealed: [usize; SEALED_TICKS],
     trims: usize,
     decompressions: usize,
@@ -113,8 +118,9 @@ impl Log {
             free: Vec::new(),
             opened: Vec::new(),
             scratch: Vec::new(),
+            packer: Packer::new(),
+            unpacked: Vec::new(),
             usage: Usage::default(),
-            sealed_since_trim: 0,
             epoch: 0,
             sealed: [0; SEALED_TICKS],
             trims: 0,
@@ -145,7 +151,7 @@ impl Log {
 
     /// Appends a span. `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
     pub(super) fn append(&mut self, previous: Link, envelope: u32, span: &[u8], envelopes: &mut Envelopes) -> Link {
-        let needed = HEADER_BYTES + span.len();
+        let needed = HEADER_BYTES + pack::bound(span.len());
         let fits = match self.segments.back() {
             Some(Segment { data: Data::Raw(buf), .. }) => buf.capacity() - buf.len() >= needed,
             _ => false,
@@ -175,14 +181,15 @@ impl Log {
         header[8..12].copy_from_slice(&envelope.to_le_bytes());
         header[12..16].copy_from_slice(&u32::try_from(span.len()).unwrap_or(u32::MAX).to_le_bytes());
         buf.extend_from_slice(&header);
-        buf.extend_from_slice(span);
+        self.packer.pack(span, buf);
         link
     }
 
     fn open(&mut self, needed: usize) {
         if !self.segments.is_empty() {
-            self.sealed_since_trim += 1;
+            self.sealed[self.trims] += 1;
         }
+        self.packer.begin();
         let capacity = needed.max(SEGMENT_BYTES);
         let buf = match self.free.pop() {
             Some(buf) if buf.capacity() >= capacity => {
@@ -219,7 +226,9 @@ impl Log {
                 _ => return Err(lost),
             }
         };
-        record_at(bytes, link.offset as usize).ok_or(lost)
+        self.unpacked.clear();
+        let (previous, envelope) = record_at(bytes, link.offset as usize, &mut self.unpacked).ok_or(lost)?;
+        Ok(Record { previous, envelope, span: &self.unpacked })
     }
 
     /// Puts the segment into the list of opened ones and tells where.
@@ -344,10 +353,9 @@ impl Log {
 
     /// Gives back recycled buffers beyond what the busiest of the last ticks used. To be called once a tick.
     pub(super) fn trim(&mut self) {
-        self.trims = (self.trims + 1) % SEALED_TICKS;
-        self.sealed[self.trims] = self.sealed_since_trim;
-        self.sealed_since_trim = 0;
         let keep = self.sealed.iter().max().copied().unwrap_or(0) + 2;
+        self.trims = (self.trims + 1) % SEALED_TICKS;
+        self.sealed[self.trims] = 0;
         if self.free.len() > keep {
             self.usage.free -= ((self.free.len() - keep) * SEGMENT_BYTES) as u64;
             self.free.truncate(keep);
@@ -355,12 +363,13 @@ impl Log {
     }
 }
 
-fn record_at(bytes: &[u8], offset: usize) -> Option<Record<'_>> {
-    let header = bytes.get(offset..offset.checked_add(HEADER_BYTES)?)?;
+/// The link before a record and its envelope; its span is appended to `span`.
+fn record_at(bytes: &[u8], offset: usize, span: &mut Vec<u8>) -> Option<(Link, u32)> {
+    let start = offset.checked_add(HEADER_BYTES)?;
+    let header = bytes.get(offset..start)?;
     let word = |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-    let start = offset + HEADER_BYTES;
-    let span = bytes.get(start..start.checked_add(word(12)? as usize)?)?;
-    Some(Record { previous: Link { segment: word(0)?, offset: word(4)? }, envelope: word(8)?, span })
+    pack::unpack(bytes, start, word(12)? as usize, span)?;
+    Some((Link { segment: word(0)?, offset: word(4)? }, word(8)?))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod log;
 mod low;
 mod metrics;
 mod output;
+mod pack;
 mod part;
 mod peers;
 mod policy;

@@ -1,0 +1,254 @@
+//! Spans in fewer bytes, while they wait: a field that lies in the same segment already is a reference to it.
+//!
+//! What a service says of its spans repeats: routes, statements, user agents, hosts. So a span is taken apart into its
+//! fields only, and a field (in practice an attribute with its key, a name, a status message) is looked up as a whole.
+//! That halves the bytes of common spans for about the price of copying them twice; memory that the kernel has to clear
+//! first costs several times that. Compression of whole segments comes later and finds what is left.
+//!
+//! Packed bytes are pieces in a row: two bytes of length below 32,768 (big-endian) and as many bytes, or three bytes
+//! with the highest bit set, the position in the segment where the field was written out. Invariant: a reference leads
+//! to a field in one piece, further ahead in the same segment, so a segment can be read by itself.
+
+/// Fields that are remembered at a time. Two with the same slot drive each other out.
+const SLOTS: usize = 4096;
+
+/// Bytes of a field, with tag and length, that is worth a reference: it takes three, and two for the piece after it.
+const SHORTEST: usize = 16;
+
+/// Long fields are as good as never the same.
+const LONGEST: usize = 4096;
+
+/// The longest piece. Longer spans are not taken apart.
+const PIECE: usize = 0x7fff;
+
+/// Marks a reference, in its first byte.
+const REFERENCE: u8 = 0x80;
+
+/// Positions that a reference can name.
+const REACH: usize = 1 << 23;
+
+/// The first field that is looked up: those before are ids and the trace state.
+const FIRST_TAG: u8 = 0x2a;
+
+/// What lies in the segment that is being written.
+#[derive(Debug)]
+pub(super) struct Packer {
+    /// Positions by a hash of the field.
+    seen: Box<[u32]>,
+}
+
+impl Packer {
+    pub(super) fn new() -> Self {
+        Self { seen: vec![u32::MAX; SLOTS].into() }
+    }
+
+    /// Begins a segment.
+    pub(super) fn begin(&mut self) {
+        self.seen.fill(u32::MAX);
+    }
+
+    /// Appends a span to the segment.
+    pub(super) fn pack(&mut self, span: &[u8], segment: &mut Vec<u8>) {
+        // Where the piece begins that is not written yet, and where the field that is being looked at does.
+        let (mut from, mut at) = (0, 0);
+        while span.len() <= PIECE
+            && let Some(end) = field_end(span, at)
+        {
+            if let Some(field) = span.get(at..end).filter(|field| is_candidate(field)) {
+                let slot = slot(field);
+                let known = self.seen.get(slot).copied().unwrap_or(u32::MAX);
+                let start = known as usize;
+                if segment.get(start..start.saturating_add(field.len())) == Some(field) {
+                    put_piece(segment, span.get(from..at).unwrap_or_default());
+                    let [_, reference @ ..] = known.to_be_bytes();
+                    segment.extend_from_slice(&[reference[0] | REFERENCE, reference[1], reference[2]]);
+                    from = end;
+                } else {
+                    // Behind the length of the piece that it will be in.
+                    let position = segment.len() + 2 + (at - from);
+                    if let (true, Some(entry)) = (position < REACH, self.seen.get_mut(slot)) {
+                        *entry = u32::try_from(position).unwrap_or(u32::MAX);
+                    }
+                }
+            }
+            at = end;
+        }
+        for piece in span.get(from..).unwrap_or_default().chunks(PIECE) {
+            put_piece(segment, piece);
+        }
+    }
+}
+
+/// The most bytes that a span of `len` bytes takes.
+pub(super) fn bound(len: usize) -> usize {
+    len + 2 * (len / PIECE + 2)
+}
+
+/// Appends the span of `len` bytes that was packed at `at`; `None` if there is none.
+pub(super) fn unpack(segment: &[u8], mut at: usize, len: usize, out: &mut Vec<u8>) -> Option<()> {
+    let wanted = out.len().checked_add(len)?;
+    while out.len() < wanted {
+        let (first, second) = (*segment.get(at)?, *segment.get(at + 1)?);
+        let piece = if first & REFERENCE == 0 {
+            let start = at + 2;
+            at = start + usize::from(u16::from_be_bytes([first, second]));
+            segment.get(start..at)?
+        } else {
+            let start = u32::from_be_bytes([0, first & !REFERENCE, second, *segment.get(at + 2)?]) as usize;
+            at += 3;
+            segment.get(start..field_end(segment, start)?)?
+        };
+        if piece.is_empty() {
+            return None;
+        }
+        out.extend_from_slice(piece);
+    }
+    (out.len() == wanted).then_some(())
+}
+
+/// Where the field at `at` ends, if it has a tag of one byte and, with bytes, a length of at most two: what the index has
+/// let through ends within the span.
+#[inline]
+fn field_end(message: &[u8], at: usize) -> Option<usize> {
+    let tag = *message.get(at)?;
+    if tag >= 0x80 {
+        return None;
+    }
+    match tag & 7 {
+        0 => message.get(at + 1..)?.iter().position(|byte| *byte < 0x80).map(|len| at + len + 2),
+        1 => Some(at + 9),
+        2 => {
+            let low = *message.get(at + 1)?;
+            if low < 0x80 {
+                return Some(at + 2 + usize::from(low));
+            }
+            let high = *message.get(at + 2).filter(|high| **high < 0x80)?;
+            Some(at + 3 + (usize::from(low & 0x7f) | usize::from(high) << 7))
+        }
+        5 => Some(at + 5),
+        _ => None,
+    }
+}
+
+#[inline]
+fn is_candidate(field: &[u8]) -> bool {
+    (SHORTEST..=LONGEST).contains(&field.len()) && field.first().is_some_and(|tag| *tag >= FIRST_TAG && tag & 7 == 2)
+}
+
+/// Three words of a field of at least [`SHORTEST`] bytes, mixed. Keys begin alike and values end alike, so one word is
+/// from the middle.
+#[inline]
+fn slot(field: &[u8]) -> usize {
+    let word = |at: usize| field.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let (start, middle, end) = (word(4), word(field.len() / 2 - 4), word(field.len() - 8));
+    // Odd constants of xxHash64.
+    let mixed = (middle ^ field.len() as u64).wrapping_mul(0x9e37_79b1_85eb_ca87).rotate_left(25)
+        ^ end.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+        ^ start.wrapping_mul(0x1656_67b1_9e37_79f9);
+    (mixed.wrapping_mul(0x9e37_79b1_85eb_ca87) >> (64 - SLOTS.trailing_zeros())) as usize
+}
+
+#[inline]
+fn put_piece(segment: &mut Vec<u8>, piece: &[u8]) {
+    if !piece.is_empty() {
+        segment.extend_from_slice(&u16::try_from(piece.len()).unwrap_or(u16::MAX).to_be_bytes());
+        segment.extend_from_slice(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::wire::put_bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn attribute(key: &str, value: &str) -> Vec<u8> {
+        let (mut any, mut pair, mut field) = (Vec::new(), Vec::new(), Vec::new());
+        put_bytes(&mut any, 1, value.as_bytes());
+        put_bytes(&mut pair, 1, key.as_bytes());
+        put_bytes(&mut pair, 2, &any);
+        put_bytes(&mut field, 9, &pair);
+        field
+    }
+
+    fn packed(spans: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
+        let (mut packer, mut segment) = (Packer::new(), Vec::new());
+        packer.begin();
+        let places = spans
+            .iter()
+            .map(|span| {
+                let place = segment.len();
+                packer.pack(span, &mut segment);
+                assert!(segment.len() - place <= bound(span.len()));
+                place
+            })
+            .collect();
+        (segment, places)
+    }
+
+    #[test]
+    fn an_attribute_that_was_there_takes_three_bytes() {
+        let span = attribute("http.user_agent", "Mozilla/5.0 (X11; Linux x86_64)");
+        let (segment, places) = packed(&[span.clone(), span.clone()]);
+        assert_eq!(places, [0, span.len() + 2]);
+        assert_eq!(segment[places[1]..], [REFERENCE, 0, 2]);
+    }
+
+    #[test]
+    fn long_attributes_and_spans() {
+        let spans: Vec<_> =
+            [130, 200, 4000, 5000, 40_000].map(|len| attribute("db.statement", &"x".repeat(len))).into();
+        let twice = [spans.clone(), spans].concat();
+        let (segment, places) = packed(&twice);
+        for (span, place) in twice.iter().zip(places) {
+            let mut out = Vec::new();
+            unpack(&segment, place, span.len(), &mut out).unwrap();
+            assert!(out == *span);
+        }
+    }
+
+    proptest! {
+        /// Spans of few different fields, whole or cut, and bytes that are none.
+        #[test]
+        fn reads_back(
+            spans in prop::collection::vec(
+                (
+                    prop::collection::vec((0_usize..4, 0_usize..6), 0..12),
+                    prop::collection::vec(any::<u8>(), 0..20),
+                    0_usize..300,
+                ),
+                1..40,
+            ),
+        ) {
+            let spans: Vec<Vec<u8>> = spans
+                .into_iter()
+                .map(|(fields, bytes, len)| {
+                    let mut span = vec![0x39, 1, 2, 3, 4, 5, 6, 7, 8, 0x30, 0x81, 1];
+                    for (key, value) in fields {
+                        let key = ["k", "http.method", "http.route", "url.full"][key];
+                        span.extend(attribute(key, &"value/".repeat(value * value)));
+                    }
+                    span.extend(bytes);
+                    span.truncate(span.len().min(len + 20));
+                    span
+                })
+                .collect();
+            let (segment, places) = packed(&spans);
+            for (span, place) in spans.iter().zip(places) {
+                let mut out = b"before".to_vec();
+                unpack(&segment, place, span.len(), &mut out).unwrap();
+                prop_assert_eq!(&out[6..], &span[..]);
+            }
+        }
+
+        /// Bytes that were never packed are refused or read as something of the wanted length; nothing panics.
+        #[test]
+        fn reads_anything(segment in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..220, len in 0_usize..300) {
+            let mut out = Vec::new();
+            if unpack(&segment, at, len, &mut out).is_some() {
+                prop_assert_eq!(out.len(), len);
+            }
+        }
+    }
+}
