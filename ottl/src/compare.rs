@@ -33,7 +33,7 @@ pub(crate) fn compare(op: CompareOp, left: &Value<'_>, right: &Value<'_>) -> Res
         (V::Time(left), V::Time(right)) => Some(left.compare(right)),
         (V::Duration(left), V::Duration(right)) => Some(left.cmp(right)),
         (V::List(left), V::List(right)) if is_typed(left) || is_typed(right) => {
-            if left.repr() == right.repr() && matches!(op, CompareOp::Eq | CompareOp::Ne) {
+            if left.repr().type_name() == right.repr().type_name() && matches!(op, CompareOp::Eq | CompareOp::Ne) {
                 return Err(EvalError::NotComparable);
             }
             None

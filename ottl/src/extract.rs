@@ -324,7 +324,8 @@ impl Extractor {
                 Step::Attribute if *wanted == 0 => length(base, at + 1)?.1,
                 Step::Attribute => {
                     let end = self.attributes(base, at, base.len(), slots, wanted)?;
-                    if *wanted == 0 && !self.to_the_end {
+                    // A tag with nothing behind it is damage; without this it would be looked at forever.
+                    if end == at || *wanted == 0 && !self.to_the_end {
                         return None;
                     }
                     end

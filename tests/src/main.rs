@@ -20,6 +20,7 @@ type Case = (&'static str, fn(&real::Parts) -> Outcome);
 const CASES: &[Case] = &[
     ("Python SDK over gRPC and HTTP, RED in Prometheus, kept traces at the backend", real::main_job::run),
     ("the articles' configurations are valid as written", real::seeds::run),
+    ("random OTTL conditions get the Go module's answers, and nothing panics or hangs", real::differential::run),
     ("KEDA's client, its article's ScaledObjects and PromQL against keda_scaler, beside Prometheus", real::keda::run),
     ("tail_sampling with storage, killed five times under load", real::kill::run),
     ("a gateway before listed backends, and before a name in DNS whose records come and go", real::load_balancing::run),

@@ -1,33 +1,10 @@
-//! Any text is answered by every entry point: a tree that prints and parses back to itself, or errors that can be shown.
+//! Any text is answered: see `any_text.rs`.
 
 #![no_main]
 
-use std::fmt::{Debug, Display};
+#[path = "../any_text.rs"]
+mod any_text;
 
-use grammar::{Error, parse_condition, parse_statement, parse_value, render::Style};
 use libfuzzer_sys::fuzz_target;
 
-fn check<T: Debug + Display + PartialEq>(text: &str, parse: fn(&str) -> Result<T, Vec<Error>>) {
-    match parse(text) {
-        Ok(tree) => {
-            let printed = tree.to_string();
-            // What is printed may be longer than the limit on texts, and may have more parentheses than the limit.
-            if let Ok(again) = parse(&printed) {
-                assert_eq!(again, tree, "{text:?} printed as {printed:?}");
-            }
-        }
-        Err(errors) => {
-            assert!(!errors.is_empty());
-            for error in errors {
-                assert!(!error.render(text, Style::Plain).is_empty());
-                assert!(!error.one_line(text).is_empty());
-            }
-        }
-    }
-}
-
-fuzz_target!(|text: &str| {
-    check(text, parse_condition);
-    check(text, parse_value);
-    check(text, parse_statement);
-});
+fuzz_target!(|text: &str| any_text::check(text));

@@ -176,3 +176,11 @@ fn damage_ends_the_pass() {
     check(b"\x4a\x7f\x0a\x01k", &[(key("k"), RawSlot::MISSING)]);
     check(b"\x39\x01", &[(SlotPath::StartUnixNano, RawSlot::int(0))]);
 }
+
+/// Found by fuzzing: the pass stood still before an attribute's tag that ends the message.
+#[test]
+fn a_tag_with_nothing_behind_it_ends_the_pass() {
+    check(b"\x4a", &[(key("k"), RawSlot::MISSING)]);
+    check(b"\x2a\x01a\x4a", &[(key("k"), RawSlot::MISSING), (SlotPath::SpanName, text(2, 3))]);
+    check(b"\x4a\x07\x0a\x01k\x12\x02\x18\x05\x4a", &[(key("k"), RawSlot::int(5)), (key("l"), RawSlot::MISSING)]);
+}

@@ -54,6 +54,9 @@ fn arg(value: Value<'_>, depth: usize) -> Result<Arg<'_>, EvalError> {
         }
         Value::List(list) => {
             let name = if list.repr() == ListRepr::Raw { "[]interface {}" } else { name };
+            if list.is_go_nil() {
+                return Ok(Arg::NilList(name));
+            }
             let items: Result<Vec<_>, _> = list.iter().map(|item| arg(item, deeper)).collect();
             Arg::List(items?, name)
         }

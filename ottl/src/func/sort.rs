@@ -65,6 +65,11 @@ fn eval<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
         _ => list,
     };
     let items: Vec<Value<'e>> = slice.iter().collect();
+    // Go sorts a copy, which is never a nil slice.
+    let repr = if repr == ListRepr::Doubles { ListRepr::MadeDoubles } else { repr };
+    if repr == ListRepr::MadeDoubles && items.is_empty() {
+        return Ok(Value::List(List::owned(items, repr)));
+    }
     let Some(by) = common(&items).filter(|_| !items.is_empty()) else { return Ok(Value::List(slice)) };
     let mut keyed = Vec::with_capacity(items.len());
     for item in items {

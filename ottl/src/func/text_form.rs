@@ -102,6 +102,7 @@ impl Writer<'_> {
             Value::List(list) if raw && depth > 0 && list.repr() == ListRepr::Slice => {
                 self.out.extend_from_slice(b"{}")
             }
+            Value::List(list) if list.is_go_nil() => self.out.extend_from_slice(b"null"),
             Value::List(list) => self.list(list, raw && list.repr() != ListRepr::Slice, depth)?,
             Value::Time(at) => {
                 let text = time::rfc3339_nano(at);

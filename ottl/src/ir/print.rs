@@ -149,7 +149,7 @@ pub(super) fn constant(value: &Value<'_>) -> String {
                 ListRepr::Strings => "strings ",
                 ListRepr::Ints => "ints ",
                 ListRepr::UInts => "uints ",
-                ListRepr::Doubles => "doubles ",
+                ListRepr::Doubles | ListRepr::MadeDoubles => "doubles ",
                 ListRepr::Bools => "bools ",
             };
             format!("{tag}[{}]", items.join(", "))

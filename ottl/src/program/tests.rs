@@ -149,6 +149,18 @@ fn points_have_the_fields_of_their_kind() {
     let both = b"\x31\xfe\xff\xff\xff\xff\xff\xff\xff\x21\0\0\0\0\0\0\xf8\x3f";
     check("value_int == 0 and value_double == 1.5", PointKind::Number, both, Outcome::True);
     check("count == nil and scale == nil and exemplars != nil", PointKind::Number, b"", Outcome::True);
+    // Found beside Go: a field without numbers is a nil slice there, a sorted one is not.
+    let no_numbers =
+        r#"IsMatch(explicit_bounds, "^null$") and IsMatch(bucket_counts, "^null$") and Len(explicit_bounds) == 0"#;
+    check(no_numbers, PointKind::Histogram, b"", Outcome::True);
+    let sorted = r#"String(Sort(explicit_bounds)) == "[]" and Format("%v%#v", [bucket_counts, explicit_bounds]) == "[][]float64(nil)""#;
+    check(sorted, PointKind::Histogram, b"", Outcome::True);
+    check(
+        "Sort(explicit_bounds) == explicit_bounds",
+        PointKind::Histogram,
+        b"",
+        Outcome::Error(EvalError::NotComparable),
+    );
     check("value_int == nil and count == 0 and exemplars == nil", PointKind::Summary, b"", Outcome::True);
     // scale: -3, positive { offset: 2, bucket_counts: [1, 300] }
     let buckets = b"\x30\x05\x42\x07\x08\x04\x12\x03\x01\xac\x02";

@@ -20,8 +20,25 @@ pub enum ListRepr {
     UInts,
     /// `[]float64`: explicit bounds.
     Doubles,
+    /// `[]float64` that a converter made. It differs from [`Self::Doubles`] where it is empty: see [`List::is_go_nil`].
+    MadeDoubles,
     /// `[]bool`.
     Bools,
+}
+
+impl ListRepr {
+    /// The Go type's name.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Slice => "pcommon.Slice",
+            Self::Raw => "[]any",
+            Self::Strings => "[]string",
+            Self::Ints => "[]int64",
+            Self::UInts => "[]uint64",
+            Self::Doubles | Self::MadeDoubles => "[]float64",
+            Self::Bools => "[]bool",
+        }
+    }
 }
 
 /// A list.
@@ -77,6 +94,12 @@ impl<'w> List<'w> {
             Self::Wire(message) => wire_items(message).next().is_none(),
             Self::Owned { items, .. } => items.is_empty(),
         }
+    }
+
+    /// Whether Go holds a nil slice here, which prints as `null`: a field's numbers if there are none.
+    #[must_use]
+    pub(crate) fn is_go_nil(&self) -> bool {
+        matches!(self.repr(), ListRepr::UInts | ListRepr::Doubles) && self.is_empty()
     }
 
     /// The item at `index`.

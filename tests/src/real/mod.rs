@@ -1,5 +1,6 @@
 //! Real parts and the cases that use them.
 
+pub(crate) mod differential;
 pub(crate) mod keda;
 pub(crate) mod kill;
 pub(crate) mod load_balancing;
@@ -48,6 +49,7 @@ impl Parts {
             crate::say("fetching KEDA's externalscaler.proto");
             fetch_keda_proto()?;
         }
+        differential::install()?;
         Self::installed()
     }
 

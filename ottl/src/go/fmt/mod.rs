@@ -29,6 +29,8 @@ pub enum Arg<'a> {
     Bytes(Cow<'a, [u8]>),
     /// A slice or array of the named type.
     List(Vec<Arg<'a>>, &'static str),
+    /// A nil slice of the named type.
+    NilList(&'static str),
     /// A map of the named type; printed in order of keys.
     Map(Vec<(Cow<'a, [u8]>, Arg<'a>)>, &'static str),
     /// A type with a `String` method: that text, what it is without the method, and its name.
@@ -46,6 +48,7 @@ impl Arg<'_> {
             Arg::Int(_, name)
             | Arg::Uint(_, name)
             | Arg::List(_, name)
+            | Arg::NilList(name)
             | Arg::Map(_, name)
             | Arg::Stringer(.., name) => name,
         }
@@ -257,6 +260,8 @@ impl Printer {
                 let items: Vec<Arg<'_>> = bytes.iter().map(|byte| Arg::Uint(u64::from(*byte), "uint8")).collect();
                 self.list(&items, "[]uint8", verb, depth)?;
             }
+            Arg::NilList(name) if self.flags.sharp_v => self.text(&format!("{name}(nil)")),
+            Arg::NilList(name) => self.list(&[], name, verb, depth)?,
             Arg::List(items, name) => self.list(items, name, verb, depth)?,
             Arg::Map(entries, name) => self.map(entries, name, verb, depth)?,
             Arg::Stringer(text, _, _) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.flags.sharp_v => {
