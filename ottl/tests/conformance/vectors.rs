@@ -218,7 +218,7 @@ fn describe(value: &Value<'_>) -> Json {
                 ListRepr::Strings => "[]string",
                 ListRepr::Ints => "[]int64",
                 ListRepr::UInts => "[]uint64",
-                ListRepr::Doubles => "[]float64",
+                ListRepr::Doubles | ListRepr::MadeDoubles => "[]float64",
                 ListRepr::Bools => "[]bool",
             };
             let items: Vec<Json> = list.iter().map(|item| describe(&item)).collect();
