@@ -125,6 +125,37 @@ fn batches(count: usize) -> Vec<Traces> {
     (0..count).map(|n| batch((n * SPANS_A_BATCH) as u64)).collect()
 }
 
+/// Batches that arrive one after another, over and over.
+struct Arrival<'a> {
+    replay: &'a mut Replay,
+    batches: &'a [Traces],
+    a_second: usize,
+    arrived: usize,
+}
+
+impl<'a> Arrival<'a> {
+    /// A second passes, unmeasured, after every `a_second` batches.
+    fn new(replay: &'a mut Replay, batches: &'a [Traces], a_second: usize) -> Self {
+        Self { replay, batches, a_second, arrived: 0 }
+    }
+
+    /// How long it takes to take in this many batches.
+    fn time(&mut self, batches: u64) -> Duration {
+        let mut spent = Duration::ZERO;
+        for _ in 0..batches {
+            #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+            let start = Instant::now();
+            black_box(self.replay.take(&self.batches[self.arrived % self.batches.len()]));
+            spent += start.elapsed();
+            self.arrived += 1;
+            if self.arrived.is_multiple_of(self.a_second) {
+                black_box(self.replay.second());
+            }
+        }
+        spent
+    }
+}
+
 /// Spans go in at full speed; a second passes, unmeasured, every 20 batches. Ids come again only when they are forgotten:
 /// 14,000 traces wait at a time, 16,000 decisions are remembered, and there are 40,960 ids.
 fn ingest(c: &mut Criterion) {
@@ -133,23 +164,8 @@ fn ingest(c: &mut Criterion) {
     let batches = batches(640);
     for (name, conditions) in [("ingest", ""), ("ingest_with_ottl", CONDITION)] {
         let mut replay = replay(&format!("num_traces: 16000\n{POLICIES}{conditions}"));
-        let mut n = 0;
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(|iterations| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..iterations {
-                    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-                    let start = Instant::now();
-                    black_box(replay.take(&batches[n % batches.len()]));
-                    spent += start.elapsed();
-                    n += 1;
-                    if n % 20 == 0 {
-                        black_box(replay.second());
-                    }
-                }
-                spent
-            });
-        });
+        let mut arrival = Arrival::new(&mut replay, &batches, 20);
+        group.bench_function(name, |bencher| bencher.iter_custom(|iterations| arrival.time(iterations)));
     }
     group.finish();
 }
@@ -207,23 +223,8 @@ fn ingest_waiting(c: &mut Criterion) {
                 batch_of((0..SPANS_A_BATCH as u64).map(number))
             })
             .collect();
-        let mut n = 0;
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(|iterations| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..iterations {
-                    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-                    let start = Instant::now();
-                    black_box(replay.take(&pool[n % pool.len()]));
-                    spent += start.elapsed();
-                    n += 1;
-                    if n % 50 == 0 {
-                        black_box(replay.second());
-                    }
-                }
-                spent
-            });
-        });
+        let mut arrival = Arrival::new(&mut replay, &pool, 50);
+        group.bench_function(name, |bencher| bencher.iter_custom(|iterations| arrival.time(iterations)));
     }
     group.finish();
 }
