@@ -351,6 +351,11 @@ impl Log {
         shed > 0
     }
 
+    /// Bytes of the segments that were filled since the last [`Log::trim`].
+    pub(super) fn filled(&self) -> usize {
+        self.sealed[self.trims] * SEGMENT_BYTES
+    }
+
     /// Gives back recycled buffers beyond what the busiest of the last ticks used. To be called once a tick.
     pub(super) fn trim(&mut self) {
         let keep = self.sealed.iter().max().copied().unwrap_or(0) + 2;

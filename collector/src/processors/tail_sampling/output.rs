@@ -179,6 +179,11 @@ impl Sampler {
         builder.build()
     }
 
+    /// Bytes of the log that were filled since the last tick.
+    pub(super) fn filled(&self) -> usize {
+        self.log.filled()
+    }
+
     /// Compresses sealed segments within `budget` bytes; returns how many were read.
     pub(super) fn compress(&mut self, budget: usize) -> usize {
         self.log.compress(budget)

@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// arrives there is no time to spare, and memory has to come from `max_buffer_bytes`.
 const COMPRESS_BYTES: usize = 32 * 1024 * 1024;
 
+/// Where more than this arrives between two ticks, compressing so little of it would free too little to be worth it.
+const OUTRUN_BYTES: usize = 4 * COMPRESS_BYTES;
+
 /// Bytes compressed under one hold of the lock.
 pub(super) const COMPRESS_STEP: usize = 4 * 1024 * 1024;
 
@@ -281,7 +284,8 @@ impl Shared {
             lock(shard).begin_tick();
             self.finish(shard).await;
             let mut compressed = 0;
-            while compressed < COMPRESS_BYTES {
+            let budget = if lock(shard).filled() > OUTRUN_BYTES { 0 } else { COMPRESS_BYTES };
+            while compressed < budget {
                 match lock(shard).compress(COMPRESS_STEP) {
                     0 => break,
                     some => compressed += some,
