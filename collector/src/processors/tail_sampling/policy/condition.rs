@@ -1,6 +1,7 @@
 //! OTTL conditions of all policies, compiled into one program and asked span by span.
 
 use ottl::{ConditionId, Context, Frame, ListId, Options, Outcome, PathMode, Program, ProgramBuilder};
+use pdata::SpanView;
 
 use super::ErrorMode;
 use crate::config::Problems;
@@ -136,16 +137,16 @@ impl<'w> Asker<'_, 'w> {
     }
 
     /// Asks about a span: its own conditions first, then those on its events, event by event.
-    pub(super) fn span(&mut self, span: &'w [u8], answers: &mut [u64]) {
+    pub(super) fn span(&mut self, span: &SpanView<'w>, answers: &mut [u64]) {
         let Conditions { program, questions } = self.conditions;
-        program.load_span(&mut self.frame, span);
+        program.load_indexed_span(&mut self.frame, span);
         for question in questions {
             let mut outcome = Outcome::False;
             if let Some(list) = question.span {
                 outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
             }
             if let (Outcome::False, Some(list)) = (outcome, question.spanevent) {
-                for event in pdata::span::events(span) {
+                for event in pdata::span::events(span.bytes()) {
                     program.load_event(&mut self.frame, event);
                     outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
                     if outcome != Outcome::False {

@@ -211,7 +211,7 @@ impl Questions {
                 }
                 for span in scope.spans() {
                     slots.fill(None);
-                    let header = read_span(span.bytes(), &self.keys, &mut slots);
+                    let header = read_span(&span, &self.keys, &mut slots);
                     asked.spans.push(SpanFacts {
                         start_unix_nano: header.start_unix_nano,
                         end_unix_nano: header.end_unix_nano,
@@ -222,7 +222,7 @@ impl Questions {
                     if let Some(answers) = asked.answers.get_mut(start..) {
                         self.test(&header, &slots, false, answers);
                         if let Some(asker) = &mut asker {
-                            asker.span(span.bytes(), answers);
+                            asker.span(&span, answers);
                         }
                     }
                 }

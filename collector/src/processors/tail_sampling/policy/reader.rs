@@ -3,36 +3,8 @@
 //! OTTL conditions are read by their own program; these reads differ from OTTL's, because contrib's policies read an
 //! attribute of another type as the zero value of the type they want, also where the attribute has no value at all.
 
-use pdata::wire::{Cursor, WireType};
-
-/// The value of a field.
-enum Field<'w> {
-    Varint(u64),
-    Fixed64(u64),
-    Bytes(&'w [u8]),
-    Fixed32(u32),
-}
-
-/// Calls `each` with the fields of a message. The index has refused what is not well-formed; reading ends where it is not.
-fn fields<'w>(message: &'w [u8], mut each: impl FnMut(u32, Field<'w>)) {
-    let mut cursor = Cursor::new(message);
-    while let Ok(Some((number, wire_type))) = cursor.field() {
-        let value = match wire_type {
-            WireType::Varint => cursor.varint().map(Field::Varint),
-            WireType::Fixed64 => cursor.fixed64().map(Field::Fixed64),
-            WireType::Bytes => cursor.bytes().map(Field::Bytes),
-            WireType::Fixed32 => cursor.fixed32().map(Field::Fixed32),
-            WireType::Group => match cursor.skip(number, wire_type) {
-                Ok(()) => continue,
-                Err(error) => Err(error),
-            },
-        };
-        match value {
-            Ok(value) => each(number, value),
-            Err(_) => return,
-        }
-    }
-}
+use pdata::SpanView;
+use pdata::wire::{Field, Fields};
 
 /// An attribute that is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,32 +82,56 @@ pub(super) struct Header<'w> {
 }
 
 /// Reads a span; attributes go to their slots. Of equal keys the first counts, of repeated scalars the last.
-pub(super) fn read_span<'w>(span: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) -> Header<'w> {
+///
+/// Where no attribute is asked for and the index knows where they end, they are not looked at.
+pub(super) fn read_span<'w>(span: &SpanView<'w>, keys: &Keys, slots: &mut [Option<Attribute<'w>>]) -> Header<'w> {
+    let bytes = span.bytes();
     let mut header = Header::default();
-    fields(span, |number, value| match (number, value) {
-        (3, Field::Bytes(text)) => header.trace_state = text,
-        (4, Field::Bytes(id)) => header.has_parent = id.iter().any(|byte| *byte != 0),
-        (7, Field::Fixed64(time)) => header.start_unix_nano = time,
-        (8, Field::Fixed64(time)) => header.end_unix_nano = time,
-        (9, Field::Bytes(attribute)) if !slots.is_empty() => read_attribute(attribute, keys, slots),
-        (15, Field::Bytes(status)) => fields(status, |number, value| {
-            if let (3, Field::Varint(code)) = (number, value) {
-                header.status_code = code;
+    match span.attributes_end().filter(|_| slots.is_empty()) {
+        Some(end) => {
+            let before = Fields::new(bytes).take_while(|(number, _)| *number < 9);
+            before.for_each(|(number, value)| header.take(number, value));
+            Fields::new(bytes.get(end..).unwrap_or_default()).for_each(|(number, value)| header.take(number, value));
+        }
+        None => {
+            for (number, value) in Fields::new(bytes) {
+                match (number, value) {
+                    (9, Field::Bytes(attribute)) if !slots.is_empty() => read_attribute(attribute, keys, slots),
+                    _ => header.take(number, value),
+                }
             }
-        }),
-        (16, Field::Fixed32(flags)) => header.flags = flags,
-        _ => {}
-    });
+        }
+    }
     header
+}
+
+impl<'w> Header<'w> {
+    fn take(&mut self, number: u32, value: Field<'w>) {
+        match (number, value) {
+            (3, Field::Bytes(text)) => self.trace_state = text,
+            (4, Field::Bytes(id)) => self.has_parent = id.iter().any(|byte| *byte != 0),
+            (7, Field::Fixed64(time)) => self.start_unix_nano = time,
+            (8, Field::Fixed64(time)) => self.end_unix_nano = time,
+            (15, Field::Bytes(status)) => {
+                for (number, value) in Fields::new(status) {
+                    if let (3, Field::Varint(code)) = (number, value) {
+                        self.status_code = code;
+                    }
+                }
+            }
+            (16, Field::Fixed32(flags)) => self.flags = flags,
+            _ => {}
+        }
+    }
 }
 
 /// Reads the attributes of a resource into their slots.
 pub(super) fn read_resource<'w>(resource: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) {
-    fields(resource, |number, value| {
-        if let (1, Field::Bytes(attribute)) = (number, value) {
+    for field in Fields::new(resource) {
+        if let (1, Field::Bytes(attribute)) = field {
             read_attribute(attribute, keys, slots);
         }
-    });
+    }
 }
 
 fn read_attribute<'w>(message: &'w [u8], keys: &Keys, slots: &mut [Option<Attribute<'w>>]) {
@@ -145,11 +141,13 @@ fn read_attribute<'w>(message: &'w [u8], keys: &Keys, slots: &mut [Option<Attrib
     }
     let mut key: &[u8] = &[];
     let mut value = Attribute::Other;
-    fields(message, |number, field| match (number, field) {
-        (1, Field::Bytes(text)) => key = text,
-        (2, Field::Bytes(any)) => value = read_value(any, value),
-        _ => {}
-    });
+    for field in Fields::new(message) {
+        match field {
+            (1, Field::Bytes(text)) => key = text,
+            (2, Field::Bytes(any)) => value = read_value(any, value),
+            _ => {}
+        }
+    }
     if let Some(slot @ None) = keys.find(key).and_then(|slot| slots.get_mut(slot)) {
         *slot = Some(value);
     }
@@ -171,12 +169,14 @@ fn plain_key(message: &[u8]) -> Option<&[u8]> {
 /// The last member of the oneof wins; a value that is given twice is merged.
 fn read_value<'w>(any: &'w [u8], before: Attribute<'w>) -> Attribute<'w> {
     let mut value = before;
-    fields(any, |number, field| match (number, field) {
-        (1, Field::Bytes(text)) => value = Attribute::Text(text),
-        (2, Field::Varint(number)) => value = Attribute::Boolean(number != 0),
-        (3, Field::Varint(number)) => value = Attribute::Integer(number as i64),
-        (4, Field::Fixed64(_)) | (5..=7, Field::Bytes(_)) => value = Attribute::Other,
-        _ => {}
-    });
+    for field in Fields::new(any) {
+        match field {
+            (1, Field::Bytes(text)) => value = Attribute::Text(text),
+            (2, Field::Varint(number)) => value = Attribute::Boolean(number != 0),
+            (3, Field::Varint(number)) => value = Attribute::Integer(number as i64),
+            (4, Field::Fixed64(_)) | (5..=7, Field::Bytes(_)) => value = Attribute::Other,
+            _ => {}
+        }
+    }
     value
 }
