@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::{Api, Error, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::net::random::jitter;
 
@@ -32,11 +32,21 @@ pub enum Event<K> {
 
 /// Which objects of the kind are wanted; the server selects. Empty selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector {
+pub struct Wanted {
     /// By label: `a=b,c!=d,e,!f`.
     pub labels: String,
     /// By field: `spec.nodeName=n1`.
     pub fields: String,
+    /// How long the server may hold one watch: whole seconds, at least one; some minutes without it. (On lists, where
+    /// contrib's resolver asks for it too, it has no effect.)
+    pub watch_for: Option<Duration>,
+}
+
+impl Wanted {
+    fn watch_seconds(&self) -> u32 {
+        let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX).clamp(1, WATCH_SECONDS);
+        self.watch_for.map_or(WATCH_SECONDS, seconds)
+    }
 }
 
 /// Objects of one page of a list.
@@ -49,18 +59,18 @@ const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// Gives every event to `take`, and never ends. `what` names the objects in the log: `pods`.
-pub async fn follow<K>(what: &str, api: Api<K>, selector: Selector, mut take: impl FnMut(Event<K>))
+pub async fn follow<K>(what: &str, api: Api<K>, wanted: Wanted, mut take: impl FnMut(Event<K>))
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     let mut pauses = Pauses::default();
     let mut said = Said { what, last: String::new() };
     loop {
-        match list(&api, &selector, &mut take).await {
+        match list(&api, &wanted, &mut take).await {
             Ok(version) => {
                 said.well();
                 pauses = Pauses::default();
-                watch(&api, &selector, version, &mut said, &mut take).await;
+                watch(&api, &wanted, version, &mut said, &mut take).await;
                 // The list is asked for again; at once, it would be a loop where a server refuses every watch.
                 pauses.wait().await;
             }
@@ -73,13 +83,13 @@ where
 }
 
 /// Lists all; gives the version that a watch goes on from.
-async fn list<K>(api: &Api<K>, selector: &Selector, take: &mut impl FnMut(Event<K>)) -> Result<String, Failure>
+async fn list<K>(api: &Api<K>, wanted: &Wanted, take: &mut impl FnMut(Event<K>)) -> Result<String, Failure>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let mut params = ListParams::default().limit(PAGE);
-    params.label_selector = Some(selector.labels.clone()).filter(|text| !text.is_empty());
-    params.field_selector = Some(selector.fields.clone()).filter(|text| !text.is_empty());
+    params.label_selector = Some(wanted.labels.clone()).filter(|text| !text.is_empty());
+    params.field_selector = Some(wanted.fields.clone()).filter(|text| !text.is_empty());
     loop {
         let page = timeout(ANSWER, api.list(&params)).await.map_err(|_| Failure::Silence)??;
         if params.continue_token.is_none() {
@@ -99,23 +109,30 @@ where
 /// Watches until only a new list helps.
 async fn watch<K>(
     api: &Api<K>,
-    selector: &Selector,
+    wanted: &Wanted,
     mut version: String,
     said: &mut Said<'_>,
     take: &mut impl FnMut(Event<K>),
 ) where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let mut params = WatchParams::default().timeout(WATCH_SECONDS);
-    params.label_selector = Some(selector.labels.clone()).filter(|text| !text.is_empty());
-    params.field_selector = Some(selector.fields.clone()).filter(|text| !text.is_empty());
+    let seconds = wanted.watch_seconds();
+    let mut params = WatchParams::default().timeout(seconds);
+    params.label_selector = Some(wanted.labels.clone()).filter(|text| !text.is_empty());
+    params.field_selector = Some(wanted.fields.clone()).filter(|text| !text.is_empty());
     let mut pauses = Pauses::default();
     loop {
+        let began = Instant::now();
         match watch_once(api, &params, &mut version, said, take).await {
-            // The server's time was up. Servers that end a watch at once are not asked at once.
+            // The server's time was up: going on at once misses nothing for long. Servers that end a watch early are not
+            // asked at once.
             Ok(events) => {
-                if events > 0 {
+                let lasted = began.elapsed() * 2 >= Duration::from_secs(seconds.into());
+                if events > 0 || lasted {
                     pauses = Pauses::default();
+                }
+                if lasted {
+                    continue;
                 }
             }
             Err(failure) => {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod configuration;
 mod deploy;
+mod k8s_resolver;
 mod k8sattributes;
 mod lifecycle;
 mod main_job;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 
-use super::{dial_address, dns};
+use super::{dial_address, dns, k8s};
 use crate::config::{Duration, Problems, optional};
 use crate::net::address::HostPort;
 
@@ -17,7 +17,8 @@ pub struct Config {
     fixed: Option<Static>,
     #[serde(deserialize_with = "optional::unless_given")]
     dns: Option<Dns>,
-    k8s: Option<IgnoredAny>,
+    #[serde(deserialize_with = "optional::unless_given")]
+    k8s: Option<K8s>,
     aws_cloud_map: Option<IgnoredAny>,
 }
 
@@ -36,6 +37,16 @@ struct Dns {
     port: Port,
     interval: Duration,
     timeout: Duration,
+}
+
+/// `k8s`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct K8s {
+    service: String,
+    ports: Vec<i64>,
+    timeout: Duration,
+    return_hostnames: bool,
 }
 
 /// A port as text or as a number. The Go collector takes only text and refuses the number that articles show.
@@ -77,6 +88,8 @@ pub enum Source {
     Static(Vec<String>),
     /// All addresses of a name.
     Dns(dns::Dns),
+    /// The ready endpoints of a Kubernetes Service.
+    K8s(k8s::Service),
 }
 
 impl Source {
@@ -85,6 +98,7 @@ impl Source {
         match self {
             Self::Static(_) => "static",
             Self::Dns(_) => "dns",
+            Self::K8s(_) => "k8s",
         }
     }
 }
@@ -98,16 +112,14 @@ impl Config {
             1 => {}
             _ => problems.add(path, "only one resolver should be specified"),
         }
-        if self.k8s.is_some() {
-            problems
-                .add(format!("{path}::k8s"), "the k8s resolver is not supported yet: use dns with a headless Service");
-        }
         if self.aws_cloud_map.is_some() {
-            problems.add(format!("{path}::aws_cloud_map"), "the aws_cloud_map resolver is not supported: use dns");
+            problems
+                .add(format!("{path}::aws_cloud_map"), "the aws_cloud_map resolver is not supported: use dns or k8s");
         }
         let fixed = self.fixed.as_ref().map(|fixed| fixed.source(&format!("{path}::static"), problems));
         let dns = self.dns.as_ref().map(|dns| dns.source(&format!("{path}::dns"), problems));
-        fixed.or(dns)
+        let k8s = self.k8s.as_ref().and_then(|k8s| k8s.source(&format!("{path}::k8s"), problems));
+        fixed.or(dns).or(k8s)
     }
 }
 
@@ -153,5 +165,34 @@ impl Dns {
             interval: self.interval.positive().unwrap_or(dns::INTERVAL),
             timeout: self.timeout.positive().unwrap_or(dns::TIMEOUT),
         })
+    }
+}
+
+impl K8s {
+    fn source(&self, path: &str, problems: &mut Problems) -> Option<Source> {
+        let mut ports = Vec::new();
+        for (index, port) in self.ports.iter().enumerate() {
+            match u16::try_from(*port).ok().filter(|port| *port > 0) {
+                Some(port) => ports.push(port),
+                None => problems.add(format!("{path}::ports[{index}]"), format!("invalid port {port}")),
+            }
+        }
+        if self.timeout.is_negative() {
+            problems.add(format!("{path}::timeout"), "must not be negative");
+        }
+        let (name, namespace) = match k8s::Service::parse(&self.service) {
+            Ok(named) => named,
+            Err(error) => {
+                problems.add(format!("{path}::service"), error);
+                return None;
+            }
+        };
+        Some(Source::K8s(k8s::Service {
+            name,
+            namespace,
+            ports,
+            timeout: self.timeout.positive().unwrap_or(k8s::TIMEOUT),
+            return_hostnames: self.return_hostnames,
+        }))
     }
 }

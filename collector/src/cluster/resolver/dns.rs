@@ -1,14 +1,19 @@
 //! The `dns` resolver: all addresses of a name, asked for again and again through the system's resolver, so that
 //! `resolv.conf`, search domains and the hosts file count as for every other program. TTLs do not count, as in contrib.
+//!
+//! Look-ups happen at whole multiples of the interval by the wall clock, not counted from the start as in contrib: so all
+//! instances of a tier see a change at the same moment, as far as their clocks agree. Between the first and the last that
+//! sees it, they send spans of one trace to different members.
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use component::Clock;
 use tokio::net::lookup_host;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Publisher;
@@ -31,13 +36,17 @@ pub struct Dns {
 
 impl Dns {
     /// Looks up every interval, and when asked to.
-    pub(super) async fn run(self, publisher: Publisher, look_again: Arc<Notify>, stop: CancellationToken) {
+    pub(super) async fn run(
+        self,
+        publisher: Publisher,
+        clock: Arc<dyn Clock>,
+        look_again: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
         let mut last = Instant::now();
-        let mut ticks = interval_at(last + self.interval, self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = sleep(until_next(clock.unix_nano(), self.interval)) => {}
                 () = asked(&look_again, last + LEAST_INTERVAL) => {}
                 () = stop.cancelled() => return,
             }
@@ -68,6 +77,12 @@ impl Dns {
         }
         Ok(addresses)
     }
+}
+
+/// How long it is from this time of the wall clock to the next multiple of the interval.
+pub(super) fn until_next(unix_nano: u64, interval: Duration) -> Duration {
+    let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Duration::from_nanos(nanos - unix_nano % nanos)
 }
 
 async fn asked(look_again: &Notify, not_before: Instant) {

@@ -6,11 +6,14 @@
 
 mod config;
 mod dns;
+mod k8s;
 #[cfg(test)]
 mod tests;
 
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use component::Clock;
 use component::telemetry::{Counter, Definition, Gauge, Registry};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -34,7 +37,10 @@ pub struct Resolver {
 
 impl Resolver {
     /// Looks for the members once and keeps looking. A failed look-up is logged and leaves the list empty.
-    pub async fn start(source: &Source, registry: &Registry) -> Self {
+    ///
+    /// # Errors
+    /// If there is no way to ask: what `k8s` needs to reach its API is missing. The text says what to do.
+    pub async fn start(source: &Source, registry: &Registry, clock: &Arc<dyn Clock>) -> Result<Self, String> {
         let (list, members) = watch::channel(Members::default());
         let (look_again, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let publisher = Publisher { list, telemetry: Telemetry::new(registry, source.name()) };
@@ -51,10 +57,11 @@ impl Resolver {
             Source::Dns(dns) => {
                 let dns = dns.clone();
                 dns.look_up(&publisher).await;
-                tokio::spawn(dns.run(publisher, Arc::clone(&look_again), stop.clone()))
+                tokio::spawn(dns.run(publisher, Arc::clone(clock), Arc::clone(&look_again), stop.clone()))
             }
+            Source::K8s(service) => service.clone().start(publisher, stop.clone()).await?,
         };
-        Self { members, look_again, stop, task: Mutex::new(Some(task)) }
+        Ok(Self { members, look_again, stop, task: Mutex::new(Some(task)) })
     }
 
     /// The list now, and its changes.
@@ -63,7 +70,8 @@ impl Resolver {
         self.members.clone()
     }
 
-    /// Asks for a look-up ahead of time, because a member does not answer. Cheap to call often.
+    /// Asks for a look-up ahead of time, because a member does not answer. Cheap to call often. Only `dns` looks anything up;
+    /// `k8s` hears of changes as they happen.
     pub fn look_again(&self) {
         self.look_again.notify_one();
     }
@@ -80,10 +88,13 @@ impl Resolver {
     }
 }
 
-/// Where to connect for a member: contrib adds 4317 where the text has no colon; here an IPv6 address in brackets gets it
-/// too, which could never be reached without.
+/// Where to connect for a member: contrib adds 4317 where the text has no colon; here an IPv6 address gets it too, with or
+/// without brackets, which could never be reached without.
 #[must_use]
 pub fn dial_address(member: &str) -> String {
+    if member.parse::<Ipv6Addr>().is_ok() {
+        return format!("[{member}]:{DEFAULT_PORT}");
+    }
     let bare = !member.contains(':') || (member.starts_with('[') && member.ends_with(']'));
     if bare { format!("{member}:{DEFAULT_PORT}") } else { member.to_owned() }
 }

@@ -1,10 +1,19 @@
 //! Sections, names of members, and the list as it changes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use component::Clock;
 use component::telemetry::Registry;
 
 use super::{Config, Resolver, Source, dial_address, dns};
+use crate::clock::SystemClock;
 use crate::config::{Problems, Section};
 use crate::testing::series;
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
 
 fn read(yaml: &str) -> (Option<Source>, Problems) {
     let mut problems = Problems::default();
@@ -28,6 +37,15 @@ fn mistakes_have_contribs_texts() {
     check("{dns: {port: 1}}", "x::r::dns", "no hostname specified to resolve the backends");
     check("{dns: {hostname: a, port: otlp}}", "x::r::dns::port", "invalid port \"otlp\"");
     check("{dns: {hostname: a, interval: -1s}}", "x::r::dns::interval", "must not be negative");
+    check("{k8s: {}}", "x::r::k8s::service", "no service specified to resolve the backends");
+    check(
+        "{k8s: {service: a.b.c.d}}",
+        "x::r::k8s::service",
+        "invalid Kubernetes service FQDN: expected third DNS label to be 'svc' in \"a.b.c.d\"",
+    );
+    check("{k8s: {service: a, ports: [4317, 70000]}}", "x::r::k8s::ports[1]", "invalid port 70000");
+    check("{k8s: {service: a, timeout: -1s}}", "x::r::k8s::timeout", "must not be negative");
+    check("{k8s: {service: a, port: 1}}", "x::r::k8s", "has invalid keys: port (did you mean \"ports\"?)");
     check("{dns: {hostname: a, ttl: 1s}}", "x::r::dns", "has invalid keys: ttl");
 }
 
@@ -52,13 +70,23 @@ fn members_are_written_as_contrib_writes_them() {
     assert_eq!(dial_address("a:1"), "a:1");
     assert_eq!(dial_address("[fd00::1]"), "[fd00::1]:4317");
     assert_eq!(dial_address("[fd00::1]:1"), "[fd00::1]:1");
+    assert_eq!(dial_address("fd00::1"), "[fd00::1]:4317");
+}
+
+#[test]
+fn all_instances_look_up_at_the_same_moments() {
+    let second = 1_000_000_000;
+    let until_next = |now: u64| dns::until_next(now, Duration::from_secs(5));
+    assert_eq!(until_next(7 * second + 1), Duration::from_nanos(3 * second - 1));
+    assert_eq!(until_next(9 * second), Duration::from_secs(1));
+    assert_eq!(until_next(10 * second), Duration::from_secs(5));
 }
 
 #[tokio::test]
 async fn a_static_list_is_sorted_and_counted() {
     let registry = Registry::new(0);
     let (source, _) = read("{static: {hostnames: [b, a]}}");
-    let resolver = Resolver::start(&source.unwrap(), &registry).await;
+    let resolver = Resolver::start(&source.unwrap(), &registry, &clock()).await.unwrap();
     assert_eq!(resolver.members().borrow().to_vec(), ["a", "b"]);
     let metrics = series(&registry);
     for line in [
@@ -76,11 +104,11 @@ async fn a_static_list_is_sorted_and_counted() {
 async fn a_name_is_resolved_and_one_that_cannot_be_leaves_the_list_empty() {
     let registry = Registry::new(0);
     let (source, _) = read("{dns: {hostname: 127.0.0.9, port: 7}}");
-    let resolver = Resolver::start(&source.unwrap(), &registry).await;
+    let resolver = Resolver::start(&source.unwrap(), &registry, &clock()).await.unwrap();
     assert_eq!(resolver.members().borrow().to_vec(), ["127.0.0.9:7"]);
     resolver.stop().await;
     let (source, _) = read("{dns: {hostname: 'not a name'}}");
-    let resolver = Resolver::start(&source.unwrap(), &registry).await;
+    let resolver = Resolver::start(&source.unwrap(), &registry, &clock()).await.unwrap();
     assert!(resolver.members().borrow().is_empty());
     let failed = "otelcol_loadbalancer_num_resolutions{resolver=\"dns\",success=\"false\"} 1";
     assert!(series(&registry).contains(&failed.to_owned()));

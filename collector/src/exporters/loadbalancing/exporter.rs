@@ -87,7 +87,9 @@ impl Consumer<Metrics> for LoadBalancing {
 impl Lifecycle for LoadBalancing {
     fn start(&self) -> Step<'_> {
         Box::pin(async move {
-            let resolver = Arc::new(Resolver::start(&self.settings.source, &self.context.registry).await);
+            let Context { registry, clock, .. } = &self.context;
+            let resolver = Resolver::start(&self.settings.source, registry, clock).await.map_err(StartError)?;
+            let resolver = Arc::new(resolver);
             let members = resolver.members().borrow().clone();
             self.router.apply(&members).await;
             let stop = CancellationToken::new();

@@ -16,7 +16,7 @@ use super::object::Pod;
 use super::rules::{From, Rules};
 use super::telemetry::Events;
 use crate::health;
-use crate::k8s::watch::{Event, Selector, follow};
+use crate::k8s::watch::{Event, Wanted, follow};
 
 /// How often deleted pods are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -42,8 +42,8 @@ impl Watches {
         for kind in watched_besides_pods(&settings.rules) {
             let (synced, in_step) = watch::channel(false);
             others.push(in_step);
-            let (api, selector) = metadata_of(client, kind, &settings.rules, &settings.selection);
-            spawn(Box::pin(follow_metadata(kind, api, selector, Arc::clone(cluster), synced)));
+            let (api, wanted) = metadata_of(client, kind, &settings.rules, &settings.selection);
+            spawn(Box::pin(follow_metadata(kind, api, wanted, Arc::clone(cluster), synced)));
         }
         let (synced, in_step) = watch::channel(false);
         let (client, selection, pods) = (client.clone(), settings.selection.clone(), Arc::clone(cluster));
@@ -113,7 +113,7 @@ fn watched_besides_pods(rules: &Rules) -> Vec<From> {
 
 type Meta = PartialObjectMeta<DynamicObject>;
 
-fn metadata_of(client: &Client, kind: From, rules: &Rules, selection: &Selection) -> (Api<Meta>, Selector) {
+fn metadata_of(client: &Client, kind: From, rules: &Rules, selection: &Selection) -> (Api<Meta>, Wanted) {
     let (group, name) = match kind {
         From::Namespace => ("", "Namespace"),
         From::Node => ("", "Node"),
@@ -138,7 +138,7 @@ fn metadata_of(client: &Client, kind: From, rules: &Rules, selection: &Selection
         From::Node if !selection.node.is_empty() => format!("metadata.name={}", selection.node),
         _ => String::new(),
     };
-    (api, Selector { fields, ..Selector::default() })
+    (api, Wanted { fields, ..Wanted::default() })
 }
 
 fn plural(kind: From) -> String {
@@ -148,12 +148,12 @@ fn plural(kind: From) -> String {
 async fn follow_metadata(
     kind: From,
     api: Api<Meta>,
-    selector: Selector,
+    wanted: Wanted,
     cluster: Arc<Cluster>,
     synced: watch::Sender<bool>,
 ) {
     let events = Events::new(&cluster.registry, kind);
-    follow(&plural(kind), api, selector, |event| {
+    follow(&plural(kind), api, wanted, |event| {
         let is_listed = matches!(event, Event::Complete);
         let (change, n) = cluster.change(|cache, _| match event {
             Event::Begin => {
@@ -178,8 +178,8 @@ async fn follow_pods(client: Client, selection: Selection, cluster: Arc<Cluster>
     let size = super::telemetry::cache_size(&cluster.registry);
     let api: Api<Pod> =
         if selection.namespace.is_empty() { Api::all(client) } else { Api::namespaced(client, &selection.namespace) };
-    let selector = Selector { labels: selection.labels, fields: selection.fields };
-    follow("pods", api, selector, |event| {
+    let wanted = Wanted { labels: selection.labels, fields: selection.fields, ..Wanted::default() };
+    follow("pods", api, wanted, |event| {
         let is_listed = matches!(event, Event::Complete);
         let (change, n, table) = cluster.change(|cache, now| {
             let (change, n) = match event {

@@ -202,7 +202,8 @@ impl Shared {
             }
         }
         self.offer(peers, true);
-        let resolver = Resolver::start(&peers.config.source, &peers.registry).await;
+        let resolver =
+            Resolver::start(&peers.config.source, &peers.registry, &peers.clock).await.map_err(StartError)?;
         let mut members = resolver.members();
         peers.take_members(&members.borrow_and_update().clone());
         let listener = Listener::bind(&peers.config.place).await.map_err(StartError)?;
