@@ -23,8 +23,13 @@ impl Collector {
 
     /// Likewise with environment variables.
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
-        let mut collector = Self::spawn(config, environment)?;
-        let ready = wait::until("the collector is ready", 30, || {
+        Self::start_program(binary()?, config, environment)
+    }
+
+    /// Likewise another collector, which says the same when it is ready: the Go one.
+    pub fn start_program(program: &Path, config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
+        let mut collector = Self::spawn(program, config, environment)?;
+        let ready = wait::until("the collector is ready", 60, || {
             if let Ok(Some(status)) = collector.child.try_wait() {
                 return Some(Err(Failure(format!("ended early with {status}"))));
             }
@@ -36,12 +41,12 @@ impl Collector {
         }
     }
 
-    fn spawn(config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
+    fn spawn(program: &Path, config: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
         let directory = fresh_directory("collector")?;
         let file = directory.join("config.yaml");
         fs::write(&file, config)?;
         let log = fs::File::create(directory.join("log"))?;
-        let child = Command::new(binary()?)
+        let child = Command::new(program)
             .arg("--config")
             .arg(&file)
             .envs(environment.iter().copied())

@@ -9,6 +9,7 @@ pub mod api_server;
 pub mod backend;
 pub mod client;
 pub mod collector;
+pub mod k8s_beside_go;
 pub mod kill;
 pub mod scrape;
 pub mod wait;

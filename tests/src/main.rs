@@ -32,22 +32,19 @@ fn main() -> ExitCode {
         Some("--inside") => run_cases(arguments.get(1).map(String::as_str)),
         Some("--help") => {
             say(
-                "usage: e2e [PART OF A CASE'S NAME]\n       e2e --kill [ROUNDS [SEED]]    kill and restart, 50 times, about 4 minutes",
+                "usage: e2e [PART OF A CASE'S NAME]\n       e2e --kill [ROUNDS [SEED]]    kill and restart, 50 times, about 4 minutes\n       \
+                 e2e --k8s PEER [PODS]         k8s_attributes beside the Go collector at PEER, 5,000 pods, about 1 minute",
             );
             ExitCode::SUCCESS
         }
         Some("--kill") => {
             let number = |at: usize, default| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
-            match e2e::kill::run(u32::try_from(number(1, 50)).unwrap_or(50), number(2, 1), say) {
-                Ok(report) => {
-                    say(&format!("{report:#?}"));
-                    ExitCode::SUCCESS
-                }
-                Err(Failure(why)) => {
-                    say(&format!("FAILED: {why}"));
-                    ExitCode::FAILURE
-                }
-            }
+            finish(e2e::kill::run(u32::try_from(number(1, 50)).unwrap_or(50), number(2, 1), say))
+        }
+        Some("--k8s") => {
+            let peer = arguments.get(1).map(std::path::PathBuf::from).unwrap_or_default();
+            let pods = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(5000);
+            finish(e2e::k8s_beside_go::run(&peer, pods, say))
         }
         wanted => {
             let prepared = real::Parts::install().and_then(|_| e2e::collector::binary().map(|_| ()));
@@ -56,6 +53,20 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             enter_namespace(wanted)
+        }
+    }
+}
+
+/// Prints what a run of its own came to.
+fn finish(run: Outcome<impl std::fmt::Debug>) -> ExitCode {
+    match run {
+        Ok(report) => {
+            say(&format!("{report:#?}"));
+            ExitCode::SUCCESS
+        }
+        Err(Failure(why)) => {
+            say(&format!("FAILED: {why}"));
+            ExitCode::FAILURE
         }
     }
 }
