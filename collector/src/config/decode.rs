@@ -19,6 +19,9 @@ pub(super) const OPTIONAL: &str = "$config::optional";
 /// Newtype name under which a secret asks to be remembered for redaction.
 pub(super) const SECRET: &str = "$config::secret";
 
+/// Newtype name under which two structs ask to read the keys of one section side by side.
+pub(super) const JOINED: &str = "$config::joined";
+
 /// What decoding one section found.
 pub(super) struct Decoded<T> {
     /// The value, if nothing worse than unknown keys was found.
@@ -241,11 +244,13 @@ struct NodeDeserializer<'a> {
     notes: &'a Notes,
     /// True where `enabled` is the optional section's key and not the struct's.
     optional: bool,
+    /// Where structs that share a section note their keys, instead of refusing each other's.
+    sides: Option<&'a RefCell<Vec<&'static str>>>,
 }
 
 impl<'a> NodeDeserializer<'a> {
     fn new(node: &'a Node, path: &'a Path<'a>, notes: &'a Notes) -> Self {
-        Self { node, path, notes, optional: false }
+        Self { node, path, notes, optional: false, sides: None }
     }
 
     /// The value behind an expanded reference.
@@ -287,21 +292,26 @@ impl<'a> NodeDeserializer<'a> {
         let this = self.resolved();
         let Node::Map(entries) = this.node else { return this.deserialize_any(visitor) };
         if let Some(fields) = fields {
-            let known = |key: &str| fields.contains(&key) || (this.optional && key == "enabled");
-            let mut unknown: Vec<&str> =
-                entries.iter().map(|(key, _)| key.as_str()).filter(|key| !known(key)).collect();
-            unknown.sort_unstable();
-            if let Some(first) = unknown.first() {
-                let hint =
-                    if unknown.len() == 1 { nearest::hint(first, fields.iter().copied()) } else { String::new() };
-                let path = this.path.to_string();
-                let at = join(&path, first);
-                let message = format!("has invalid keys: {}{hint}", unknown.join(", "));
-                this.notes.unknown.borrow_mut().push(Mistake { path, message, at });
+            match this.sides {
+                Some(known) => known.borrow_mut().extend(fields),
+                None => this.note_unknown(entries, fields),
             }
         }
         let access = Entries { rest: entries.iter(), value: None, fields, parent: this };
         visitor.visit_map(access).map_err(|error| error.at(this.path))
+    }
+
+    fn note_unknown(self, entries: &[(String, Node)], fields: &[&'static str]) {
+        let known = |key: &str| fields.contains(&key) || (self.optional && key == "enabled");
+        let mut unknown: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).filter(|key| !known(key)).collect();
+        unknown.sort_unstable();
+        if let Some(first) = unknown.first() {
+            let hint = if unknown.len() == 1 { nearest::hint(first, fields.iter().copied()) } else { String::new() };
+            let path = self.path.to_string();
+            let at = join(&path, first);
+            let message = format!("has invalid keys: {}{hint}", unknown.join(", "));
+            self.notes.unknown.borrow_mut().push(Mistake { path, message, at });
+        }
     }
 }
 
@@ -371,6 +381,16 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                     }
                 }
                 return visitor.visit_newtype_struct(Self { optional: true, ..this });
+            }
+            JOINED => {
+                let this = self.resolved();
+                let known = RefCell::default();
+                let value =
+                    visitor.visit_seq(Sides { left: 2, section: NodeDeserializer { sides: Some(&known), ..this } })?;
+                if let Node::Map(entries) = this.node {
+                    this.note_unknown(entries, &known.into_inner());
+                }
+                return Ok(value);
             }
             _ => {}
         }
@@ -458,6 +478,23 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 Err(<DecodeError as de::Error>::custom(message).at(this.path))
             }
         }
+    }
+}
+
+/// The same section again for each struct that reads it.
+struct Sides<'a> {
+    left: usize,
+    section: NodeDeserializer<'a>,
+}
+
+impl<'de> SeqAccess<'de> for Sides<'_> {
+    type Error = DecodeError;
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        seed.deserialize(self.section).map(Some)
     }
 }
 

@@ -109,6 +109,18 @@ impl Section {
     pub fn decode<T: DeserializeOwned>(&self, problems: &mut Problems) -> Option<T> {
         decode_at(&self.value, &self.path, problems)
     }
+
+    /// Decodes the section and makes something of it, unless that or the decoding found a mistake: what factories do.
+    pub fn read<C: DeserializeOwned, T>(
+        &self,
+        problems: &mut Problems,
+        make: impl FnOnce(C, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        let before = problems.list().len();
+        let config = self.decode(problems)?;
+        let made = make(config, problems);
+        made.filter(|_| problems.list().len() == before)
+    }
 }
 
 /// Decodes any value; see [`Section::decode`].

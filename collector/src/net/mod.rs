@@ -6,6 +6,7 @@ pub mod body;
 pub mod compression;
 pub mod connect;
 pub mod grpc;
+pub mod http_server;
 pub mod listen;
 pub mod random;
 pub mod serve;

@@ -9,10 +9,10 @@ mod tests;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -148,6 +148,35 @@ enum Phase {
     Draining,
     /// Everything is closed at once.
     Cut,
+}
+
+/// The place of a part's server: empty before start and after shutdown.
+#[derive(Debug, Default)]
+pub struct Running(Mutex<Option<(Server, Option<SocketAddr>)>>);
+
+impl Running {
+    /// It has started, and listens there if that is TCP.
+    pub fn set(&self, server: Server, address: Option<SocketAddr>) {
+        *self.lock() = Some((server, address));
+    }
+
+    /// Where it listens, once started on TCP.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.lock().as_ref()?.1
+    }
+
+    /// See [`Server::shutdown`]; nothing to do where none runs.
+    pub async fn shutdown(&self) {
+        let running = self.lock().take();
+        if let Some((server, _)) = running {
+            server.shutdown().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Server, Option<SocketAddr>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A server that runs until it is shut down.

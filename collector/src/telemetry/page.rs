@@ -4,7 +4,7 @@
 //! only decides whether it is shown).
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use component::Clock;
@@ -21,7 +21,7 @@ use crate::factory::{Lifecycle, StartError, Step};
 use crate::net::address::HostPort;
 use crate::net::compression::Algorithm;
 use crate::net::listen::{Listener, Place, Transport};
-use crate::net::serve::{Answer, Handler, Lifetime, Protocol, Reply, Server};
+use crate::net::serve::{Answer, Handler, Lifetime, Protocol, Reply, Running, Server};
 
 /// How much is shown. With upstream's level `none` there is no page at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ impl Default for Options {
 pub struct Page {
     address: HostPort,
     content: Arc<Content>,
-    server: Mutex<Option<(Server, Option<SocketAddr>)>>,
+    running: Running,
 }
 
 struct Content {
@@ -122,13 +122,13 @@ impl Page {
             timestamps: false,
         };
         let content = Arc::new(Content { registry, resource, clock, level: options.level, translator });
-        Self { address: options.address, content, server: Mutex::default() }
+        Self { address: options.address, content, running: Running::default() }
     }
 
     /// Where the page is, once started.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.1
+        self.running.address()
     }
 
     /// The text.
@@ -191,17 +191,14 @@ impl Lifecycle for Page {
             let address = listener.local_address();
             let handler = Arc::clone(&self.content) as Arc<dyn Handler>;
             let server = Server::spawn(listener, None, Protocol::Auto(Protocol::auto()), Lifetime::default(), handler);
-            *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some((server, address));
+            self.running.set(server, address);
             Ok(())
         })
     }
 
     fn shutdown(&self) -> Step<'_> {
         Box::pin(async move {
-            let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((server, _)) = server {
-                server.shutdown().await;
-            }
+            self.running.shutdown().await;
             Ok(())
         })
     }

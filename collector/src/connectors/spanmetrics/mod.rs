@@ -29,12 +29,9 @@ pub const FACTORY: Factory<dyn ConnectorPlan> =
     Factory { kind: "span_metrics", alias: Some("spanmetrics"), stability: "beta", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ConnectorPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    let settings = config.check(&section.path, problems)?;
-    (problems.list().len() == before).then(|| {
-        let plan = Plan { settings, interval: config.flush_interval(), remarks: config.remarks() };
-        Box::new(plan) as Box<dyn ConnectorPlan>
+    section.read(problems, |config: Config, problems| {
+        let settings = config.check(&section.path, problems)?;
+        Some(Box::new(Plan { settings, interval: config.flush_interval(), remarks: config.remarks() }) as _)
     })
 }
 

@@ -76,26 +76,31 @@ impl Config {
 }
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExporterPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    let path = section.path.as_str();
-    if config.verbosity().is_none() {
-        problems.add(path, format!("verbosity level {:?} is not supported", config.verbosity));
-    }
-    match &config.output_paths {
-        Some(_) if config.use_internal_logger => {
-            problems.add(path, "`output_paths` requires `use_internal_logger` to be set to false");
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        let verbosity = config.verbosity()?;
+        Some(Box::new(Plan { config, verbosity }) as _)
+    })
+}
+
+impl Config {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        if self.verbosity().is_none() {
+            problems.add(path, format!("verbosity level {:?} is not supported", self.verbosity));
         }
-        Some(paths) if paths.is_empty() => {
-            problems.add(path, "`output_paths` cannot be empty when `use_internal_logger` is set to false");
+        match &self.output_paths {
+            Some(_) if self.use_internal_logger => {
+                problems.add(path, "`output_paths` requires `use_internal_logger` to be set to false");
+            }
+            Some(paths) if paths.is_empty() => {
+                problems.add(path, "`output_paths` cannot be empty when `use_internal_logger` is set to false");
+            }
+            _ => {}
         }
-        _ => {}
+        if self.sending_queue.enabled {
+            problems.add(format!("{path}::sending_queue"), "a sending queue is not supported: nothing is sent");
+        }
     }
-    if config.sending_queue.enabled {
-        problems.add(format!("{path}::sending_queue"), "a sending queue is not supported: nothing is sent");
-    }
-    let verbosity = config.verbosity()?;
-    (problems.list().len() == before).then(|| Box::new(Plan { config, verbosity }) as Box<dyn ExporterPlan>)
 }
 
 struct Plan {

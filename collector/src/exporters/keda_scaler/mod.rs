@@ -51,10 +51,10 @@ use crate::net::{Stream, tls};
 pub const FACTORY: Factory<dyn ExporterPlan> = Factory { kind: "keda_scaler", alias: None, stability: "alpha", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExporterPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    config.check(&section.path, problems);
-    (problems.list().len() == before).then(|| Box::new(Plan { config }) as Box<dyn ExporterPlan>)
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        Some(Box::new(Plan { config }) as _)
+    })
 }
 
 struct Plan {

@@ -28,11 +28,10 @@ pub const FACTORY: Factory<dyn ExporterPlan> =
     Factory { kind: "load_balancing", alias: Some("loadbalancing"), stability: "traces, metrics: beta", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExporterPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    let settings = config.check(&section.path, problems);
-    let plan = settings.map(|settings| Box::new(Plan { settings: Arc::new(settings) }) as Box<dyn ExporterPlan>);
-    plan.filter(|_| problems.list().len() == before)
+    section.read(problems, |config: Config, problems| {
+        let settings = Arc::new(config.check(&section.path, problems)?);
+        Some(Box::new(Plan { settings }) as _)
+    })
 }
 
 struct Plan {

@@ -22,28 +22,26 @@ use std::time::Duration;
 
 use component::telemetry::{Counter, Definition, Gauge, Registry};
 use component::{Clock, Consume, Consumer, Id, MetricsConsumer, Signal};
-use http::{HeaderName, HeaderValue};
 use pdata::Metrics;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+use config::DEFAULTS;
 
 use self::page::Page;
 use self::store::{Dropped, Store};
 use crate::config::{Problems, Section};
 use crate::factory::{Context, ExporterPlan, Factory, Lifecycle, Part, StartError, Step};
-use crate::net::listen::Listener;
-use crate::net::serve::{Lifetime, Protocol, Server};
-use crate::net::tls;
+use crate::net::serve::Server;
 
 /// The factory.
 pub const FACTORY: Factory<dyn ExporterPlan> = Factory { kind: "prometheus", alias: None, stability: "beta", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExporterPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    config.check(&section.path, problems);
-    (problems.list().len() == before).then(|| Box::new(Plan { config }) as Box<dyn ExporterPlan>)
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        Some(Box::new(Plan { config }) as _)
+    })
 }
 
 struct Plan {
@@ -149,27 +147,12 @@ impl Exporter {
     }
 
     fn page(&self) -> Arc<Page> {
-        let header = |(name, value): (&String, &crate::config::Secret)| {
-            // Both were checked with the configuration.
-            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value.reveal()).ok()?))
-        };
         Arc::new(Page {
             shared: Arc::clone(&self.shared),
             clock: Arc::clone(&self.clock),
-            open_metrics: self.config.enable_open_metrics,
-            response_headers: self.config.response_headers.iter().filter_map(header).collect(),
+            open_metrics: self.config.enable_open_metrics(),
+            response_headers: self.config.server.response_headers(),
         })
-    }
-
-    async fn serve(&self) -> Result<(Server, Option<SocketAddr>), String> {
-        let alpn = ["h2", "http/1.1"];
-        let tls = self.config.tls.as_ref().map(|tls| tls::Acceptor::load(tls, &alpn, &self.clock)).transpose()?;
-        let listener = Listener::bind(&self.config.place()?).await?;
-        let address = listener.local_address();
-        let mut builder = Protocol::auto();
-        builder.http1().keep_alive(self.config.keep_alives_enabled).header_read_timeout(self.config.head_timeout());
-        let lifetime = Lifetime { max_idle: self.config.idle_timeout(), ..Lifetime::default() };
-        Ok((Server::spawn(listener, tls, Protocol::Auto(builder), lifetime, self.page()), address))
     }
 }
 
@@ -192,8 +175,9 @@ impl Consumer<Metrics> for Exporter {
 impl Lifecycle for Exporter {
     fn start(&self) -> Step<'_> {
         Box::pin(async move {
-            let (server, address) = self.serve().await.map_err(StartError)?;
-            tracing::info!(exporter = %self.id, endpoint = %self.config.endpoint, "Serving metrics");
+            let serving = self.config.server.serve(&DEFAULTS, &self.clock, self.page());
+            let (server, address) = serving.await.map_err(StartError)?;
+            tracing::info!(exporter = %self.id, endpoint = self.config.server.endpoint(&DEFAULTS), "Serving metrics");
             let sweeper = CancellationToken::new();
             tokio::spawn(sweep(
                 Arc::clone(&self.shared),

@@ -63,37 +63,40 @@ impl Default for Low {
 }
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ExtensionPlan>> {
-    let before = problems.list().len();
-    let low: Low = section.decode(problems)?;
-    let at = |key: &str| format!("{}::{key}", section.path);
-    let permissions = u32::from_str_radix(&low.directory_permissions, 8).ok().filter(|bits| *bits <= 0o777);
-    if permissions.is_none() {
-        problems.add(
-            at("directory_permissions"),
-            format!(
-                "directory_permissions value must be a valid octal representation, and is {:?}",
-                low.directory_permissions
-            ),
-        );
+    section.read(problems, |low: Low, problems| Some(Box::new(Plan(low.directory(&section.path, problems)?)) as _))
+}
+
+impl Low {
+    fn directory(self, path: &str, problems: &mut Problems) -> Option<Directory> {
+        let at = |key: &str| format!("{path}::{key}");
+        let permissions = u32::from_str_radix(&self.directory_permissions, 8).ok().filter(|bits| *bits <= 0o777);
+        if permissions.is_none() {
+            problems.add(
+                at("directory_permissions"),
+                format!(
+                    "directory_permissions value must be a valid octal representation, and is {:?}",
+                    self.directory_permissions
+                ),
+            );
+        }
+        if self.directory.is_empty() {
+            problems.add(at("directory"), "directory must not be empty");
+        }
+        if self.timeout.is_negative() {
+            problems.add(at("timeout"), "must not be negative");
+        }
+        if self.max_size < 0 {
+            problems.add(at("max_size"), "must not be negative");
+        }
+        Some(Directory {
+            path: PathBuf::from(self.directory),
+            create: self.create_directory,
+            permissions: permissions?,
+            lock_timeout: self.timeout.span(),
+            fsync: self.fsync,
+            max_bytes: u64::try_from(self.max_size).unwrap_or(0),
+        })
     }
-    if low.directory.is_empty() {
-        problems.add(at("directory"), "directory must not be empty");
-    }
-    if low.timeout.is_negative() {
-        problems.add(at("timeout"), "must not be negative");
-    }
-    if low.max_size < 0 {
-        problems.add(at("max_size"), "must not be negative");
-    }
-    let directory = Directory {
-        path: PathBuf::from(low.directory),
-        create: low.create_directory,
-        permissions: permissions?,
-        lock_timeout: low.timeout.span(),
-        fsync: low.fsync,
-        max_bytes: u64::try_from(low.max_size).unwrap_or(0),
-    };
-    (problems.list().len() == before).then(|| Box::new(Plan(directory)) as Box<dyn ExtensionPlan>)
 }
 
 struct Plan(Directory);

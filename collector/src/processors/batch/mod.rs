@@ -51,29 +51,34 @@ impl Default for Config {
 }
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    if config.send_batch_max_size > 0 && config.send_batch_max_size < config.send_batch_size {
-        problems.add(section.path.as_str(), "send_batch_max_size must be greater or equal to send_batch_size");
-    }
-    if config.timeout.is_negative() {
-        problems.add(section.path.as_str(), "timeout must be greater or equal to 0");
-    }
-    let mut seen = Vec::new();
-    for key in config.metadata_keys.iter().map(|key| key.to_lowercase()) {
-        if seen.contains(&key) {
-            problems
-                .add(section.path.as_str(), format!("duplicate entry in metadata_keys: {key:?} (case-insensitive)"));
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        Some(Box::new(Plan { config }) as _)
+    })
+}
+
+impl Config {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        if self.send_batch_max_size > 0 && self.send_batch_max_size < self.send_batch_size {
+            problems.add(path, "send_batch_max_size must be greater or equal to send_batch_size");
         }
-        seen.push(key);
+        if self.timeout.is_negative() {
+            problems.add(path, "timeout must be greater or equal to 0");
+        }
+        let mut seen = Vec::new();
+        for key in self.metadata_keys.iter().map(|key| key.to_lowercase()) {
+            if seen.contains(&key) {
+                problems.add(path, format!("duplicate entry in metadata_keys: {key:?} (case-insensitive)"));
+            }
+            seen.push(key);
+        }
+        if !self.metadata_keys.is_empty() {
+            problems.add(
+                format!("{}::metadata_keys", path),
+                "batching by client metadata is not supported: no component here keeps it",
+            );
+        }
     }
-    if !config.metadata_keys.is_empty() {
-        problems.add(
-            format!("{}::metadata_keys", section.path),
-            "batching by client metadata is not supported: no component here keeps it",
-        );
-    }
-    (problems.list().len() == before).then(|| Box::new(Plan { config }) as Box<dyn ProcessorPlan>)
 }
 
 struct Plan {

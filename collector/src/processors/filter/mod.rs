@@ -37,16 +37,16 @@ const FILTERED: Definition = Definition {
 };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    let groups = config.groups(section, problems);
-    // Compiled once here to report every mistake of every condition, and again with the engine the service chose.
-    let host = crate::ottl_host::host(Arc::new(ManualClock::new(0)));
-    let options = Options { engine: Engine::Interpreter, host, ..Options::default() };
-    for group in &groups {
-        Walk::compile(group, &options, problems);
-    }
-    (problems.list().len() == before).then(|| Box::new(Plan { groups }) as Box<dyn ProcessorPlan>)
+    section.read(problems, |config: Config, problems| {
+        let groups = config.groups(section, problems);
+        // Compiled once here to report every mistake of every condition, and again with the engine the service chose.
+        let host = crate::ottl_host::host(Arc::new(ManualClock::new(0)));
+        let options = Options { engine: Engine::Interpreter, host, ..Options::default() };
+        for group in &groups {
+            Walk::compile(group, &options, problems);
+        }
+        Some(Box::new(Plan { groups }) as _)
+    })
 }
 
 struct Plan {

@@ -31,11 +31,10 @@ pub const FACTORY: Factory<dyn ProcessorPlan> =
     Factory { kind: "memory_limiter", alias: None, stability: "stable", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    config.check(&section.path, problems);
-    let whole = problems.list().len() == before;
-    whole.then(|| Box::new(Plan { config, shared: Mutex::default() }) as Box<dyn ProcessorPlan>)
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        Some(Box::new(Plan { config, shared: Mutex::default() }) as _)
+    })
 }
 
 struct Plan {

@@ -9,19 +9,19 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use super::config;
+use crate::net::http_server;
 use crate::net::serve::Reply;
 
 /// Headers that are always allowed, beside those that no preflight asks for.
 const SIMPLE: [&str; 3] = ["accept", "content-type", "x-requested-with"];
 
 pub(super) struct Cors {
-    config: config::Cors,
+    config: http_server::Cors,
 }
 
 impl Cors {
     /// Nothing without origins: upstream ignores headers then.
-    pub(super) fn new(config: &config::Cors) -> Option<Self> {
+    pub(super) fn new(config: &http_server::Cors) -> Option<Self> {
         if config.allowed_origins.is_empty() {
             if !config.allowed_headers.is_empty() {
                 tracing::warn!(

@@ -12,28 +12,27 @@ mod intake;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderName, HeaderValue};
 use component::{Clock, Signal};
 
 pub use config::Config;
 
-use crate::config::{Problems, Secret, Section};
+use crate::config::{Problems, Section};
 use crate::factory::{Context, Factory, Lifecycle, Outputs, ReceiverPlan, StartError, Step};
 use crate::net::listen::Listener;
-use crate::net::serve::{Lifetime, Protocol, Server};
+use crate::net::serve::{Lifetime, Protocol, Running, Server};
 use crate::net::tls;
 
 /// The factory.
 pub const FACTORY: Factory<dyn ReceiverPlan> = Factory { kind: "otlp", alias: None, stability: "stable", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ReceiverPlan>> {
-    let before = problems.list().len();
-    let config: Config = section.decode(problems)?;
-    config.check(&section.path, problems);
-    (problems.list().len() == before).then(|| Box::new(Plan { config }) as Box<dyn ReceiverPlan>)
+    section.read(problems, |config: Config, problems| {
+        config.check(&section.path, problems);
+        Some(Box::new(Plan { config }) as _)
+    })
 }
 
 struct Plan {
@@ -56,13 +55,13 @@ pub struct Receiver {
     grpc: Option<Arc<grpc::Service>>,
     http: Option<Arc<http::Service>>,
     clock: Arc<dyn Clock>,
-    servers: Mutex<Servers>,
+    servers: Servers,
 }
 
 #[derive(Default)]
 struct Servers {
-    http: Option<(Server, Option<SocketAddr>)>,
-    grpc: Option<(Server, Option<SocketAddr>)>,
+    http: Running,
+    grpc: Running,
 }
 
 impl Receiver {
@@ -76,34 +75,30 @@ impl Receiver {
             .as_ref()
             .map(|grpc| Arc::new(grpc::Service { intake: intake("grpc"), max_message: grpc.max_message() }));
         let http = config.protocols.http.as_ref().map(|http| {
-            let header = |(name, value): (&String, &Secret)| {
-                // Both were checked with the configuration.
-                Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value.reveal()).ok()?))
-            };
             Arc::new(http::Service {
                 intake: intake("http"),
                 traces_path: http.traces_path(),
                 metrics_path: http.metrics_path(),
                 max_body: http.max_body(),
-                encodings: http.encodings().map(<[String]>::to_vec),
-                read_timeout: http.read_timeout.positive(),
-                response_headers: http.response_headers.iter().filter_map(header).collect(),
-                cors: http.cors.as_ref().and_then(cors::Cors::new),
+                encodings: http.server.compression_algorithms.clone(),
+                read_timeout: http.server.read_timeout.positive(),
+                response_headers: http.server.response_headers(),
+                cors: http.server.cors.as_ref().and_then(cors::Cors::new),
             })
         });
-        Self { config, grpc, http, clock: Arc::clone(&context.clock), servers: Mutex::default() }
+        Self { config, grpc, http, clock: Arc::clone(&context.clock), servers: Servers::default() }
     }
 
     /// Where gRPC listens, once started on TCP.
     #[must_use]
     pub fn grpc_address(&self) -> Option<SocketAddr> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).grpc.as_ref()?.1
+        self.servers.grpc.address()
     }
 
     /// Where HTTP listens, once started on TCP.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).http.as_ref()?.1
+        self.servers.http.address()
     }
 
     async fn start_grpc(&self, config: &config::Grpc, service: Arc<grpc::Service>) -> Result<(), String> {
@@ -124,21 +119,15 @@ impl Receiver {
         let address = listener.local_address();
         tracing::info!(endpoint = %describe(&config.place()?, address), "Starting GRPC server");
         let server = Server::spawn(listener, tls, Protocol::Http2(builder), lifetime, service);
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).grpc = Some((server, address));
+        self.servers.grpc.set(server, address);
         Ok(())
     }
 
     async fn start_http(&self, config: &config::Http, service: Arc<http::Service>) -> Result<(), String> {
-        let alpn = ["h2", "http/1.1"];
-        let tls = config.tls.as_ref().map(|tls| tls::Acceptor::load(tls, &alpn, &self.clock)).transpose()?;
-        let listener = Listener::bind(&config.place()?).await?;
-        let mut builder = Protocol::auto();
-        builder.http1().keep_alive(config.keeps_alive()).header_read_timeout(config.read_header_timeout.positive());
-        let lifetime = Lifetime { max_idle: config.idle_timeout(), ..Lifetime::default() };
-        let address = listener.local_address();
-        tracing::info!(endpoint = %describe(&config.place()?, address), "Starting HTTP server");
-        let server = Server::spawn(listener, tls, Protocol::Auto(builder), lifetime, service);
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner).http = Some((server, address));
+        let defaults = config.defaults();
+        let (server, address) = config.server.serve(&defaults, &self.clock, service).await?;
+        tracing::info!(endpoint = %describe(&config.server.place(&defaults)?, address), "Starting HTTP server");
+        self.servers.http.set(server, address);
         Ok(())
     }
 }
@@ -162,12 +151,9 @@ impl Lifecycle for Receiver {
 
     fn shutdown(&self) -> Step<'_> {
         Box::pin(async move {
-            let Servers { http, grpc } =
-                std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
             // Upstream's order.
-            for (server, _) in http.into_iter().chain(grpc) {
-                server.shutdown().await;
-            }
+            self.servers.http.shutdown().await;
+            self.servers.grpc.shutdown().await;
             Ok(())
         })
     }

@@ -81,7 +81,7 @@ impl Chain {
         Self {
             connector: SpanMetrics::new(Settings { instance_id: Some(id.to_owned()), seed: 1, ..settings }),
             store: Store::new(prometheus.translator().unwrap(), prometheus.expiration()),
-            open_metrics: prometheus.enable_open_metrics,
+            open_metrics: prometheus.enable_open_metrics(),
             headers: headers.collect(),
             now: Duration::ZERO,
             // Requests do not arrive at the moment of a flush.

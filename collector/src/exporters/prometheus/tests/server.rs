@@ -77,8 +77,7 @@ async fn large_batches_are_stored_too() {
 #[tokio::test]
 async fn a_taken_address_is_an_error_of_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut config = configured("");
-    config.endpoint = taken.local_addr().unwrap().to_string();
+    let config = configured_at(&taken.local_addr().unwrap().to_string(), "");
     let exporter = Exporter::new(config, &context("prometheus")).unwrap();
     assert!(exporter.start().await.unwrap_err().0.contains("address already in use"));
 }
