@@ -7,7 +7,9 @@
 use component::telemetry::Definition;
 use hashbrown::HashMap;
 use pdata::Metrics;
-use pdata::metrics::{AggregationTemporality, Attributes, Metric, MetricData, NumberValue, ResourceMetrics, Value};
+use pdata::metrics::{
+    AggregationTemporality, Attributes, Metric, MetricData, NumberPoint, NumberValue, ResourceMetrics, Value,
+};
 
 use super::series::{Incoming, Labels, Nanos, Series};
 use crate::exporters::prometheus::model::Kind;
@@ -134,52 +136,40 @@ impl Store {
         match &metric.data {
             MetricData::Gauge { points } => {
                 for point in points {
-                    let times = (point.time_unix_nano, point.start_unix_nano);
-                    put("", Kind::Gauge, Point::new(&point.attributes, times, as_double(point.value), point.flags));
+                    put("", Kind::Gauge, Reading::of_number(point, false).value(as_double(point.value)));
                 }
             }
             MetricData::Sum { points, temporality, monotonic } => {
                 let kind = if *monotonic { Kind::Counter } else { Kind::Gauge };
                 for point in points {
-                    let times = (point.time_unix_nano, point.start_unix_nano);
-                    let value = Point::new(&point.attributes, times, as_double(point.value), point.flags);
-                    put("", kind, value.delta(is_delta(temporality)));
+                    put("", kind, Reading::of_number(point, is_delta(temporality)).value(as_double(point.value)));
                 }
             }
             MetricData::Histogram { points, temporality } => {
                 for point in points {
-                    let times = (point.time_unix_nano, point.start_unix_nano);
-                    let of =
-                        |value| Point::new(&point.attributes, times, value, point.flags).delta(is_delta(temporality));
-                    put("_count", Kind::Histogram, of(point.count as f64));
-                    if let Some(sum) = point.sum {
-                        put("_sum", Kind::Histogram, of(sum));
-                    }
+                    let (at, start) = (point.time_unix_nano, point.start_unix_nano);
+                    let reading = Reading::new(&point.attributes, at, start, point.flags, is_delta(temporality));
+                    put_totals(&mut put, Kind::Histogram, reading, point.count, point.sum);
                     let mut below = 0;
                     let bounds = point.explicit_bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
                     for (count, bound) in point.bucket_counts.iter().zip(bounds) {
                         below += count;
-                        put("_bucket", Kind::Histogram, of(below as f64).bucket(bound));
+                        put("_bucket", Kind::Histogram, reading.value(below as f64).bucket(bound));
                     }
                 }
             }
             MetricData::ExponentialHistogram { points, temporality } => {
                 for point in points {
-                    let times = (point.time_unix_nano, point.start_unix_nano);
-                    let of =
-                        |value| Point::new(&point.attributes, times, value, point.flags).delta(is_delta(temporality));
-                    put("_count", Kind::Histogram, of(point.count as f64));
-                    if let Some(sum) = point.sum {
-                        put("_sum", Kind::Histogram, of(sum));
-                    }
+                    let (at, start) = (point.time_unix_nano, point.start_unix_nano);
+                    let reading = Reading::new(&point.attributes, at, start, point.flags, is_delta(temporality));
+                    put_totals(&mut put, Kind::Histogram, reading, point.count, point.sum);
                 }
             }
             MetricData::Summary { points } => {
                 for point in points {
-                    let times = (point.time_unix_nano, point.start_unix_nano);
-                    let of = |value| Point::new(&point.attributes, times, value, point.flags);
-                    put("_count", Kind::Summary, of(point.count as f64));
-                    put("_sum", Kind::Summary, of(point.sum));
+                    let (at, start) = (point.time_unix_nano, point.start_unix_nano);
+                    let reading = Reading::new(&point.attributes, at, start, point.flags, false);
+                    put_totals(&mut put, Kind::Summary, reading, point.count, Some(point.sum));
                 }
             }
             MetricData::Empty => {}
@@ -225,26 +215,52 @@ impl Store {
     }
 }
 
-/// A point on its way in.
-struct Point<'a> {
+/// What all series of one point have in common.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
     attributes: &'a Attributes,
     at: u64,
     start: u64,
-    value: f64,
     delta: bool,
     ended: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn new(attributes: &'a Attributes, at: u64, start: u64, flags: u32, delta: bool) -> Self {
+        Self { attributes, at, start, delta, ended: flags & NO_VALUE != 0 }
+    }
+
+    fn of_number(point: &'a NumberPoint, delta: bool) -> Self {
+        Self::new(&point.attributes, point.time_unix_nano, point.start_unix_nano, point.flags, delta)
+    }
+
+    fn value(self, value: f64) -> Point<'a> {
+        Point { reading: self, value, bucket: None }
+    }
+}
+
+/// Count and sum of a histogram or summary.
+fn put_totals(
+    put: &mut impl FnMut(&str, Kind, Point<'_>),
+    kind: Kind,
+    reading: Reading<'_>,
+    count: u64,
+    sum: Option<f64>,
+) {
+    put("_count", kind, reading.value(count as f64));
+    if let Some(sum) = sum {
+        put("_sum", kind, reading.value(sum));
+    }
+}
+
+/// A sample on its way in.
+struct Point<'a> {
+    reading: Reading<'a>,
+    value: f64,
     bucket: Option<String>,
 }
 
-impl<'a> Point<'a> {
-    fn new(attributes: &'a Attributes, (at, start): (u64, u64), value: f64, flags: u32) -> Self {
-        Self { attributes, at, start, value, delta: false, ended: flags & NO_VALUE != 0, bucket: None }
-    }
-
-    fn delta(self, delta: bool) -> Self {
-        Self { delta, ..self }
-    }
-
+impl Point<'_> {
     fn bucket(self, bound: String) -> Self {
         Self { bucket: Some(bound), ..self }
     }
@@ -252,7 +268,7 @@ impl<'a> Point<'a> {
     /// Nothing if they take too much room.
     fn labels(&self, resource: &[(String, String)]) -> Option<Labels> {
         let mut all: Vec<(String, String)> = self.bucket.iter().map(|bound| ("le".to_owned(), bound.clone())).collect();
-        push_labels(&mut all, self.attributes);
+        push_labels(&mut all, self.reading.attributes);
         for (name, value) in resource {
             if !all.iter().any(|(known, _)| known == name) {
                 all.push((name.clone(), value.clone()));
@@ -270,10 +286,11 @@ impl<'a> Point<'a> {
     /// [`MAX_SKEW`] is not believed.
     fn incoming(&self, now: Nanos) -> Incoming {
         let nanos = |unsigned: u64| Nanos::try_from(unsigned).unwrap_or(Nanos::MAX);
-        let at = Some(nanos(self.at)).filter(|at| at.abs_diff(now) <= MAX_SKEW.unsigned_abs());
+        let Reading { at, start, delta, ended, .. } = self.reading;
+        let at = Some(nanos(at)).filter(|at| at.abs_diff(now) <= MAX_SKEW.unsigned_abs());
         // With a clock of its own the start says nothing about our times.
-        let start = if at.is_some() { nanos(self.start) } else { 0 };
-        Incoming { at: at.unwrap_or(now), start, value: self.value, delta: self.delta, ended: self.ended }
+        let start = if at.is_some() { nanos(start) } else { 0 };
+        Incoming { at: at.unwrap_or(now), start, value: self.value, delta, ended }
     }
 }
 
