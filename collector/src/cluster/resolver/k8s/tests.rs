@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn slice(name: &str, endpoints: serde_json::Value) -> EndpointSlice {
+fn slice(name: &str, endpoints: &serde_json::Value) -> EndpointSlice {
     serde_json::from_value(json!({ "metadata": { "name": name }, "endpoints": endpoints })).unwrap()
 }
 
@@ -47,9 +47,9 @@ fn members_are_the_ready_endpoints_of_all_slices() {
         { "addresses": ["10.0.0.3"], "conditions": { "ready": false } },
         { "addresses": ["10.0.0.1"] },
     ]);
-    assert!(!slices.take(Event::Listed(slice("one", first))));
+    assert!(!slices.take(Event::Listed(slice("one", &first))));
     let second = json!([{ "addresses": ["fd00::1"], "conditions": {} }, { "addresses": ["10.0.0.1"] }]);
-    assert!(!slices.take(Event::Listed(slice("two", second))));
+    assert!(!slices.take(Event::Listed(slice("two", &second))));
     assert!(members(&slices, &[]).is_empty(), "nothing counts before the list is complete");
     assert!(slices.take(Event::Complete));
     assert_eq!(members(&slices, &[]), ["10.0.0.1", "10.0.0.2", "fd00::1"]);
@@ -59,10 +59,10 @@ fn members_are_the_ready_endpoints_of_all_slices() {
     );
 
     // A pod becomes ready, another leaves; a slice goes, and a list without one forgets it.
-    assert!(slices.take(Event::Applied(slice("one", json!([{ "addresses": ["10.0.0.3"] }])))));
+    assert!(slices.take(Event::Applied(slice("one", &json!([{ "addresses": ["10.0.0.3"] }])))));
     assert_eq!(members(&slices, &[]), ["10.0.0.1", "10.0.0.3", "fd00::1"]);
-    assert!(slices.take(Event::Deleted(slice("two", json!(null)))));
-    assert!(!slices.take(Event::Deleted(slice("three", json!(null)))), "was never there");
+    assert!(slices.take(Event::Deleted(slice("two", &json!(null)))));
+    assert!(!slices.take(Event::Deleted(slice("three", &json!(null)))), "was never there");
     assert_eq!(members(&slices, &[]), ["10.0.0.3"]);
     slices.take(Event::Begin);
     assert!(slices.take(Event::Complete));
@@ -78,7 +78,7 @@ fn names_instead_of_addresses() {
         { "addresses": null, "hostname": "" },
         { "addresses": ["10.0.0.3"], "hostname": "s-1", "conditions": null },
     ]);
-    slices.take(Event::Applied(slice("one", endpoints)));
+    slices.take(Event::Applied(slice("one", &endpoints)));
     let found = slices.members(&service(&[4317], true), "obs");
     assert_eq!(found.members, ["s-0.samplers.obs:4317", "s-1.samplers.obs:4317"]);
     assert_eq!(found.nameless, 1);
