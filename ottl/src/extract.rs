@@ -14,6 +14,8 @@ use forms::{any_value, length, plain_key_value};
 use keys::KeyTable;
 use point::MetricSlots;
 
+use pdata::SpanOrder;
+
 use crate::{
     layout::{Base, Layout, Level, LogField, MapSource, PointKind, SlotPath},
     slot::{RawSlot, tag},
@@ -97,9 +99,12 @@ pub(crate) struct Extractor {
     /// Slots that hold the whole message: maps and structs.
     whole: Vec<(u32, u32)>,
     trace_state: Vec<(Box<str>, u32)>,
+    /// Whether either has any.
+    has_derived: bool,
     metric: MetricSlots,
-    /// Slots whose defaults are not those of the layout.
-    defaults: Vec<(u32, RawSlot)>,
+    /// The slots of the level, and what they hold before anything is found. None for messages that share a level.
+    level: std::ops::Range<usize>,
+    template: Box<[RawSlot]>,
 }
 
 /// Highest field number of the messages read here.
@@ -108,6 +113,7 @@ const MAX_FIELD: usize = 16;
 impl Extractor {
     /// The extractor of the slots that are filled from one buffer; data points of other kinds have other ones.
     pub(crate) fn plan(layout: &Layout, level: Level, base: Base, kind: PointKind) -> Self {
+        let own = if level == Level::Client { 0..0 } else { layout.level(level) };
         let mut extractor = Self {
             steps: Box::new([Step::General; 256]),
             actions: [None; MAX_FIELD + 1],
@@ -120,8 +126,10 @@ impl Extractor {
             status_message: None,
             whole: Vec::new(),
             trace_state: Vec::new(),
+            has_derived: false,
             metric: MetricSlots::default(),
-            defaults: Vec::new(),
+            template: layout.template().get(own.clone()).unwrap_or_default().into(),
+            level: own,
         };
         let mut keys: Vec<(Box<[u8]>, u32)> = Vec::new();
         for placed in layout.of(level).filter(|placed| placed.base == base) {
@@ -167,6 +175,7 @@ impl Extractor {
             extractor.set(TRACE_STATE, Action::Header(raw));
         }
         extractor.to_the_end = extractor.actions.iter().flatten().any(|action| *action != Action::Attribute);
+        extractor.has_derived = !extractor.whole.is_empty() || !extractor.trace_state.is_empty();
         extractor.keys = KeyTable::new(keys);
         for (field, action) in (0..).zip(&extractor.actions) {
             match (action, tag_byte(field)) {
@@ -203,25 +212,28 @@ impl Extractor {
         }
     }
 
+    #[inline]
+    fn reset(&self, slots: &mut [RawSlot]) {
+        if let Some(slots) = slots.get_mut(self.level.clone()) {
+            copy(slots, &self.template);
+        }
+    }
+
     /// Whether there is nothing to walk the message for.
     fn is_idle(&self) -> bool {
         !self.to_the_end && self.keys.is_empty()
     }
 
-    /// Fills the slots from `base`. The level's slots must hold their defaults.
+    /// Fills the slots from `base`.
     pub(crate) fn extract(&self, base: &[u8], slots: &mut [RawSlot]) {
-        for &(position, default) in &self.defaults {
-            put(slots, position, default);
-        }
-        for &(position, tag) in &self.whole {
-            put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
-        }
-        if self.is_idle() {
-            return;
-        }
+        self.reset(slots);
         let mut header = Range::default();
-        self.walk(base, slots, &mut header);
-        self.members(base, header, slots);
+        if !self.is_idle() {
+            self.walk(base, slots, &mut header);
+        }
+        if self.has_derived {
+            self.derived(base, header, slots);
+        }
     }
 
     fn walk(&self, base: &[u8], slots: &mut [RawSlot], header: &mut Range) {
@@ -229,33 +241,56 @@ impl Extractor {
         self.fields(base, 0..base.len(), u8::MAX, slots, header, &mut wanted);
     }
 
-    /// As [`Extractor::extract`] for a message whose fields come in order, singular ones once, and whose attributes end
-    /// at `attributes_end`: what is not wanted behind the last wanted field is not looked at.
-    pub(crate) fn extract_in_order(&self, base: &[u8], attributes_end: usize, slots: &mut [RawSlot]) {
-        for &(position, tag) in &self.whole {
-            put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
-        }
+    /// As [`Extractor::extract`] for a span whose fields the index found in order: what stands before, between and behind
+    /// the wanted fields is not looked at as far as possible, and attributes only if the wanted keys may be among theirs.
+    pub(crate) fn extract_in_order(&self, base: &[u8], order: &SpanOrder, slots: &mut [RawSlot]) {
+        self.reset(slots);
         let mut header = Range::default();
-        let mut wanted = self.keys.len();
-        if self.head_tag > 0 || wanted > 0 {
-            // Up to the name, then what nearly always follows it, then what is left before the attributes.
-            let stop = if wanted > 0 { ATTRIBUTE_TAG - 1 } else { self.head_tag };
-            let start = self.ids(base, slots);
-            let mut at = self.fields(base, start..attributes_end, stop.min(NAME_TAG), slots, &mut header, &mut wanted);
-            if let Some(named) = at
-                && stop > NAME_TAG
-            {
-                let start = self.kind_and_times(base, named, slots);
-                at = self.fields(base, start..attributes_end, stop, slots, &mut header, &mut wanted);
-            }
-            if let Some(at) = at
-                && wanted > 0
-            {
-                self.attributes(base, at, attributes_end, slots, &mut wanted);
-            }
+        if self.head_tag > 0 {
+            self.head(base, order.attributes_start(), slots, &mut header);
+        }
+        if self.keys.bits() & order.keys() != 0 {
+            let mut wanted = self.keys.len();
+            self.attributes(base, order.attributes_start(), order.attributes_end(), slots, &mut wanted);
         }
         if self.tail_tag > 0 {
-            self.fields(base, attributes_end..base.len(), self.tail_tag, slots, &mut header, &mut wanted);
+            self.tail(base, order.attributes_end(), slots, &mut header);
+        }
+        if self.has_derived {
+            self.derived(base, header, slots);
+        }
+    }
+
+    /// The fields before the attributes, up to the last one wanted: up to the name, then what nearly always follows it,
+    /// then what is left.
+    fn head(&self, base: &[u8], end: usize, slots: &mut [RawSlot], header: &mut Range) {
+        let start = self.ids(base, slots);
+        let first = self.head_tag.min(NAME_TAG);
+        let Some(named) = self.fields(base, start..end, first, slots, header, &mut 0) else { return };
+        if self.head_tag > NAME_TAG {
+            let start = self.kind_and_times(base, named, slots);
+            if start < end {
+                self.fields(base, start..end, self.head_tag, slots, header, &mut 0);
+            }
+        }
+    }
+
+    /// The fields behind the attributes, up to the last one wanted. Mostly that is a status with nothing but a code.
+    fn tail(&self, base: &[u8], start: usize, slots: &mut [RawSlot], header: &mut Range) {
+        if let (Some(&[0x7a, 2, 0x18, code @ 0..0x80]), 0x78..0x80) = (base.get(start..start + 4), self.tail_tag) {
+            if let Some(position) = self.status_code {
+                put(slots, position, RawSlot::int(i64::from(code)));
+            }
+            return;
+        }
+        self.fields(base, start..base.len(), self.tail_tag, slots, header, &mut 0);
+    }
+
+    /// Slots that are the whole message, or parts of a field.
+    #[cold]
+    fn derived(&self, base: &[u8], header: Range, slots: &mut [RawSlot]) {
+        for &(position, tag) in &self.whole {
+            put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
         }
         self.members(base, header, slots);
     }
@@ -581,6 +616,23 @@ impl<'p> AttributePass<'p> {
         let (start, end) = length(self.base, self.base.len() - rest.len() + 1)?;
         self.wanted -= usize::from(self.extractor.attribute(self.base, Range { start, end }, self.slots));
         self.base.get(end..)
+    }
+}
+
+/// Copies slots of the same number: mostly a few, for which a call of `memcpy` would take longer than the copy.
+#[inline]
+fn copy(to: &mut [RawSlot], from: &[RawSlot]) {
+    match (to, from) {
+        ([a], [x]) => *a = *x,
+        ([a, b], [x, y]) => (*a, *b) = (*x, *y),
+        ([a, b, c], [x, y, z]) => (*a, *b, *c) = (*x, *y, *z),
+        (to, from) => {
+            let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            if !from_rest.is_empty() {
+                copy(to_rest, from_rest);
+            }
+        }
     }
 }
 

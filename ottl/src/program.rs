@@ -333,7 +333,11 @@ impl Program {
         frame.bases[Base::ClientMetadata as usize] = client.metadata;
         frame.bases[Base::ClientAuth as usize] = client.auth;
         frame.bases[Base::GrpcMetadata as usize] = client.grpc_metadata;
-        self.reset(frame, Level::Client);
+        // Three messages share these slots: none of their extractors resets them.
+        let slots = self.layout.level(Level::Client);
+        if let (Some(slots), Some(template)) = (frame.slots.get_mut(slots.clone()), self.layout.template().get(slots)) {
+            slots.copy_from_slice(template);
+        }
         for (base, extractor) in &self.client {
             extractor.extract(frame.bases[*base as usize], &mut frame.slots);
         }
@@ -354,7 +358,6 @@ impl Program {
         self.claim(frame);
         frame.bases[Base::Resource as usize] = resource;
         frame.bases[Base::ResourceSchema as usize] = schema_url;
-        self.reset(frame, Level::Resource);
         self.resource.extract(resource, &mut frame.slots);
         self.schema_url(frame, Level::Resource, schema_url);
     }
@@ -364,7 +367,6 @@ impl Program {
         self.claim(frame);
         frame.bases[Base::Scope as usize] = scope;
         frame.bases[Base::ScopeSchema as usize] = schema_url;
-        self.reset(frame, Level::Scope);
         self.scope.extract(scope, &mut frame.slots);
         self.schema_url(frame, Level::Scope, schema_url);
     }
@@ -373,21 +375,21 @@ impl Program {
     pub fn load_span<'w>(&self, frame: &mut Frame<'w>, span: &'w [u8]) {
         self.claim(frame);
         frame.bases[Base::Span as usize] = span;
-        self.reset(frame, Level::Span);
         self.span.extract(span, &mut frame.slots);
     }
 
     /// Loads a span of an indexed batch: as [`Program::load_span`], but where the index has found the span's fields in
     /// order, what stands behind the last wanted one is not looked at.
+    #[inline]
     pub fn load_indexed_span<'w>(&self, frame: &mut Frame<'w>, span: &pdata::SpanView<'w>) {
-        match span.attributes_end() {
-            Some(end) => {
+        let bytes = span.bytes();
+        match span.order() {
+            Some(order) => {
                 self.claim(frame);
-                frame.bases[Base::Span as usize] = span.bytes();
-                self.reset(frame, Level::Span);
-                self.span.extract_in_order(span.bytes(), end, &mut frame.slots);
+                frame.bases[Base::Span as usize] = bytes;
+                self.span.extract_in_order(bytes, order, &mut frame.slots);
             }
-            None => self.load_span(frame, span.bytes()),
+            None => self.load_span(frame, bytes),
         }
     }
 
@@ -395,7 +397,6 @@ impl Program {
     pub fn load_event<'w>(&self, frame: &mut Frame<'w>, event: &'w [u8]) {
         self.claim(frame);
         frame.bases[Base::Event as usize] = event;
-        self.reset(frame, Level::Event);
         self.event.extract(event, &mut frame.slots);
     }
 
@@ -403,7 +404,6 @@ impl Program {
     pub fn load_metric<'w>(&self, frame: &mut Frame<'w>, metric: &'w [u8]) {
         self.claim(frame);
         frame.bases[Base::Metric as usize] = metric;
-        self.reset(frame, Level::Metric);
         self.metric.extract(metric, &mut frame.slots);
     }
 
@@ -412,7 +412,6 @@ impl Program {
         self.claim(frame);
         frame.bases[Base::DataPoint as usize] = point;
         frame.point_kind = kind;
-        self.reset(frame, Level::DataPoint);
         if let Some(extractor) = self.points.get(kind as usize) {
             extractor.extract(point, &mut frame.slots);
         }
@@ -422,15 +421,7 @@ impl Program {
     pub fn load_log<'w>(&self, frame: &mut Frame<'w>, record: &'w [u8]) {
         self.claim(frame);
         frame.bases[Base::Log as usize] = record;
-        self.reset(frame, Level::Log);
         self.log.extract(record, &mut frame.slots);
-    }
-
-    fn reset(&self, frame: &mut Frame<'_>, level: Level) {
-        let range = self.layout.level(level);
-        if let (Some(slots), Some(template)) = (frame.slots.get_mut(range.clone()), self.layout.template().get(range)) {
-            copy(slots, template);
-        }
     }
 
     fn schema_url(&self, frame: &mut Frame<'_>, level: Level, schema_url: &[u8]) {
@@ -454,6 +445,7 @@ impl Program {
 
     /// A frame of another program becomes an empty one of this: slots and buffers always belong together, which generated
     /// code relies on.
+    #[inline]
     fn claim(&self, frame: &mut Frame<'_>) {
         if !self.owns(frame) {
             *frame = self.frame();
@@ -587,23 +579,6 @@ impl Program {
     #[must_use]
     pub fn print_layout(&self) -> String {
         self.layout.to_string()
-    }
-}
-
-/// Copies slots of the same number: mostly a few, for which a call of `memcpy` would take longer than the copy.
-#[inline]
-fn copy(to: &mut [RawSlot], from: &[RawSlot]) {
-    match (to, from) {
-        ([a], [x]) => *a = *x,
-        ([a, b], [x, y]) => (*a, *b) = (*x, *y),
-        ([a, b, c], [x, y, z]) => (*a, *b, *c) = (*x, *y, *z),
-        (to, from) => {
-            let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            if !from_rest.is_empty() {
-                copy(to_rest, from_rest);
-            }
-        }
     }
 }
 

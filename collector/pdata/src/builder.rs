@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::traces::{OUT_OF_ORDER, Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
+use crate::traces::{Range, ResourceRow, ScopeRow, SpanOrder, SpanRow, TraceId, Traces};
 
 /// Copies resources, scopes and spans into its own buffer, in order, so the batch does not pin where they came from.
 /// Parts are not checked again: they must be messages that an index accepted.
@@ -60,7 +60,7 @@ impl TracesBuilder {
         }
         let scope = self.scopes.len() as u32 - 1;
         let range = self.range(span);
-        self.spans.push(SpanRow { trace_id, scope, span: range, attributes_end: OUT_OF_ORDER });
+        self.spans.push(SpanRow { trace_id, scope, span: range, order: SpanOrder::NONE });
     }
 
     /// Bytes copied so far.

@@ -102,13 +102,13 @@ impl Traces {
 
     /// Replaces the Span message of a row; its trace id is read anew.
     pub fn replace_span(&mut self, index: usize, message: Bytes) -> Result<(), EditError> {
-        let Checked { trace_id, attributes_end } = validate_span(Cursor::new(&message))?;
+        let Checked { trace_id, order } = validate_span(Cursor::new(&message))?;
         if index >= self.spans.len() {
             return Err(EditError::NoSuchRow);
         }
         let span = self.add_buffer(message)?;
         let row = &mut self.spans[index];
-        *row = SpanRow { trace_id, span, attributes_end, ..*row };
+        *row = SpanRow { trace_id, span, order, ..*row };
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Traces {
             trace_id: row.trace_id,
             scope: row.scope + scope,
             span: moved(row.span),
-            attributes_end: row.attributes_end,
+            order: row.order,
         }));
     }
 

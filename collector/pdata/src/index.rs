@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use crate::traces::{OUT_OF_ORDER, Range, ResourceRow, ScopeRow, SpanRow, TraceId, Traces};
+use crate::traces::{Range, ResourceRow, ScopeRow, SpanOrder, SpanRow, TraceId, Traces};
 use crate::wire::{Cursor, WireError, WireErrorKind};
 
 /// How deep lists and maps in attribute values may nest. Go has no bound and prost stops at 100 messages.
@@ -140,8 +140,8 @@ impl<'a> Indexer<'a> {
                 LEN_2 => {
                     let message = cursor.message()?;
                     let span = body_range(&message);
-                    let Checked { trace_id, attributes_end } = validate_span(message)?;
-                    self.spans.push(SpanRow { trace_id, scope: row as u32, span, attributes_end });
+                    let Checked { trace_id, order } = validate_span(message)?;
+                    self.spans.push(SpanRow { trace_id, scope: row as u32, span, order });
                 }
                 LEN_3 => schema_url = string_range(&mut cursor)?,
                 _ => unknown(&mut cursor, tag, 3)?,
@@ -247,15 +247,15 @@ pub(crate) fn validate_scope(mut cursor: Cursor<'_>) -> Result<(), WireError> {
 /// What checking a Span message finds.
 pub(crate) struct Checked {
     pub(crate) trace_id: TraceId,
-    /// As in [`SpanRow`].
-    pub(crate) attributes_end: u32,
+    pub(crate) order: SpanOrder,
 }
 
 /// Checks a Span message, reads its trace id, and sees whether its fields come in order.
 pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError> {
     let start = cursor.position();
     let mut trace_id = TraceId::default();
-    let (mut last, mut in_order, mut attributes_end) = (0, true, None);
+    let (mut last, mut in_order) = (0, true);
+    let (mut attributes_start, mut attributes_end, mut keys) = (None, None, 0);
     loop {
         let at = cursor.position();
         let Some(tag) = cursor.tag()? else { break };
@@ -263,6 +263,9 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
         let repeats = matches!(tag, ATTRIBUTE | EVENT | LINK) && tag == last;
         let tag_len = cursor.position() - at;
         in_order &= (tag > last || repeats) && (tag_len == 1 || (tag == FLAGS && tag_len == 2));
+        if tag >= ATTRIBUTE && last < ATTRIBUTE {
+            attributes_start = Some(at);
+        }
         if tag > ATTRIBUTE && last <= ATTRIBUTE {
             attributes_end = Some(at);
         }
@@ -278,7 +281,13 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
             0x30 | 0x50 | 0x60 | 0x70 => drop(cursor.varint()?),
             // start and end
             0x39 | 0x41 => drop(cursor.fixed64()?),
-            ATTRIBUTE => key_value(cursor.message()?, MAX_VALUE_DEPTH)?,
+            ATTRIBUTE => {
+                let message = cursor.message()?;
+                keys |= match plain_key(message.whole()) {
+                    Some(key) => SpanOrder::key_bit(key),
+                    None => any_key_value(message, MAX_VALUE_DEPTH)?,
+                };
+            }
             EVENT => event(cursor.message()?)?,
             LINK => link(cursor.message()?)?,
             // status
@@ -290,9 +299,13 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
             }
         }
     }
-    let end = attributes_end.unwrap_or(cursor.position()).saturating_sub(start);
-    let attributes_end = u32::try_from(end).ok().filter(|_| in_order).unwrap_or(OUT_OF_ORDER);
-    Ok(Checked { trace_id, attributes_end })
+    let end = cursor.position();
+    let within = |at: Option<usize>| at.unwrap_or(end).saturating_sub(start);
+    let order = match in_order {
+        true => SpanOrder::new(within(attributes_start), within(attributes_end), keys),
+        false => SpanOrder::NONE,
+    };
+    Ok(Checked { trace_id, order })
 }
 
 /// An id of `N` bytes; an empty one is all zero.
@@ -355,20 +368,24 @@ pub(crate) fn validate_attribute(cursor: Cursor<'_>) -> Result<(), WireError> {
 /// Checks a KeyValue message whose value may nest `depth` levels.
 #[inline(always)]
 fn key_value(cursor: Cursor<'_>, depth: u32) -> Result<(), WireError> {
-    if is_plain_attribute(cursor.whole()) { Ok(()) } else { any_key_value(cursor, depth) }
+    if plain_key(cursor.whole()).is_none() {
+        any_key_value(cursor, depth)?;
+    }
+    Ok(())
 }
 
-/// Whether a KeyValue is what nearly all are: a key and one scalar, each once and in order, lengths below 128 bytes. Most
-/// of a request's bytes are attributes, and this takes a third of the general loop's time. It only ever says yes to what
-/// the general loop accepts.
+/// The key of a KeyValue that is what nearly all are: a key and one scalar, each once and in order, lengths below 128 bytes. Most
+/// of a request's bytes are attributes, and this takes a third of the general loop's time. It only ever takes what the
+/// general loop accepts.
 #[inline(always)]
-fn is_plain_attribute(message: &[u8]) -> bool {
-    let &[0x0a, key_len @ 0..0x80, ref rest @ ..] = message else { return false };
-    let Some(&[0x12, value_len @ 0..0x80, ref value @ ..]) = rest.get(usize::from(key_len)..) else { return false };
+fn plain_key(message: &[u8]) -> Option<&[u8]> {
+    let &[0x0a, key_len @ 0..0x80, ref rest @ ..] = message else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(key_len))?;
+    let &[0x12, value_len @ 0..0x80, ref value @ ..] = rest else { return None };
     if value.len() != usize::from(value_len) {
-        return false;
+        return None;
     }
-    match *value {
+    let plain = match *value {
         // string
         [0x0a, len @ 0..0x80, ref text @ ..] => text.len() == usize::from(len),
         // bool, int
@@ -376,20 +393,23 @@ fn is_plain_attribute(message: &[u8]) -> bool {
         // double
         [0x21, ref bits @ ..] => bits.len() == 8,
         _ => false,
-    }
+    };
+    plain.then_some(key)
 }
 
+/// Checks any KeyValue message; the bit of its key, which is the last one where there are several.
 #[inline(never)]
-fn any_key_value(mut cursor: Cursor<'_>, depth: u32) -> Result<(), WireError> {
+fn any_key_value(mut cursor: Cursor<'_>, depth: u32) -> Result<u64, WireError> {
+    let mut key: &[u8] = &[];
     while let Some(tag) = cursor.tag()? {
         match tag {
-            LEN_1 => drop(cursor.bytes()?),
+            LEN_1 => key = cursor.bytes()?,
             LEN_2 => any_value(cursor.message()?, depth)?,
             0x18 => drop(cursor.varint()?),
             _ => unknown(&mut cursor, tag, 3)?,
         }
     }
-    Ok(())
+    Ok(SpanOrder::key_bit(key))
 }
 
 #[inline]

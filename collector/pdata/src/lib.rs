@@ -29,6 +29,6 @@ pub use builder::TracesBuilder;
 pub use edit::EditError;
 pub use metrics::Metrics;
 pub use traces::{
-    Range, ResourceRow, ResourceView, ScopeRow, ScopeView, SpanRow, SpanView, TraceGroups, TraceId, Traces,
+    Range, ResourceRow, ResourceView, ScopeRow, ScopeView, SpanOrder, SpanRow, SpanView, TraceGroups, TraceId, Traces,
 };
 pub use wire::{WireError, WireErrorKind};

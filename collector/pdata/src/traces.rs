@@ -45,12 +45,59 @@ pub struct SpanRow {
     pub(crate) trace_id: TraceId,
     pub(crate) scope: u32,
     pub(crate) span: Range,
-    /// Where the fields behind the attributes start, or [`OUT_OF_ORDER`].
-    pub(crate) attributes_end: u32,
+    pub(crate) order: SpanOrder,
 }
 
-/// A span whose fields do not come in order, or one that nobody looked at.
-pub(crate) const OUT_OF_ORDER: u32 = u32::MAX;
+/// What the index saw of a span whose fields come in ascending order, singular ones once, unknown ones nowhere: what every
+/// encoder writes. Readers need not look for fields elsewhere, and may stop early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanOrder {
+    start: u32,
+    /// `u32::MAX` for a span whose fields do not come in order, or that nobody looked at.
+    end: u32,
+    keys: u64,
+}
+
+impl SpanOrder {
+    pub(crate) const NONE: Self = Self { start: 0, end: u32::MAX, keys: u64::MAX };
+
+    /// Without order where a position does not fit.
+    pub(crate) fn new(start: usize, end: usize, keys: u64) -> Self {
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(start), Ok(end)) => Self { start, end, keys },
+            _ => Self::NONE,
+        }
+    }
+
+    /// Where in the message the attributes start, which is where the fields before them end.
+    #[must_use]
+    #[inline]
+    pub fn attributes_start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Where in the message the fields behind the attributes start.
+    #[must_use]
+    #[inline]
+    pub fn attributes_end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// The bits of all attributes' keys: there is no attribute of a key whose [`SpanOrder::key_bit`] is not set.
+    #[must_use]
+    #[inline]
+    pub fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// One of 64 bits for a key. Its length and last byte tell keys of one namespace apart.
+    #[must_use]
+    #[inline]
+    pub fn key_bit(key: &[u8]) -> u64 {
+        let last = key.last().copied().unwrap_or_default();
+        1 << ((key.len() * 7 + usize::from(last)) % 64)
+    }
+}
 
 /// Spans still in wire form. Cloning shares the buffers and copies the rows.
 #[derive(Clone, Debug, Default)]
@@ -338,15 +385,18 @@ impl<'a> SpanView<'a> {
         self.traces.bytes(self.row.span)
     }
 
-    /// Where in the message the fields behind its attributes start, if its fields come in ascending order, singular ones
-    /// once, unknown ones nowhere: what every encoder writes. Readers may then stop early.
+    /// Where in the message the fields behind its attributes start, if its fields come in order.
     #[must_use]
     #[inline]
     pub fn attributes_end(&self) -> Option<usize> {
-        match self.row.attributes_end {
-            OUT_OF_ORDER => None,
-            end => Some(end as usize),
-        }
+        self.order().map(SpanOrder::attributes_end)
+    }
+
+    /// What the index saw of the message, if its fields come in order.
+    #[must_use]
+    #[inline]
+    pub fn order(&self) -> Option<&'a SpanOrder> {
+        (self.row.order.end != u32::MAX).then_some(&self.row.order)
     }
 
     /// Row number of its scope.

@@ -1,6 +1,8 @@
 //! The table that attribute keys are looked up in: by length first, then by the last bytes, where keys of one namespace
 //! differ.
 
+use pdata::SpanOrder;
+
 #[derive(Clone, Debug)]
 struct Key {
     /// The last eight bytes; all of a shorter key, zeros behind it.
@@ -16,6 +18,8 @@ pub(super) struct KeyTable {
     by_len: Box<[u16; 128]>,
     /// Sorted by length.
     keys: Vec<Key>,
+    /// The bits of all keys, as the index has them of a span's.
+    bits: u64,
 }
 
 impl KeyTable {
@@ -28,8 +32,14 @@ impl KeyTable {
                 *first = u16::try_from(at + 1).unwrap_or(u16::MAX);
             }
         }
+        let bits = keys.iter().fold(0, |bits, (key, _)| bits | SpanOrder::key_bit(key));
         let keys = keys.into_iter().map(|(bytes, position)| Key { end: end(&bytes), position, bytes });
-        Self { by_len, keys: keys.collect() }
+        Self { by_len, keys: keys.collect(), bits }
+    }
+
+    #[inline]
+    pub(super) fn bits(&self) -> u64 {
+        self.bits
     }
 
     pub(super) fn len(&self) -> usize {

@@ -73,7 +73,10 @@ impl Extractor {
 
     pub(super) fn plan_point(&mut self, field: PointField, kind: PointKind, position: u32) {
         let Some(number) = field.number(kind) else { return };
-        self.defaults.push((position, field.default_slot()));
+        let at = (position as usize).checked_sub(self.level.start);
+        if let Some(slot) = at.and_then(|at| self.template.get_mut(at)) {
+            *slot = field.default_slot();
+        }
         let shape = match field {
             field if field.is_whole() => return self.whole.push((position, field.default_slot().tag)),
             PointField::Offset(_) => return self.set(number, Action::Offset(position)),

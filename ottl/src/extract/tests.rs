@@ -1,3 +1,5 @@
+use pdata::SpanOrder;
+
 use crate::{
     layout::{Base, Layout, Level, MapSource, PointKind, SlotPath},
     slot::{RawSlot, tag},
@@ -18,22 +20,26 @@ fn check(wire: &[u8], expected: &[(SlotPath, RawSlot)]) {
         let got = slots[layout.placed(id).unwrap().position as usize];
         assert_eq!(got, *want, "{path} of {}", wire.escape_ascii());
     }
-    if let Some(end) = attributes_end(wire) {
+    if let Some(order) = order(wire) {
         let mut early = layout.template().to_vec();
-        extractor.extract_in_order(wire, end, &mut early);
+        extractor.extract_in_order(wire, &order, &mut early);
         assert_eq!(early, slots, "stopping early on {}", wire.escape_ascii());
     }
 }
 
 /// What the index says of a span.
-fn attributes_end(span: &[u8]) -> Option<usize> {
+fn order(span: &[u8]) -> Option<SpanOrder> {
     let wrap = |field: u32, message: &[u8]| {
         let mut wrapped = Vec::new();
         pdata::wire::put_bytes(&mut wrapped, field, message);
         wrapped
     };
     let request = wrap(1, &wrap(2, &wrap(2, span)));
-    pdata::Traces::index(request.into()).ok()?.spans().next()?.attributes_end()
+    pdata::Traces::index(request.into()).ok()?.spans().next()?.order().copied()
+}
+
+fn attributes_end(span: &[u8]) -> Option<usize> {
+    order(span).map(|order| order.attributes_end())
 }
 
 fn key(key: &str) -> SlotPath {

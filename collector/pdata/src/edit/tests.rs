@@ -179,5 +179,5 @@ fn group_by_trace_in_order_of_arrival() {
 fn memory_size_counts_buffers_and_rows() {
     let traces = Sample::default().traces();
     let body = Sample::default().encode().len();
-    assert!((body + 512 * 32..body + 512 * 40).contains(&traces.memory_size()));
+    assert!((body + 512 * 40..body + 512 * 56).contains(&traces.memory_size()));
 }

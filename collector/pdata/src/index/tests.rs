@@ -287,7 +287,7 @@ fn retired_scope_spans_count_where_there_are_no_others() {
 fn the_short_cut_is_no_loophole() {
     use crate::metrics::Value;
     let check = |message: &[u8]| {
-        let plain = is_plain_attribute(message);
+        let plain = plain_key(message).is_some();
         assert!(!plain || any_key_value(Cursor::new(message), 0).is_ok(), "{message:02x?}");
         plain
     };
@@ -327,4 +327,30 @@ fn the_short_cut_is_no_loophole() {
             }
         }
     }
+}
+
+/// A key's bit is always among those of its span, also where nobody writes attributes so.
+#[test]
+fn bits_of_keys() {
+    let span = |attributes: &[u8]| {
+        let mut span = vec![0x2a, 1, b'n'];
+        span.extend(attributes);
+        span.extend([0x7a, 2, 0x18, 2]);
+        validate_span(Cursor::new(&span)).unwrap().order
+    };
+    let plain = span(b"\x4a\x07\x0a\x01k\x12\x02\x18\x05\x4a\x09\x0a\x03abc\x12\x02\x18\x05");
+    assert_eq!((plain.attributes_start(), plain.attributes_end()), (3, 23));
+    assert_eq!(plain.keys(), SpanOrder::key_bit(b"k") | SpanOrder::key_bit(b"abc"));
+    // value first; the last of two keys; no key; a length that is longer than need be
+    for (odd, key) in [
+        (&b"\x4a\x07\x12\x02\x18\x05\x0a\x01k"[..], &b"k"[..]),
+        (b"\x4a\x07\x0a\x01a\x0a\x02kk", b"kk"),
+        (b"\x4a\x00", b""),
+        (b"\x4a\x06\x0a\x83\x00xyz", b"xyz"),
+    ] {
+        let order = span(odd);
+        assert_eq!(order.keys() & SpanOrder::key_bit(key), SpanOrder::key_bit(key), "{odd:02x?}");
+    }
+    assert_eq!(span(b"").keys(), 0);
+    assert_eq!(span(b"").attributes_start(), span(b"").attributes_end());
 }
