@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::member::{InFlight, Outstanding, SELF};
 use crate::message::{Collect, Part, Refusal, Report};
 use crate::node::{Node, Output};
-use crate::{Entry, Millis};
+use crate::{Decision, Entry, Millis};
 
 /// Most members, those among them that only others list.
 const MAX_MEMBERS: usize = 1024;
@@ -13,7 +13,7 @@ const MAX_MEMBERS: usize = 1024;
 /// Most members that a report makes known.
 const MAX_INTRODUCTIONS: usize = 64;
 
-impl<E: Entry, D: Copy + Eq> Node<E, D> {
+impl<E: Entry, D: Decision> Node<E, D> {
     /// Collects that were not answered in time are lost; what they brought is owed again.
     pub(crate) fn expire(&mut self, now: Millis) {
         let timeout = self.settings.timeout();
@@ -188,7 +188,8 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             let Some(held) = self.holder.traces.get_mut(&id).filter(|held| held.owner == number) else { continue };
             held.queued = false;
             if held.acked != held.version {
-                let part = Part { id, due_in: held.due.saturating_sub(now), entry: held.entry.clone() };
+                let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed.clone());
+                let part = Part { id, due_in, entry: held.entry.clone(), absorbed };
                 parts.push((part, held.version));
             }
         }
@@ -243,7 +244,7 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
         for part in report.parts {
             if let Some(decision) = self.decisions.get(&part.id) {
                 self.owe(number, &part.id, decision);
-            } else if !self.take_part(&part.id, now.saturating_add(part.due_in), part.entry, number, now) {
+            } else if !self.take_part((number, report.incarnation), part, now) {
                 self.counters.refused_entries += 1;
                 all_taken = false;
             }

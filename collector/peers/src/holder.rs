@@ -1,14 +1,13 @@
 //! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::member::SELF;
+use crate::message::Givers;
 use crate::node::{Basis, Judge, Node, Output};
-use crate::{Entry, Millis, TraceId};
+use crate::timetable::Timetable;
+use crate::{Decision, Entry, Millis, TraceId};
 
 #[derive(Debug)]
 pub(crate) struct Held<E> {
@@ -23,18 +22,25 @@ pub(crate) struct Held<E> {
     pub(crate) acked: u32,
     /// It is in the owner's queue.
     pub(crate) queued: bool,
+    /// Its spans are another member's now. The part is still reported: only who reads the other's report too knows not to
+    /// count it.
+    pub(crate) given: bool,
+    /// The member that may have taken them without saying so: nobody else is asked then.
+    pub(crate) taker: Option<u32>,
+    /// See [`crate::Part::absorbed`].
+    pub(crate) absorbed: Givers,
 }
 
 #[derive(Debug)]
 pub(crate) struct Holder<E> {
     pub(crate) traces: HashMap<TraceId, Held<E>, FixedState>,
     /// When to look whether a trace has been waiting for too long. A trace may be listed more than once.
-    overdue: BinaryHeap<Reverse<(Millis, TraceId)>>,
+    overdue: Timetable,
 }
 
 impl<E> Holder<E> {
     pub(crate) fn new(hash: FixedState) -> Self {
-        Self { traces: HashMap::with_hasher(hash), overdue: BinaryHeap::new() }
+        Self { traces: HashMap::with_hasher(hash), overdue: Timetable::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -42,7 +48,7 @@ impl<E> Holder<E> {
     }
 }
 
-impl<E: Entry, D: Copy + Eq> Node<E, D> {
+impl<E: Entry, D: Decision> Node<E, D> {
     /// Offers what is known of a part of a trace that waits at this instance: all of it, not what has changed. If a
     /// decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
     /// none of this node's.
@@ -56,7 +62,7 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             held.version = held.version.wrapping_add(1).max(1);
             if due < held.due {
                 held.due = due;
-                self.holder.overdue.push(Reverse((due.saturating_add(self.settings.alone_after()), *id)));
+                self.holder.overdue.push(due.saturating_add(self.settings.alone_after()), *id);
             }
             let (owner, due) = (held.owner, held.due);
             if owner == SELF {
@@ -73,7 +79,17 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             return false;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
-        let mut held = Held { entry, due, owner, version: 1, acked: 0, queued: false };
+        let mut held = Held {
+            entry,
+            due,
+            owner,
+            version: 1,
+            acked: 0,
+            queued: false,
+            given: false,
+            taker: None,
+            absorbed: Vec::new(),
+        };
         if owner == SELF {
             self.own(id, due, now);
         } else if let Some(member) = self.member_mut(owner) {
@@ -81,15 +97,23 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             member.dirty.push_back(*id);
         }
         self.holder.traces.insert(*id, held);
-        self.holder.overdue.push(Reverse((due.saturating_add(self.settings.alone_after()), *id)));
+        self.holder.overdue.push(due.saturating_add(self.settings.alone_after()), *id);
         true
+    }
+
+    /// An earlier process of this instance has obeyed a decision, as its storage says. To be told before the first
+    /// collect is answered: owners that ask get it as theirs.
+    pub fn recall(&mut self, id: &TraceId, decision: D) {
+        if self.decisions.get(id).is_none() {
+            self.decisions.insert(*id, decision);
+        }
     }
 
     /// The host had to decide a trace early, on its own part. The owner hears of it, and makes it everybody's decision
     /// unless it has decided already.
     pub fn decided_early(&mut self, id: &TraceId, decision: D, out: &mut Output<E, D>) {
         self.counters.alone += 1;
-        self.counters.conflicts += u64::from(self.decisions.get(id).is_some_and(|known| known != decision));
+        self.counters.conflicts += u64::from(self.decisions.get(id).is_some_and(|known| !known.agrees(&decision)));
         self.holder.traces.remove(id);
         self.conclude_alone(id, decision, out);
     }
@@ -113,16 +137,21 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
 
     /// Gives up waiting for owners of traces that have been due for too long.
     pub(crate) fn despair(&mut self, now: Millis, out: &mut Output<E, D>) {
-        while let Some(Reverse((at, id))) = self.holder.overdue.peek().copied().filter(|Reverse((at, _))| *at <= now) {
-            self.holder.overdue.pop();
-            let Some(held) = self.holder.traces.get(&id) else { continue };
-            let late_from = held.due.saturating_add(self.settings.alone_after());
-            if late_from > now || at != late_from {
-                // Listed for another trace of this id, or again for an earlier time.
-                continue;
+        while let Some((at, ids)) = self.holder.overdue.pop(now) {
+            for id in ids {
+                let Some(held) = self.holder.traces.get(&id) else { continue };
+                let late_from = held.due.saturating_add(self.settings.alone_after());
+                if late_from > now || at != late_from {
+                    // Listed for another trace of this id, or again for an earlier time.
+                    continue;
+                }
+                if held.given {
+                    self.holder.traces.remove(&id);
+                    continue;
+                }
+                self.counters.alone += 1;
+                out.judge.push(Judge { id, entry: held.entry.clone(), basis: Basis::Alone });
             }
-            self.counters.alone += 1;
-            out.judge.push(Judge { id, entry: held.entry.clone(), basis: Basis::Alone });
         }
     }
 

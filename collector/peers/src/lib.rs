@@ -19,8 +19,9 @@
 //!    when each member that it knows of, former ones too, has answered *with the same view of the owners* a collect
 //!    that was sent when the trace was due, and has said what it knows of a decision. Two owners of one trace have
 //!    different views, and a member answers in one of them at a time.
-//! 3. **Nothing reported late is missed.** A decision on [`Basis::Agreed`] counts every part of the trace that was
-//!    offered to a member before the owner asked.
+//! 3. **Nothing reported late is missed, and nothing counts twice.** A decision on [`Basis::Agreed`] counts every part of
+//!    the trace that was offered to a member that the owner knows before the owner asked; and each span once, also while a
+//!    stopping member hands its spans to another (`transfer.rs`).
 //! 4. **Every holder learns it.** A trace that is offered to a running node is obeyed there at most
 //!    [`Settings::longest_wait`] after it was due.
 //! 5. **Memory is bounded** by [`Settings::max_traces`], [`Settings::remember`] and [`Settings::max_owed`], whatever
@@ -35,6 +36,9 @@
 //! | the same, and resolvers list it no more, but it lives and gets spans | 2, 3: it counts as dead, and it decides too | at the member: [`Basis::Incomplete`] while it lists the others |
 //! | members disagree on the ring beyond the grace | 2: each side decides | [`Basis::Incomplete`], counted |
 //! | no owner can be reached for twice the grace | 2: the holder decides its part | [`Basis::Alone`], counted |
+//! | a member has spans before the owner has heard of it | 3: its part is not in the decision, which it learns | |
+//! | a member that took over spans restarts from its storage before the giver is gone | 3: they count twice | |
+//! | a taker dies before its answer arrives, or the answer is lost for good | both have the spans, and may send them twice | logged |
 //! | a member restarts without its memory | 1 for what only it knew; its own spans are lost anyway | |
 //! | a host runs out of room and decides early | 2, if the owner decides before it hears of it | [`Basis::Alone`], counted |
 //! | a trace comes back after it was forgotten everywhere | 1, as with one instance | |
@@ -51,11 +55,14 @@ mod owner;
 pub mod simulator;
 #[cfg(test)]
 mod tests;
+mod timetable;
+mod transfer;
 mod view;
 
 pub use member::MemberState;
-pub use message::{Collect, Part, Refusal, Report};
+pub use message::{Collect, Giver, Givers, Part, Refusal, Report};
 pub use node::{Basis, Counters, Judge, Node, Output, Settings};
+pub use transfer::Transfer;
 pub use view::Ring;
 
 /// A trace's id.
@@ -63,6 +70,12 @@ pub type TraceId = [u8; 16];
 
 /// Time in milliseconds since some moment before the node was made; never goes back.
 pub type Millis = u64;
+
+/// What was decided about a trace.
+pub trait Decision: Copy {
+    /// True if both have a holder do the same with its spans.
+    fn agrees(&self, other: &Self) -> bool;
+}
 
 /// What is known of a part of a trace. Merging is associative and commutative, so that parts may come in any order.
 pub trait Entry: Clone {

@@ -68,7 +68,16 @@ pub struct Part<E> {
     pub due_in: Millis,
     /// Folded over the holder's spans.
     pub entry: E,
+    /// Members that have handed their spans of the trace to the holder, with the run in which they did: the entry has
+    /// what they reported.
+    pub absorbed: Givers,
 }
+
+/// A member that has handed spans over, by name, and the run in which it did.
+pub type Giver = (Arc<str>, u64);
+
+/// Several of them, each once.
+pub type Givers = Vec<Giver>;
 
 /// Why a collect is not answered. None is a reason to stop asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use crate::member::{Member, MemberState, SELF};
 use crate::message::Collect;
 use crate::owner::Owner;
 use crate::view::{MakeRing, Ring, View};
-use crate::{Entry, Millis, TraceId};
+use crate::{Decision, Entry, Millis, TraceId};
 
 /// Times and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub struct Node<E, D> {
     pub(crate) counters: Counters,
 }
 
-impl<E: Entry, D: Copy + Eq> Node<E, D> {
+impl<E: Entry, D: Decision> Node<E, D> {
     /// A node that is the only owner until it is told its members. What a host has recovered is to be offered before the
     /// first collect is answered: an answer says that there is nothing else. `incarnation` is higher each time that the member of
     /// this name starts. `fingerprint` says what makes entries comparable.
@@ -212,15 +212,23 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
         self.leave(now);
     }
 
-    /// True when nothing is held and nobody is owed a decision: a leaving node may go.
+    /// True when nothing is held and nobody is owed a decision: a leaving node may go. Once it has departed, what others
+    /// have reported is no reason to stay if all see that it owns nothing: they have reported it to the owners.
     pub fn is_idle(&self) -> bool {
-        self.holder.len() == 0
-            && self.owner.len() == 0
+        // What was given away counts until its owner knows of it: others may not have heard of the taker's part yet.
+        self.holder.traces.values().all(|held| held.given && held.acked == held.version && held.owner != SELF)
+            && (self.owner.len() == 0 || (self.departed && self.is_agreed_upon()))
             && self.others().all(|(_, member)| {
                 // Those that do not answer cannot be told anything.
                 let told = member.outstanding.as_ref().is_none_or(|sent| sent.decisions.is_empty());
                 member.suspected || member.gone || (member.owed.is_empty() && told)
             })
+    }
+
+    /// True if all that answer see the same owners.
+    fn is_agreed_upon(&self) -> bool {
+        let view = Some(self.view.digest());
+        self.others().all(|(_, member)| member.suspected || member.gone || member.last_view == view)
     }
 
     /// Time goes by. To be called every few hundred milliseconds.
@@ -277,6 +285,27 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
     /// True if this node owns traces.
     pub fn is_owner(&self) -> bool {
         self.view.contains(SELF)
+    }
+
+    /// The part of all traces that this node owns, as it sees it: of a limit that holds for all owners together, it may
+    /// spend as much. 0 if it owns nothing.
+    pub fn share(&self) -> f64 {
+        self.view.own_share()
+    }
+
+    /// The owners as seen from here, each with the part of all traces that it owns.
+    pub fn shares(&self) -> Vec<(Arc<str>, f64)> {
+        self.view.shares()
+    }
+
+    /// Digest of the owners: two nodes with the same agree on every trace's owner.
+    pub fn view(&self) -> u64 {
+        self.view.digest()
+    }
+
+    /// Tells runs of this instance apart.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// The name of a trace's owner.

@@ -1,14 +1,17 @@
 //! The owner's role: parts that holders have reported, asked for once more when they are due, and then judged as one.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::member::SELF;
+use crate::message::{Giver, Givers, Part};
 use crate::node::{Basis, Judge, Node, Output};
-use crate::{Entry, Millis, TraceId};
+use crate::timetable::Timetable;
+use crate::transfer::{MAX_ABSORBED, add_giver};
+use crate::{Decision, Entry, Millis, TraceId};
 
 /// The holder of a part who is forgotten.
 const NOBODY: u32 = u32::MAX;
@@ -20,8 +23,18 @@ struct Record<E> {
     due: Millis,
     created: Millis,
     asked: bool,
-    /// By the holder's number; the last report of each.
-    parts: Vec<(u32, E)>,
+    /// The last report of each holder.
+    parts: Vec<Reported<E>>,
+    /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
+    withdrawn: Givers,
+}
+
+#[derive(Debug)]
+struct Reported<E> {
+    /// Number.
+    holder: u32,
+    incarnation: u64,
+    entry: E,
 }
 
 /// A trace that is due: everybody is asked once more.
@@ -37,7 +50,7 @@ pub(crate) struct Asked {
 pub(crate) struct Owner<E> {
     records: HashMap<TraceId, Record<E>, FixedState>,
     /// A trace may be listed more than once.
-    due: BinaryHeap<Reverse<(Millis, TraceId)>>,
+    due: Timetable,
     /// In order of their numbers.
     pub(crate) asked: VecDeque<Asked>,
     pub(crate) last_asked: u64,
@@ -45,7 +58,7 @@ pub(crate) struct Owner<E> {
 
 impl<E> Owner<E> {
     pub(crate) fn new(hash: FixedState) -> Self {
-        Self { records: HashMap::with_hasher(hash), due: BinaryHeap::new(), asked: VecDeque::new(), last_asked: 0 }
+        Self { records: HashMap::with_hasher(hash), due: Timetable::default(), asked: VecDeque::new(), last_asked: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,40 +67,58 @@ impl<E> Owner<E> {
 
     /// Its number may be another member's soon.
     pub(crate) fn forget_holder(&mut self, number: u32) {
-        for (holder, _) in self.records.values_mut().flat_map(|record| &mut record.parts) {
-            if *holder == number {
-                *holder = NOBODY;
+        for part in self.records.values_mut().flat_map(|record| &mut record.parts) {
+            if part.holder == number {
+                part.holder = NOBODY;
             }
         }
     }
 }
 
-impl<E: Entry, D: Copy + Eq> Node<E, D> {
+impl<E: Entry, D: Decision> Node<E, D> {
     /// Makes sure of a record.
     pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
-        let new = || Record { due: Millis::MAX, created: now, asked: false, parts: Vec::new() };
+        let new = || Record { due: Millis::MAX, created: now, asked: false, parts: Vec::new(), withdrawn: Vec::new() };
         let record = self.owner.records.entry(*id).or_insert_with(new);
         if due < record.due {
             record.due = due;
-            self.owner.due.push(Reverse((due, *id)));
+            self.owner.due.push(due, *id);
         }
     }
 
     /// Takes a reported part. False if there is no room for it.
-    pub(crate) fn take_part(&mut self, id: &TraceId, due: Millis, entry: E, holder: u32, now: Millis) -> bool {
+    pub(crate) fn take_part(&mut self, (holder, incarnation): (u32, u64), part: Part<E>, now: Millis) -> bool {
+        let Part { id, due_in, entry, absorbed } = part;
         // Its own traces, of which there are as many at most, have their records in any case.
         let full = self.owner.len() >= self.settings.max_traces.saturating_mul(2);
-        if full && !self.owner.records.contains_key(id) {
+        if full && !self.owner.records.contains_key(&id) {
             return false;
         }
-        self.own(id, due, now);
-        if let Some(record) = self.owner.records.get_mut(id) {
-            match record.parts.iter_mut().find(|(from, _)| *from == holder) {
-                Some((_, part)) => *part = entry,
-                None => record.parts.push((holder, entry)),
+        self.own(&id, now.saturating_add(due_in), now);
+        for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
+            self.withdraw_part(&id, &name, incarnation);
+        }
+        let name = self.member(holder).map(|member| member.name.clone());
+        if let Some(record) = self.owner.records.get_mut(&id) {
+            let gave = |(giver, until): &Giver| Some(giver) == name.as_ref() && *until >= incarnation;
+            if record.withdrawn.iter().any(gave) {
+                return true;
+            }
+            let part = Reported { holder, incarnation, entry };
+            match record.parts.iter_mut().find(|part| part.holder == holder) {
+                Some(before) => *before = part,
+                None => record.parts.push(part),
             }
         }
         true
+    }
+
+    /// The member has handed its spans of a trace to another, in whose part they count from now on.
+    pub(crate) fn withdraw_part(&mut self, id: &TraceId, name: &Arc<str>, incarnation: u64) {
+        let number = self.number_of(name);
+        let Some(record) = self.owner.records.get_mut(id) else { return };
+        record.parts.retain(|part| Some(part.holder) != number || part.incarnation > incarnation);
+        add_giver(&mut record.withdrawn, name, incarnation);
     }
 
     /// Most parts that the next report may bring.
@@ -99,15 +130,16 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
 
     /// Traces whose time has come: from the next collect on, answers count for them.
     pub(crate) fn ask(&mut self, now: Millis) {
-        while let Some(Reverse((_, id))) = self.owner.due.peek().copied().filter(|Reverse((due, _))| *due <= now) {
-            self.owner.due.pop();
-            let Some(record) = self.owner.records.get_mut(&id) else { continue };
-            if record.asked || record.due > now {
-                continue;
+        while let Some((_, ids)) = self.owner.due.pop(now) {
+            for id in ids {
+                let Some(record) = self.owner.records.get_mut(&id) else { continue };
+                if record.asked || record.due > now {
+                    continue;
+                }
+                record.asked = true;
+                self.owner.last_asked += 1;
+                self.owner.asked.push_back(Asked { number: self.owner.last_asked, at: now, id });
             }
-            record.asked = true;
-            self.owner.last_asked += 1;
-            self.owner.asked.push_back(Asked { number: self.owner.last_asked, at: now, id });
         }
     }
 
@@ -132,22 +164,34 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
             if is_covered && !is_owner {
                 // All have seen the same owner, to whom the holders report: it is none of this node's. Unless one has
                 // changed its mind since, and has reported its part here.
-                let has_left_it = |(holder, _): &(u32, E)| {
-                    self.member(*holder).is_none_or(|member| member.last_view == Some(self.view.digest()))
+                let has_left_it = |part: &Reported<E>| {
+                    self.member(part.holder).is_none_or(|member| member.last_view == Some(self.view.digest()))
                 };
                 if record.parts.iter().all(has_left_it) {
                     self.owner.records.remove(&asked.id);
                 } else if let Some(record) = self.owner.records.get_mut(&asked.id) {
                     (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
-                    self.owner.due.push(Reverse((record.due, asked.id)));
+                    self.owner.due.push(record.due, asked.id);
                 }
                 continue;
             }
             // Who was lost when the trace began cannot have a part of it.
             let slack = self.settings.suspect_after();
             let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.created);
-            let own = self.holder.traces.get(&asked.id).map(|held| &held.entry);
-            let mut parts = record.parts.iter().map(|(_, part)| part).chain(own);
+            let own = self.holder.traces.get(&asked.id);
+            let absorbed = own.map(|held| held.absorbed.as_slice()).unwrap_or_default();
+            let counts_elsewhere = |holder: u32, incarnation: u64| {
+                let name = self.member(holder).map(|member| &member.name);
+                let gave = |(giver, until): &Giver| Some(giver) == name && *until >= incarnation;
+                record.withdrawn.iter().chain(absorbed).any(gave)
+            };
+            let own = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
+            let mut parts = record
+                .parts
+                .iter()
+                .filter(|part| !counts_elsewhere(part.holder, part.incarnation))
+                .map(|part| &part.entry)
+                .chain(own);
             let Some(mut entry) = parts.next().cloned() else {
                 // The part that made the record is gone: its holder has decided it.
                 self.owner.records.remove(&asked.id);
@@ -180,18 +224,18 @@ impl<E: Entry, D: Copy + Eq> Node<E, D> {
     /// reported a part is told.
     pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
         if let Some(known) = self.decisions.get(id) {
-            self.counters.conflicts += u64::from(known != decision && source != SELF);
+            self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
             return;
         }
         self.decisions.insert(*id, decision);
-        if self.holder.traces.remove(id).is_some() {
+        if self.holder.traces.remove(id).is_some_and(|held| !held.given) {
             out.obey.push((*id, decision));
         }
         if let Some(record) = self.owner.records.remove(id) {
             self.counters.adopted += u64::from(source != SELF);
-            for (holder, _) in record.parts {
-                if holder != source {
-                    self.owe(holder, id, decision);
+            for part in record.parts {
+                if part.holder != source {
+                    self.owe(part.holder, id, decision);
                 }
             }
         }

@@ -7,6 +7,7 @@
 mod check;
 mod plan;
 mod random;
+mod transfer;
 mod world;
 
 pub use plan::Profile;

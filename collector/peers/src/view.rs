@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use crate::TraceId;
+use crate::member::SELF;
 
 /// Finds owners. All instances must be given the same one.
 pub trait Ring {
     /// Position of the trace's owner in the list that the ring was made of. The list is not empty.
     fn owner(&self, id: &TraceId) -> usize;
+    /// Which part of all traces each member of that list owns; together 1.
+    fn shares(&self) -> Vec<f64>;
 }
 
 /// Makes the ring of a sorted list of names.
@@ -20,11 +23,13 @@ pub(crate) struct View {
     /// Sorted by name, with the member's number.
     owners: Vec<(Arc<str>, u32)>,
     digest: u64,
+    /// Of the first member, which is the node itself; 0 where it owns nothing.
+    own_share: f64,
 }
 
 impl View {
     pub(crate) fn new(make: MakeRing) -> Self {
-        Self { make, ring: None, owners: Vec::new(), digest: 0 }
+        Self { make, ring: None, owners: Vec::new(), digest: 0, own_share: 0.0 }
     }
 
     /// Takes the owners; false if they are the same as before.
@@ -36,12 +41,25 @@ impl View {
         let names: Vec<Arc<str>> = owners.iter().map(|(name, _)| name.clone()).collect();
         self.ring = (!names.is_empty()).then(|| (self.make)(&names));
         self.digest = digest(&names);
+        let own = owners.iter().position(|(_, number)| *number == SELF);
+        let shares = self.ring.as_ref().map(|ring| ring.shares()).unwrap_or_default();
+        self.own_share = own.and_then(|own| shares.get(own).copied()).unwrap_or(0.0);
         self.owners = owners;
         true
     }
 
     pub(crate) fn digest(&self) -> u64 {
         self.digest
+    }
+
+    pub(crate) fn own_share(&self) -> f64 {
+        self.own_share
+    }
+
+    /// The names of the owners with what each owns.
+    pub(crate) fn shares(&self) -> Vec<(Arc<str>, f64)> {
+        let shares = self.ring.as_ref().map(|ring| ring.shares()).unwrap_or_default();
+        self.owners.iter().zip(shares).map(|((name, _), share)| (name.clone(), share)).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -85,6 +85,22 @@ impl Ring {
         &self.members
     }
 
+    /// Which part of all keys each member owns, in the order given; together 1, or 0 where there are no members.
+    #[must_use]
+    pub fn shares(&self) -> Vec<f64> {
+        let positions = self.version.positions();
+        let mut owned = vec![0_u32; self.members.len()];
+        // A point owns the positions from the one after the point before it, which for the first is the last.
+        let mut before = self.points.last().map_or(0, |(at, _)| i64::from(*at) - i64::from(positions));
+        for (at, member) in &self.points {
+            if let Some(owned) = owned.get_mut(usize::from(*member)) {
+                *owned += u32::try_from(i64::from(*at) - before).unwrap_or(0);
+            }
+            before = i64::from(*at);
+        }
+        owned.iter().map(|owned| f64::from(*owned) / f64::from(positions)).collect()
+    }
+
     /// The index of the member that owns a key; nothing for an empty ring.
     #[must_use]
     #[inline]

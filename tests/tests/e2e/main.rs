@@ -8,4 +8,5 @@ mod k8sattributes;
 mod lifecycle;
 mod main_job;
 mod ottl_tools;
+mod peers;
 mod structure;

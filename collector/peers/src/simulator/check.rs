@@ -37,6 +37,7 @@ struct Trace {
     /// A decision was made that is not agreed, or one was forgotten by all who knew it.
     excused: bool,
     offered: Vec<Offered>,
+    givers_forgotten: bool,
     /// The earliest of its holders' times.
     due: Option<Millis>,
 }
@@ -58,15 +59,35 @@ impl Checks {
         trace.offered.push(Offered { member, set, at, lost: false });
     }
 
+    /// The member's part is another's now, which has offered it.
+    pub(super) fn handed(&mut self, trace: u64, member: usize) {
+        let Some(trace) = self.traces.get_mut(&trace) else { return };
+        for offered in trace.offered.iter_mut().filter(|offered| offered.member == member) {
+            offered.lost = true;
+        }
+    }
+
+    /// Who had taken over spans of these traces does not know any more from whom.
+    pub(super) fn givers_forgotten(&mut self, traces: &BTreeSet<u64>) {
+        for trace in traces {
+            self.traces.entry(*trace).or_default().givers_forgotten = true;
+        }
+    }
+
+    /// A fault has weakened that each span counts once.
+    pub(super) fn may_count_twice(&self, trace: u64) -> bool {
+        self.traces.get(&trace).is_some_and(|trace| trace.givers_forgotten)
+    }
+
     pub(super) fn hung(&mut self, member: usize, until: Millis) {
         self.hung.insert(member, until);
     }
 
-    /// A member has lost its node, and perhaps its host's memory: what nobody else knows may be decided again.
-    pub(super) fn crashed(&mut self, member: usize, keeps_memory: bool, hosts: &[Host]) {
+    /// A member has lost its node: what nobody else knows may be decided again, and what its host has kept is offered again.
+    pub(super) fn crashed(&mut self, member: usize, hosts: &[Host]) {
         for trace in self.traces.values_mut() {
             for offered in trace.offered.iter_mut().filter(|offered| offered.member == member) {
-                offered.lost |= !keeps_memory;
+                offered.lost = true;
             }
         }
         // What is kept is what its host has obeyed; what it has decided for others is lost with the node.
@@ -76,11 +97,13 @@ impl Checks {
     /// A member is not asked any more.
     pub(super) fn forget_unknown(&mut self, hosts: &[Host]) {
         for (number, trace) in &mut self.traces {
+            let Some((agreed, _)) = trace.agreed else { continue };
+            // Another decision, made in need, is no knowledge of this one.
             let known = |host: &Host| {
-                let by_node = host.node.as_ref().is_some_and(|node| node.decision(&id(*number)).is_some());
-                host.departs.is_none() && (by_node || host.obeyed.contains_key(number))
+                let by_node = host.node.as_ref().and_then(|node| node.decision(&id(*number))) == Some(agreed);
+                host.departs.is_none() && (by_node || host.obeyed.get(number) == Some(&agreed))
             };
-            if trace.agreed.is_some() && !hosts.iter().any(known) {
+            if !hosts.iter().any(known) {
                 trace.agreed = None;
                 trace.excused = true;
             }
@@ -118,7 +141,12 @@ impl Checks {
         let due = trace.due.unwrap_or(now);
         for part in trace.offered.iter().filter(|part| part.at <= due && !part.lost) {
             let still_there = hosts.get(part.member).is_some_and(|host| host.node.is_some());
+            let is_known = |host: &Host| {
+                let number = |node: &crate::Node<_, _>| node.number_of(&format!("member-{}", part.member));
+                host.node.as_ref().and_then(number).is_some()
+            };
             if still_there
+                && hosts.get(judge).is_some_and(is_known)
                 && !may_be_dead(part.member)
                 && part.set & !decision != 0
                 && trace.agreed.is_none()

@@ -61,6 +61,8 @@ pub(super) enum Fault {
     Hang(usize, Millis),
     /// It stops owning and goes when it is done.
     Leave(usize),
+    /// It may not wait any more.
+    HandOver(usize),
     /// The resolver's list; members see it after a delay of their own.
     List(Vec<bool>),
     /// The member's host decides a waiting trace.
@@ -138,7 +140,11 @@ impl Plan {
                     // Sometimes a record is only missing for a while.
                     if random.percent(60) {
                         left[member] = true;
-                        self.faults.push((at + random.below(1_000), Fault::Leave(member)));
+                        let leaves = at + random.below(1_000);
+                        self.faults.push((leaves, Fault::Leave(member)));
+                        if random.percent(50) {
+                            self.faults.push((leaves + random.below(6_000), Fault::HandOver(member)));
+                        }
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! The fleet: hosts with their nodes, the network between them, and the events in order of time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::Outcome;
 use super::check::{Checks, Failure};
 use super::plan::{BUSY, END, Fault, GRACE, HEALED, Plan, Profile, TICK, WAIT};
 use super::random::{Random, mix};
-use crate::{Basis, Collect, Entry, Millis, Node, Output, Refusal, Report, Ring, Settings, TraceId};
+use crate::{Basis, Collect, Decision, Entry, Millis, Node, Output, Refusal, Report, Ring, Settings, TraceId};
 
 /// The spans of a part, and how often a span was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,16 @@ impl Ring for HighestWins {
         let best = (0..self.0.len()).max_by_key(|at| mix(self.0[*at] ^ mix(number(id))));
         best.unwrap_or(0)
     }
+
+    fn shares(&self) -> Vec<f64> {
+        vec![1.0 / self.0.len().max(1) as f64; self.0.len()]
+    }
+}
+
+impl Decision for u64 {
+    fn agrees(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 fn ring(names: &[Arc<str>]) -> Box<dyn Ring + Send> {
@@ -53,12 +63,12 @@ fn ring(names: &[Arc<str>]) -> Box<dyn Ring + Send> {
 }
 
 /// A trace that waits at a host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Open {
     pub(super) spans: Spans,
     /// By the fleet's time.
     pub(super) due: Millis,
-    offered: u32,
+    pub(super) offered: u32,
 }
 
 /// An instance: what a sampler is to its node.
@@ -68,12 +78,19 @@ pub(super) struct Host {
     pub(super) open: BTreeMap<u64, Open>,
     pub(super) obeyed: BTreeMap<u64, u64>,
     /// Its clock is ahead by so much.
-    skew: Millis,
-    starts: u64,
+    pub(super) skew: Millis,
+    pub(super) starts: u64,
     /// Stands still until then.
     pub(super) hangs_until: Millis,
     started: Millis,
     leaves: bool,
+    /// It may not wait any more, and gives its spans to their owners.
+    pub(super) hands_over: bool,
+    /// Those that are on their way, by the trace's number.
+    pub(super) in_transfer: BTreeMap<u64, Given>,
+    pub(super) attempts: u64,
+    /// Traces of which it has taken over spans.
+    pub(super) absorbed: BTreeSet<u64>,
     /// It takes no more spans, and is gone then.
     pub(super) departs: Option<Millis>,
     /// It does not come back under this name.
@@ -81,13 +98,30 @@ pub(super) struct Host {
     pub(super) sees: Vec<bool>,
 }
 
+/// A part that is handed over.
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) struct Given {
+    pub(super) trace: u64,
+    pub(super) spans: Spans,
+    pub(super) due: Millis,
+    pub(super) absorbed: crate::Givers,
+    /// Counts the sender's attempts.
+    pub(super) attempt: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Event {
     Tick(usize, u64),
     Span(u64, u32, usize),
     Collect(usize, usize, Collect<u64>),
     Report(usize, usize, Report<Spans, u64>),
     Refused(usize, usize, u64, Refusal),
+    /// From, to, the sender's incarnation, traces with spans and due times.
+    HandOver(usize, usize, u64, Vec<Given>),
+    /// The answer: from, to, whether they were taken, the traces.
+    Handed(usize, usize, bool, Vec<Given>),
+    /// The sender gives up waiting for an answer: sender, receiver, the sender's run.
+    GivenUp(usize, usize, u64, Vec<Given>),
     Fault(usize),
     Sees(usize, Vec<bool>),
 }
@@ -120,10 +154,10 @@ pub(super) struct World {
     queue: BinaryHeap<Reverse<Queued>>,
     queued: u64,
     pub(super) hosts: Vec<Host>,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// From, to, until.
     cuts: Vec<(usize, usize, Millis)>,
-    checks: Checks,
+    pub(super) checks: Checks,
     outcome: Outcome,
     /// The trace whose events are written down.
     watched: Option<Option<u64>>,
@@ -144,6 +178,10 @@ impl World {
             hangs_until: 0,
             started: 0,
             leaves: false,
+            hands_over: false,
+            in_transfer: BTreeMap::new(),
+            attempts: 0,
+            absorbed: BTreeSet::new(),
             departs: None,
             left: false,
             sees: listed.clone(),
@@ -207,13 +245,13 @@ impl World {
         }
     }
 
-    fn at(&mut self, time: Millis, event: Event) {
+    pub(super) fn at(&mut self, time: Millis, event: Event) {
         self.queued += 1;
         self.queue.push(Reverse(Queued(time, self.queued, event)));
     }
 
     /// Writes an event down, if it concerns the watched trace or the fleet.
-    fn note(&mut self, trace: Option<u64>, text: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, trace: Option<u64>, text: impl FnOnce() -> String) {
         let Some(watched) = self.watched else { return };
         if trace.is_none() || trace == watched {
             let _ = writeln!(self.log, "{:>7} ms  {}", self.now, text());
@@ -245,6 +283,7 @@ impl World {
         let hung = match &event {
             Event::Tick(member, _) | Event::Collect(_, member, _) | Event::Sees(member, _) => *member,
             Event::Report(_, member, _) | Event::Refused(_, member, ..) | Event::Span(_, _, member) => *member,
+            Event::HandOver(_, member, ..) | Event::Handed(_, member, ..) | Event::GivenUp(member, ..) => *member,
             Event::Fault(_) => usize::MAX,
         };
         if let Some(until) = self.hosts.get(hung).map(|host| host.hangs_until).filter(|until| *until > self.now) {
@@ -266,6 +305,15 @@ impl World {
                 }
                 Ok(())
             }
+            Event::HandOver(from, to, incarnation, given) => self.take_over(from, to, incarnation, given),
+            Event::Handed(from, to, taken, given) => self.handed(from, to, taken, &given),
+            Event::GivenUp(member, to, start, given) => {
+                if self.hosts[member].starts == start {
+                    self.give_up(member, to, &given)
+                } else {
+                    Ok(())
+                }
+            }
             Event::Fault(at) => self.fault(self.plan.faults[at].1.clone()),
             Event::Sees(member, list) => {
                 self.hosts[member].sees = list;
@@ -281,7 +329,7 @@ impl World {
     }
 
     /// The member's own clock.
-    fn local(&self, member: usize) -> Millis {
+    pub(super) fn local(&self, member: usize) -> Millis {
         self.now + self.hosts[member].skew
     }
 
@@ -297,12 +345,13 @@ impl World {
         let mut out = Output::default();
         // What storage has kept.
         for (trace, decision) in &host.obeyed {
-            node.decided_early(&id(*trace), *decision, &mut out);
+            node.recall(&id(*trace), *decision);
         }
         for (trace, open) in &mut host.open {
             open.offered = 0;
             if node.offer(now, &id(*trace), open.due + host.skew, open.spans, &mut out) {
                 open.offered = open.spans.count;
+                self.checks.offered(*trace, member, open.spans.set, open.due, self.now);
             }
         }
         host.node = Some(node);
@@ -327,7 +376,7 @@ impl World {
 
     fn span(&mut self, trace: u64, span: u32, member: usize) {
         // A balancer sends elsewhere what a dead member cannot take.
-        let takes = |host: &Host| host.node.is_some() && host.departs.is_none();
+        let takes = |host: &Host| host.node.is_some() && host.departs.is_none() && !host.hands_over;
         let up: Vec<usize> = (0..self.hosts.len()).filter(|at| takes(&self.hosts[*at])).collect();
         let Some(member) = up.get(member % up.len().max(1)).copied() else { return };
         let now = self.now;
@@ -375,6 +424,9 @@ impl World {
             self.decide_early(member, trace, &mut out);
         }
         self.act(member, out)?;
+        if self.hosts[member].hands_over {
+            self.hand_over(member);
+        }
         self.go_if_idle(member);
         Ok(())
     }
@@ -384,9 +436,9 @@ impl World {
         let others = self.hosts.iter().any(|host| host.node.is_some() && !host.leaves);
         let (now, local) = (self.now, self.local(member));
         let host = &mut self.hosts[member];
-        let Some(node) = host.node.as_mut().filter(|node| host.leaves && host.open.is_empty() && node.is_idle()) else {
-            return;
-        };
+        let in_a_hurry = host.hands_over && host.in_transfer.is_empty();
+        let may_go = host.leaves && host.open.is_empty();
+        let Some(node) = host.node.as_mut().filter(|node| may_go && (in_a_hurry || node.is_idle())) else { return };
         match host.departs {
             None if others => {
                 node.depart(local);
@@ -418,13 +470,14 @@ impl World {
     }
 
     /// Does what the node wants done.
-    fn act(&mut self, member: usize, mut out: Output<Spans, u64>) -> Result<(), Failure> {
+    pub(super) fn act(&mut self, member: usize, mut out: Output<Spans, u64>) -> Result<(), Failure> {
         for judge in std::mem::take(&mut out.judge) {
             let (trace, decision) = (number(&judge.id), judge.entry.set);
             self.note(Some(trace), || format!("member-{member} judges {decision:#b}, {:?}", judge.basis));
             let counted = judge.entry.count == judge.entry.set.count_ones();
             if !counted {
-                return Err(Failure::of(trace, "spans are counted twice"));
+                let twice = || Failure::of(trace, "spans are counted twice");
+                self.checks.may_count_twice(trace).then_some(()).ok_or_else(twice)?;
             }
             self.checks.judged(trace, (member, judge.basis), decision, self.now, &self.hosts)?;
             match judge.basis {
@@ -459,12 +512,16 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, event: &Event) {
+        let copies = 1 + u64::from(self.random.percent(self.plan.repeat));
+        self.send_copies(from, to, event, copies);
+    }
+
+    pub(super) fn send_copies(&mut self, from: usize, to: usize, event: &Event, copies: u64) {
         self.outcome.messages += 1;
         let now = self.now;
         self.cuts.retain(|(_, _, until)| *until > now);
         let is_cut = self.cuts.iter().any(|(a, b, _)| (*a, *b) == (from, to));
         let healed = self.now >= HEALED;
-        let copies = 1 + u64::from(self.random.percent(self.plan.repeat));
         for _ in 0..copies {
             let is_lost = is_cut || (!healed && self.random.percent(self.plan.loss));
             let slow = if self.random.percent(10) { 4 } else { 1 };
@@ -508,11 +565,17 @@ impl World {
             Fault::Crash(member, keeps_memory) => {
                 let host = &mut self.hosts[member];
                 if host.node.take().is_some() {
+                    // Storage has the spans, and not whose they were.
+                    self.checks.givers_forgotten(&std::mem::take(&mut host.absorbed));
+                    // With memory, what was on its way is still there.
+                    for Given { trace, spans, due, .. } in std::mem::take(&mut host.in_transfer).into_values() {
+                        host.open.insert(trace, Open { spans, due, offered: 0 });
+                    }
                     if !keeps_memory {
                         host.open.clear();
                         host.obeyed.clear();
                     }
-                    self.checks.crashed(member, keeps_memory, &self.hosts);
+                    self.checks.crashed(member, &self.hosts);
                 }
             }
             Fault::Start(member) => self.start(member),
@@ -526,6 +589,12 @@ impl World {
                 if let Some(node) = &mut self.hosts[member].node {
                     node.leave(now);
                 }
+            }
+            Fault::HandOver(member) => {
+                // The last one has nobody to hand anything to.
+                let others =
+                    self.hosts.iter().enumerate().any(|(at, host)| at != member && host.node.is_some() && !host.leaves);
+                self.hosts[member].hands_over = self.hosts[member].leaves && others;
             }
             Fault::List(list) => {
                 for member in 0..self.hosts.len() {

@@ -130,3 +130,20 @@ proptest! {
         prop_assert_eq!(ring.owner(&key), next.map(|point| usize::from(point.1)));
     }
 }
+
+proptest! {
+    #[test]
+    fn shares_are_the_parts_of_the_positions_that_members_own(n in 1_usize..12, version in prop::sample::select(vec![Version::One, Version::Two])) {
+        let members: Vec<String> = (0..n).map(|n| format!("10.0.0.{n}:4317")).collect();
+        let ring = Ring::new(version, members);
+        let shares = ring.shares();
+        prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
+        let mut found = vec![0_u32; n];
+        for key in 0..20_000_u32 {
+            found[ring.owner(&key.to_le_bytes()).unwrap()] += 1;
+        }
+        for (found, share) in found.iter().zip(&shares) {
+            prop_assert!((f64::from(*found) / 20_000.0 - share).abs() < 0.02, "{found} of 20000, share {share}");
+        }
+    }
+}

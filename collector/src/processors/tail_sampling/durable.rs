@@ -81,6 +81,9 @@ impl Sampler {
     /// Remembers a decision of an earlier process.
     fn remember(&mut self, decision: Decision) {
         let Decision { id, first_seen, decided, sampled } = decision;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.recall(id, sampled);
+        }
         if let Some(at) = self.table.find(&id) {
             // Spans are given only if no later decision is known, so somebody has written to the log who should not
             // have. What was decided last holds.

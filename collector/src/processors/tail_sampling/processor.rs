@@ -49,14 +49,16 @@ pub(super) struct TailSampling {
 
 pub(super) struct Shared {
     pub(super) shards: Vec<Mutex<Sampler>>,
-    questions: Arc<Questions>,
+    pub(super) questions: Arc<Questions>,
     metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
     next: TracesConsumer,
     /// Told after each tick, for batches that wait for room.
     room: Notify,
     /// The log on disk, if there is to be one, from start on.
-    storage: OnceLock<Storage>,
+    pub(super) storage: OnceLock<Storage>,
+    /// Senders are answered when the log on disk has their spans.
+    acknowledges_written: bool,
     pub(super) peers: Option<Peers>,
     pub(super) watch: Watch,
 }
@@ -85,6 +87,7 @@ impl TailSampling {
             next,
             room: Notify::new(),
             storage: OnceLock::new(),
+            acknowledges_written: config.storage.as_ref().is_some_and(|storage| storage.acknowledges_written),
             peers: config.peers.as_ref().map(|peers| Peers::new(config, peers, policies, context)),
             watch: context.watch("processor"),
         };
@@ -185,7 +188,7 @@ impl Lifecycle for TailSampling {
 }
 
 impl Shared {
-    async fn take(&self, mut batch: Traces) {
+    pub(super) async fn take(&self, batch: Traces) {
         if batch.is_empty() {
             return;
         }
@@ -224,7 +227,15 @@ impl Shared {
             }
             self.metrics.add(lock(shard).counts.take());
         }
+        if let (true, Some(storage), Some(in_flight)) = (self.acknowledges_written, self.storage.get(), &in_flight) {
+            storage.batch_written(in_flight).await;
+        }
         drop(in_flight);
+        self.forward(batch, late).await;
+    }
+
+    /// Sends the rows of a batch whose traces are sampled already.
+    pub(super) async fn forward(&self, mut batch: Traces, mut late: Vec<usize>) {
         if !late.is_empty() {
             self.catch_up().await;
             late.sort_unstable();
@@ -234,7 +245,7 @@ impl Shared {
     }
 
     /// Sends what a shard wants to be rid of before the next tick.
-    async fn release(&self, shard: &Mutex<Sampler>) {
+    pub(super) async fn release(&self, shard: &Mutex<Sampler>) {
         while let Some(traces) = self.with(shard, Sampler::flush) {
             self.hand_on(traces).await;
         }
@@ -394,7 +405,7 @@ impl Shared {
     }
 
     /// Takes a shard through its steps.
-    async fn finish(&self, shard: &Mutex<Sampler>) {
+    pub(super) async fn finish(&self, shard: &Mutex<Sampler>) {
         loop {
             match self.with(shard, |shard| shard.step(&*self.clock)) {
                 Step::Output(traces) => self.hand_on(traces).await,

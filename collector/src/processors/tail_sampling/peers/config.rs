@@ -25,6 +25,7 @@ pub(in super::super) struct LowPeers {
     ring_version: Version,
     grace: config::Duration,
     shutdown_timeout: config::Duration,
+    debug_endpoint: Option<String>,
     #[serde(deserialize_with = "optional::unless_given")]
     tls: Option<tls::Server>,
     #[serde(deserialize_with = "optional::unless_given")]
@@ -47,6 +48,8 @@ pub(in super::super) struct PeersConfig {
     pub(super) grace: Duration,
     /// How long a stopping instance waits for decisions on what it holds; none for `decision_wait` and twice the grace.
     pub(super) shutdown_timeout: Option<Duration>,
+    /// Where a page shows the ring and the others, if anywhere.
+    pub(super) debug: Option<Place>,
     pub(super) tls: Option<tls::Server>,
     pub(super) client_tls: Option<tls::Client>,
 }
@@ -87,6 +90,13 @@ impl PeersConfig {
                 .add(format!("{path}::tls"), "is needed with client_tls: the others connect to this instance too"),
             _ => {}
         }
+        let debug = low.debug_endpoint.as_deref().and_then(|endpoint| match Place::parse(Transport::Tcp, endpoint) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                problems.add(format!("{path}::debug_endpoint"), format!("where to show the page of peers: {error}"));
+                None
+            }
+        });
         let own_port = match &place {
             Some(Place::Tcp(_, address)) => address.port,
             _ => 0,
@@ -101,6 +111,7 @@ impl PeersConfig {
             ring_version: low.ring_version,
             grace,
             shutdown_timeout: low.shutdown_timeout.positive(),
+            debug,
             tls: low.tls,
             client_tls: low.client_tls,
         })

@@ -37,10 +37,18 @@ const COUNTERS: [Definition; 11] = [
     definition!("ring_changes", "{changes}", "Times that the owners as seen from here have changed"),
     definition!("entries_refused", "{entries}", "Entries not taken for lack of room; they are reported again"),
 ];
-const BYTES_SENT: Definition = definition!("sent", "By", "Bytes of messages sent to other instances");
-const BYTES_RECEIVED: Definition = definition!("received", "By", "Bytes of messages received from other instances");
+const BYTES_SENT: Definition = definition!("bytes_sent", "By", "Bytes of messages sent to other instances");
+const BYTES_RECEIVED: Definition =
+    definition!("bytes_received", "By", "Bytes of messages received from other instances");
 const FAILED: Definition = definition!("exchanges_failed", "{exchanges}", "Exchanges without a good answer");
 const ROUND_TRIP: Definition = definition!("round_trip", "ms", "Time from a collect to its report");
+const HANDED_OVER: Definition = definition!(
+    "traces_handed_over",
+    "{traces}",
+    "Traces whose spans another instance has taken from this one as it stopped"
+);
+const TAKEN_OVER: Definition =
+    definition!("traces_taken_over", "{traces}", "Traces whose spans this instance has taken from one that stopped");
 const MEMBERS: Definition = definition!("members", "{instances}", "Other instances that answer");
 const OWNERS: Definition = definition!("owners", "{instances}", "Instances that own traces, as seen from here");
 const HELD: Definition = definition!("traces_held", "{traces}", "Traces with spans here that wait for a decision");
@@ -52,6 +60,8 @@ pub(super) struct Metrics {
     pub(super) sent: Counter,
     pub(super) received: Counter,
     pub(super) failed: Counter,
+    pub(super) handed_over: Counter,
+    pub(super) taken_over: Counter,
     pub(super) round_trip: Histogram,
     members: Gauge,
     owners: Gauge,
@@ -67,6 +77,8 @@ impl Metrics {
             sent: registry.counter(BYTES_SENT, &[]),
             received: registry.counter(BYTES_RECEIVED, &[]),
             failed: registry.counter(FAILED, &[]),
+            handed_over: registry.counter(HANDED_OVER, &[]),
+            taken_over: registry.counter(TAKEN_OVER, &[]),
             round_trip: registry.histogram(ROUND_TRIP, &ROUND_TRIP_BOUNDS, &[]),
             members: registry.gauge(MEMBERS, &[]),
             owners: registry.gauge(OWNERS, &[]),
@@ -107,7 +119,7 @@ impl Metrics {
 }
 
 /// In the order of [`COUNTERS`].
-fn list(counters: &Counters) -> [u64; 11] {
+pub(super) fn list(counters: &Counters) -> [u64; 11] {
     [
         counters.entries_sent,
         counters.entries_received,

@@ -6,7 +6,9 @@
 
 mod config;
 mod entry;
+mod hand_over;
 mod metrics;
+mod page;
 mod server;
 mod shard;
 #[cfg(test)]
@@ -66,6 +68,10 @@ const LATE: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 const PATH: &str = "/ottlcol.peers.v1.Peers/Exchange";
+const HAND_OVER: &str = "/ottlcol.peers.v1.Peers/HandOver";
+
+/// A trace is handed over whole, however large it is; most messages are of a megabyte.
+const MAX_HAND_OVER: usize = 64 << 20;
 
 type Collect = ::peers::Collect<Decision>;
 type Collects = Vec<(Arc<str>, Collect)>;
@@ -87,6 +93,9 @@ pub(super) struct Peers {
     channels: Mutex<hashbrown::HashMap<Arc<str>, Channel, foldhash::fast::RandomState>>,
     tasks: TaskTracker,
     running: OnceLock<(Server, Resolver)>,
+    debug: OnceLock<Server>,
+    /// The part of all limits that the shards were last told to spend.
+    share: Mutex<f64>,
     stop: watch::Sender<bool>,
 }
 
@@ -97,6 +106,10 @@ impl Ring for HashRing {
     fn owner(&self, id: &pdata::TraceId) -> usize {
         // The list is not empty.
         self.0.owner(id).unwrap_or(0)
+    }
+
+    fn shares(&self) -> Vec<f64> {
+        self.0.shares()
     }
 }
 
@@ -137,6 +150,8 @@ impl Peers {
             channels: Mutex::default(),
             tasks: TaskTracker::new(),
             running: OnceLock::new(),
+            debug: OnceLock::new(),
+            share: Mutex::new(1.0),
             stop: watch::Sender::new(false),
             config: peers.clone(),
         }
@@ -201,6 +216,14 @@ impl Shared {
                 let _ = peers.tls.set(connector);
             }
         }
+        {
+            let mut node = lock(&peers.node);
+            for shard in &self.shards {
+                for (id, decision) in lock(shard).take_recalled() {
+                    node.recall(&id, decision);
+                }
+            }
+        }
         self.offer(peers, true);
         let resolver =
             Resolver::start(&peers.config.source, &peers.registry, &peers.clock).await.map_err(StartError)?;
@@ -212,6 +235,13 @@ impl Shared {
         let server =
             Server::spawn(listener, acceptor, Protocol::Http2(Protocol::http2()), Lifetime::default(), service);
         let _ = peers.running.set((server, resolver));
+        if let Some(place) = &peers.config.debug {
+            let listener = Listener::bind(place).await.map_err(StartError)?;
+            tracing::info!(endpoint = %place, "tail_sampling shows its peers");
+            let page = Arc::new(page::Page(Arc::downgrade(self)));
+            let protocol = Protocol::Auto(Protocol::auto());
+            let _ = peers.debug.set(Server::spawn(listener, None, protocol, Lifetime::default(), page));
+        }
         let (shared, mut stop) = (self.clone(), peers.stop.subscribe());
         let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -236,8 +266,17 @@ impl Shared {
         self.offer(peers, false);
         let ((), collects) = self.with_node(peers, |node, now, out| node.tick(now, out));
         self.dispatch(collects);
-        let node = lock(&peers.node);
-        peers.metrics.show(&node, peers.now());
+        let share = {
+            let node = lock(&peers.node);
+            peers.metrics.show(&node, peers.now());
+            node.share()
+        };
+        // Who owns nothing decides only in need, and then on what it was given last.
+        if share > 0.0 && std::mem::replace(&mut *lock(&peers.share), share) != share {
+            for shard in &self.shards {
+                lock(shard).set_budget(share);
+            }
+        }
     }
 
     /// Tells the node what has changed here.
@@ -322,7 +361,7 @@ impl Shared {
         peers.metrics.sent.add(message.len() as u64);
         let call = async {
             let channel = peers.channel(to).ok_or_else(|| (None, "no address".to_owned()))?;
-            call(channel, &message).await
+            call(channel, PATH, &message).await
         };
         let mut stop = peers.stop.subscribe();
         let answer = tokio::select! {
@@ -382,10 +421,17 @@ impl Shared {
                     node.has_company(peers.now()),
                 )
             };
-            if !waits || !company || tokio::time::Instant::now() >= until {
+            if !waits || !company {
                 return;
             }
+            if tokio::time::Instant::now() >= until {
+                break;
+            }
             tokio::time::sleep(TICK / 2).await;
+        }
+        // With a log on disk, the spans stay there until this instance is back.
+        if self.storage.get().is_none() {
+            self.hand_over(peers).await;
         }
     }
 
@@ -406,11 +452,14 @@ impl Shared {
             server.shutdown().await;
             resolver.stop().await;
         }
+        if let Some(debug) = peers.debug.get() {
+            debug.shutdown().await;
+        }
     }
 }
 
 /// One unary call. An error has the other side's code, if it answered.
-async fn call(mut channel: Channel, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
+async fn call(mut channel: Channel, path: &'static str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
     let silent = |error: &dyn std::fmt::Display| (None, error.to_string());
     let len = u32::try_from(message.len()).map_err(|error| silent(&error))?;
     let mut frame = BytesMut::with_capacity(message.len() + 5);
@@ -418,7 +467,7 @@ async fn call(mut channel: Channel, message: &[u8]) -> Result<Bytes, (Option<Cod
     frame.put_slice(message);
     let mut request = Request::new(Body::new(Full::new(frame.freeze())));
     *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = Uri::from_static(PATH);
+    *request.uri_mut() = Uri::from_static(path);
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
     let response = channel.ready().await.map_err(|error| silent(&error))?;

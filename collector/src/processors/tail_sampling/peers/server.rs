@@ -1,4 +1,4 @@
-//! The listener's side: one unary gRPC method.
+//! The listener's side: two unary gRPC methods.
 
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::super::processor::Shared;
-use super::{MAX_MESSAGE, PATH};
+use super::{HAND_OVER, MAX_HAND_OVER, MAX_MESSAGE, PATH};
 use crate::net::grpc;
 use crate::net::serve::{Answer, Handler, Reply};
 use crate::net::status::{GRPC_STATUS, Status};
@@ -41,13 +41,15 @@ impl Handler for Service {
 
 impl Service {
     async fn call(&self, request: Request<Incoming>) -> Result<Bytes, Status> {
-        if request.uri().path() != PATH {
-            return Err(Status::new(Code::Unimplemented, "unknown method"));
-        }
-        let message = grpc::read_message(&mut request.into_body(), None, MAX_MESSAGE).await?;
+        let (hands_over, max) = match request.uri().path() {
+            PATH => (false, MAX_MESSAGE),
+            HAND_OVER => (true, MAX_HAND_OVER),
+            _ => return Err(Status::new(Code::Unimplemented, "unknown method")),
+        };
+        let message = grpc::read_message(&mut request.into_body(), None, max).await?;
         let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
         let shared = self.0.upgrade().ok_or_else(|| Status::new(Code::Unavailable, "this instance stops"))?;
-        shared.answer(&message)
+        if hands_over { shared.take_over(&message).await } else { shared.answer(&message) }
     }
 }
 

@@ -1,13 +1,14 @@
 //! A shard's side: which parts have changed, judging whole traces for others, and obeying.
 
 use component::Clock;
-use pdata::TraceId;
+use pdata::{TraceId, Traces};
 
-use super::super::counts::Final;
+use super::super::counts::{Early, Final};
 use super::super::decide::ask;
+use super::super::log::Link;
 use super::super::part::TracePart;
-use super::super::policy::Trace;
-use super::super::sampler::{Sampler, now};
+use super::super::policy::{Asked, Trace};
+use super::super::sampler::{Sampler, Share, Taken, now};
 use super::entry::{Decision, Entry};
 
 /// A trace that goes on to change is offered after so many looks all the same.
@@ -28,6 +29,8 @@ pub(in super::super) struct Exchange {
     look: u32,
     /// Decisions that this shard had to make by itself.
     settled: Vec<(TraceId, Decision)>,
+    /// Decisions of an earlier process, from its storage.
+    recalled: Vec<(TraceId, Decision)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -61,6 +64,12 @@ impl Exchange {
         if let Some(mark) = self.marks.get_mut(at as usize) {
             *mark = Mark { look: mark.look, ..Mark::default() };
         }
+    }
+
+    /// An earlier process has obeyed a decision.
+    pub(in super::super) fn recall(&mut self, id: TraceId, sampled: bool) {
+        let outcome = if sampled { Final::Sampled } else { Final::NotSampled };
+        self.recalled.push((id, Decision { outcome, policy: u16::MAX }));
     }
 
     /// The shard has decided by itself.
@@ -117,6 +126,64 @@ impl Sampler {
     /// Decisions that this shard has made by itself since the last call.
     pub(super) fn take_settled(&mut self) -> Vec<(TraceId, Decision)> {
         self.exchange.as_mut().map(|exchange| std::mem::take(&mut exchange.settled)).unwrap_or_default()
+    }
+
+    /// Decisions that storage knew of, once.
+    pub(super) fn take_recalled(&mut self) -> Vec<(TraceId, Decision)> {
+        self.exchange.as_mut().map(|exchange| std::mem::take(&mut exchange.recalled)).unwrap_or_default()
+    }
+
+    /// Of limits that hold for all owners together this part is this shard's to spend.
+    pub(super) fn set_budget(&mut self, share: f64) {
+        self.state.set_share(share);
+    }
+
+    /// Takes waiting traces out, undecided, with all their spans.
+    pub(super) fn take_out<'a>(&mut self, ids: impl Iterator<Item = &'a TraceId>) -> Vec<Traces> {
+        let mut out = Vec::new();
+        // What is decided already goes its own way.
+        if self.has_output() {
+            return out;
+        }
+        for id in ids {
+            let Some(at) = self.table.find(id) else { continue };
+            self.table.settle(at);
+            if let Some(exchange) = &mut self.exchange {
+                exchange.forget(at);
+            }
+            let entry = self.table.entry(at);
+            if entry.last == Link::NONE {
+                let born = entry.born;
+                self.let_go(at, born, true);
+            } else {
+                self.kept_bytes += entry.facts.bytes;
+                self.kept.push_back(at);
+            }
+        }
+        while self.has_output() {
+            out.push(self.collect());
+        }
+        out
+    }
+
+    /// Takes in spans that another instance held, and returns all that has changed since the last look, theirs included.
+    /// Rows of traces that are sampled already go to `forward`.
+    pub(super) fn take_in(
+        &mut self,
+        traces: &Traces,
+        asked: &Asked,
+        share: Share,
+        clock: &dyn Clock,
+        forward: &mut Vec<usize>,
+    ) -> Vec<Changed> {
+        self.begin_batch(traces.resource_count());
+        let mut from = 0;
+        // A table that may not overflow takes these all the same: they come from one that is about to end.
+        while let Taken::UpTo(row) = self.ingest(traces, asked, share, from, clock, forward) {
+            self.decide_oldest(1, Early::NumTraces, clock);
+            from = row;
+        }
+        self.take_changed(true)
     }
 
     /// What the policies make of traces, of which this shard may hold parts or nothing.

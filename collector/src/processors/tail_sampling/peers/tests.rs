@@ -40,7 +40,8 @@ fn part(shape: Shape) -> impl Strategy<Value = Part<Entry>> {
             let (first_arrival, earliest_start, latest_end, bytes, spans) = facts;
             let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
             let part = TracePart { facts, answers: answers.into() };
-            Part { id, due_in: due << 6, entry: Entry { part, received_bytes, shape } }
+            let absorbed = (0..due % 3).map(|giver| (Arc::from(format!("10.0.0.{giver}")), due)).collect();
+            Part { id, due_in: due << 6, entry: Entry { part, received_bytes, shape }, absorbed }
         },
     )
 }
@@ -127,7 +128,7 @@ fn a_part_takes_some_forty_bytes() {
         };
         let part = TracePart { facts, answers: [n % 16].into() };
         let entry = Entry { part, received_bytes: 5400, shape: Shape::new(5, 0) };
-        Part { id: [n as u8; 16], due_in: 9000, entry }
+        Part { id: [n as u8; 16], due_in: 9000, entry, absorbed: Vec::new() }
     });
     let report = Report {
         answers: (1, 1),
@@ -190,7 +191,7 @@ async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<bytes::Bytes, (Op
     let tls = (!config.is_plain()).then(|| tls::Connector::load(&config, &["h2"], &clock).unwrap());
     let target = Target::Tcp(crate::net::address::HostPort { host: "127.0.0.1".to_owned(), port });
     let transport = tonic::transport::Endpoint::from(http::Uri::from_static("http://peer"));
-    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), message).await
+    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), super::PATH, message).await
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Messages as bytes: `exchange.proto` beside this file. What comes in is hostile until it is read to its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pdata::TraceId;
 use pdata::wire::{Cursor, Field, Fields, put_bytes, put_fixed64_field, put_varint, put_varint_field};
 
@@ -11,6 +13,7 @@ use super::entry::{Decision, Entry};
 
 type Collect = ::peers::Collect<Decision>;
 type Report = ::peers::Report<Entry, Decision>;
+pub(super) use ::peers::Givers;
 
 /// Granularity of times until a trace is due, as a power of two of milliseconds.
 const DUE_BITS: u32 = 6;
@@ -104,6 +107,9 @@ pub(super) fn write_report(report: &Report) -> Vec<u8> {
     put_varint_field(&mut out, 7, flag(report.more, MORE) | flag(report.leaving, LEAVING) | flag(report.gone, GONE));
     put_varint_field(&mut out, 8, report.lost_for.map_or(0, |lost| lost.saturating_add(1)));
     put_fixed64_field(&mut out, 9, base);
+    // Before the parts: a message that is cut between two fields has none of these without those.
+    let absorbed = report.parts.iter().flat_map(|part| part.absorbed.iter().map(|giver| (&part.id, giver)));
+    put_givers(&mut out, 13, absorbed);
     put_bytes(&mut out, 10, &parts);
     put_bytes(&mut out, 11, &pack_decisions(&report.known));
     for name in &report.others {
@@ -128,6 +134,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
         others: Vec::new(),
     };
     let (mut base, mut packed_parts) = (0, &[][..]);
+    let mut givers = Vec::new();
     for field in well_formed(bytes)? {
         match field {
             (1, Field::Varint(value)) => report.answers.0 = value,
@@ -145,6 +152,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
             (10, Field::Bytes(packed)) => packed_parts = packed,
             (11, Field::Bytes(packed)) => report.known = unpack_decisions(packed)?,
             (12, Field::Bytes(name)) => report.others.push(Arc::from(text(name)?)),
+            (13, Field::Bytes(message)) => givers.push(read_giver(message)?),
             _ => {}
         }
     }
@@ -152,7 +160,99 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
     while !cursor.is_at_end() {
         report.parts.push(unpack_part(&mut cursor, base, shape).ok_or(Malformed)?);
     }
+    if !givers.is_empty() {
+        let mut of_trace = by_trace(givers);
+        for part in &mut report.parts {
+            part.absorbed = of_trace.remove(&part.id).unwrap_or_default();
+        }
+    }
     Ok(report)
+}
+
+/// Spans that a leaving member hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HandOver {
+    pub(super) from: String,
+    pub(super) incarnation: u64,
+    /// By trace, whose spans are among the sender's; traces without are not in here.
+    pub(super) absorbed: ByTrace,
+    /// An OTLP request.
+    pub(super) traces: Bytes,
+}
+
+/// Trace ids come from senders: the hash is seeded.
+pub(super) type ByTrace = hashbrown::HashMap<TraceId, Givers, foldhash::fast::RandomState>;
+
+pub(super) fn write_hand_over(message: &HandOver) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + message.traces.len() + message.absorbed.len() * 48);
+    put_bytes(&mut out, 1, message.from.as_bytes());
+    put_varint_field(&mut out, 2, message.incarnation);
+    put_givers(
+        &mut out,
+        3,
+        message.absorbed.iter().flat_map(|(id, givers)| givers.iter().map(move |giver| (id, giver))),
+    );
+    put_bytes(&mut out, 4, &message.traces);
+    out
+}
+
+pub(super) fn read_hand_over(bytes: &Bytes) -> Result<HandOver, Malformed> {
+    let (mut from, mut incarnation, mut traces) = (String::new(), 0, Bytes::new());
+    let mut givers = Vec::new();
+    for field in well_formed(bytes)? {
+        match field {
+            (1, Field::Bytes(name)) => from = text(name)?,
+            (2, Field::Varint(value)) => incarnation = value,
+            (3, Field::Bytes(message)) => givers.push(read_giver(message)?),
+            (4, Field::Bytes(request)) => traces = bytes.slice_ref(request),
+            _ => {}
+        }
+    }
+    Ok(HandOver { from, incarnation, absorbed: by_trace(givers), traces })
+}
+
+/// One giver a field, with the traces that it gave.
+fn put_givers<'a>(out: &mut Vec<u8>, field: u32, absorbed: impl Iterator<Item = (&'a TraceId, &'a ::peers::Giver)>) {
+    let mut by_giver: BTreeMap<&::peers::Giver, Vec<u8>> = BTreeMap::new();
+    for (id, giver) in absorbed {
+        by_giver.entry(giver).or_default().extend_from_slice(id);
+    }
+    for ((name, incarnation), ids) in by_giver {
+        let mut message = Vec::with_capacity(ids.len() + 64);
+        put_bytes(&mut message, 1, name.as_bytes());
+        put_varint_field(&mut message, 2, *incarnation);
+        put_bytes(&mut message, 3, &ids);
+        put_bytes(out, field, &message);
+    }
+}
+
+fn read_giver(bytes: &[u8]) -> Result<(Arc<str>, u64, Vec<TraceId>), Malformed> {
+    let (mut name, mut incarnation, mut ids) = (String::new(), 0, Vec::new());
+    for field in well_formed(bytes)? {
+        match field {
+            (1, Field::Bytes(value)) => name = text(value)?,
+            (2, Field::Varint(value)) => incarnation = value,
+            (3, Field::Bytes(packed)) => {
+                let (chunks, rest) = packed.as_chunks::<16>();
+                if !rest.is_empty() {
+                    return Err(Malformed);
+                }
+                ids = chunks.to_vec();
+            }
+            _ => {}
+        }
+    }
+    Ok((name.into(), incarnation, ids))
+}
+
+fn by_trace(givers: Vec<(Arc<str>, u64, Vec<TraceId>)>) -> ByTrace {
+    let mut of_trace = ByTrace::default();
+    for (name, incarnation, ids) in givers {
+        for id in ids {
+            of_trace.entry(id).or_default().push((name.clone(), incarnation));
+        }
+    }
+    of_trace
 }
 
 /// Reads the message through once, so that a cut one is not taken for a short one.
@@ -197,7 +297,7 @@ fn unpack_decisions(packed: &[u8]) -> Result<Vec<(TraceId, Decision)>, Malformed
 }
 
 fn pack_part(out: &mut Vec<u8>, part: &::peers::Part<Entry>, base: u64) {
-    let ::peers::Part { id, due_in, entry: Entry { part, received_bytes, shape } } = part;
+    let ::peers::Part { id, due_in, entry: Entry { part, received_bytes, shape }, absorbed: _ } = part;
     let Facts { first_arrival, earliest_start, latest_end, bytes, spans } = part.facts;
     out.extend_from_slice(id);
     put_varint(out, due_in >> DUE_BITS);
@@ -233,7 +333,7 @@ fn unpack_part(cursor: &mut Cursor<'_>, base: u64, shape: Shape) -> Option<::pee
     }
     let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
     let part = TracePart { facts, answers: answers.into() };
-    Some(::peers::Part { id: *id, due_in, entry: Entry { part, received_bytes, shape } })
+    Some(::peers::Part { id: *id, due_in, entry: Entry { part, received_bytes, shape }, absorbed: Vec::new() })
 }
 
 /// Small for numbers a little below zero too.

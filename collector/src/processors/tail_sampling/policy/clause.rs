@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pdata::TraceId;
 
-use super::bucket::Bucket;
+use super::bucket::{self, Bucket};
 use super::probabilistic::Probabilistic;
 use crate::processors::tail_sampling::entry::{Facts, Outcome, Shape};
 
@@ -80,34 +80,57 @@ pub(super) enum Clause {
 }
 
 /// What limits remember; one a shard.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct State {
     pub(super) buckets: Vec<Bucket>,
     pub(super) windows: Vec<Window>,
+    /// Which part of each limit is this state's to spend. Below 1 where peers have the rest.
+    share: f64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { buckets: Vec::new(), windows: Vec::new(), share: 1.0 }
+    }
+}
+
+impl State {
+    /// From now on this part of each limit may be spent.
+    pub(in super::super) fn set_share(&mut self, share: f64) {
+        for bucket in &mut self.buckets {
+            bucket::rescale(bucket, self.share, share);
+        }
+        self.share = share;
+    }
 }
 
 /// The counters of a `composite`: spans kept by each member in one second of wall time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
-    second: u64,
-    kept: Vec<i64>,
+    /// In which each member kept something last.
+    seconds: Vec<u64>,
+    /// What does not fit the share of a second that it was kept in counts in the next, too.
+    kept: Vec<f64>,
 }
 
 impl Window {
     pub(super) fn new(members: usize) -> Self {
-        Self { second: 0, kept: vec![0; members] }
+        Self { seconds: vec![0; members], kept: vec![0.0; members] }
     }
 
-    /// True if `spans` more fit below both limits; only then they are counted.
-    fn admit(&mut self, member: usize, spans: i64, share: i64, max_total: i64, second: u64) -> bool {
-        if self.second != second {
-            self.second = second;
-            self.kept.fill(0);
-        }
+    /// True if `spans` more fit below this budget's part of the member's limit; only then they are counted. What fits the
+    /// whole limit but not the part is kept where nothing else was, and is paid off in the seconds that follow.
+    fn admit(&mut self, member: usize, spans: i64, limit: i64, budget: f64, second: u64) -> bool {
         let Some(kept) = self.kept.get_mut(member) else { return false };
-        let after = kept.saturating_add(spans);
-        // Upstream compares the total limit with the member's own counter, never with the sum.
-        let fits = after <= share && after <= max_total;
+        let part = limit as f64 * budget;
+        if let Some(last) = self.seconds.get_mut(member).filter(|last| **last != second) {
+            // A clock that was set back begins a new second, as upstream.
+            let elapsed = second.checked_sub(*last).unwrap_or(1);
+            *kept = (*kept - part * elapsed as f64).max(0.0);
+            *last = second;
+        }
+        let after = *kept + spans as f64;
+        let fits = spans <= limit && (after <= part || *kept <= 0.0);
         if fits {
             *kept = after;
         }
@@ -150,9 +173,10 @@ impl Clause {
                     match member.vote(shape, trace, state, now) {
                         // The first that samples decides, also when its share is spent: later ones are not asked.
                         Vote::Sampled => {
-                            let spans = signed(trace.facts.spans);
+                            let (spans, budget) = (signed(trace.facts.spans), state.share);
                             let fits = state.windows.get_mut(*at).is_some_and(|window| {
-                                window.admit(number, spans, *share, *max_total, now.unix_seconds())
+                                // Upstream compares the total limit with the member's own counter, never with the sum.
+                                window.admit(number, spans, (*share).min(*max_total), budget, now.unix_seconds())
                             });
                             return sampled_if(fits);
                         }
@@ -179,7 +203,8 @@ fn all(members: &[Clause], yes: Vote, shape: Shape, trace: Trace<'_>, state: &mu
 }
 
 fn take(state: &mut State, at: usize, cost: u64, now: Now) -> bool {
-    state.buckets.get_mut(at).is_some_and(|bucket| bucket.allow(cost, now.monotonic))
+    let share = state.share;
+    state.buckets.get_mut(at).is_some_and(|bucket| bucket.allow(cost, now.monotonic, share))
 }
 
 fn signed(count: u64) -> i64 {

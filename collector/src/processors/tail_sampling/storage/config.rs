@@ -20,6 +20,8 @@ use crate::storage::{Directory, Storages};
 pub(in super::super) struct StorageConfig {
     place: Place,
     flush_interval: Duration,
+    /// A batch is acknowledged when it is written, not when it is taken in.
+    pub(in super::super) acknowledges_written: bool,
     /// Leave what waits in the log when the program stops.
     pub(in super::super) keep_on_shutdown: bool,
     /// How long deciding what waits may take when the program stops.
@@ -47,6 +49,7 @@ struct Keys {
     flush_interval: config::Duration,
     fsync: Option<bool>,
     max_size: Option<u64>,
+    acknowledge: String,
     on_shutdown: String,
     shutdown_timeout: config::Duration,
 }
@@ -58,6 +61,7 @@ const KEYS: &[&str] = &[
     "flush_interval",
     "fsync",
     "max_size",
+    "acknowledge",
     "on_shutdown",
     "shutdown_timeout",
 ];
@@ -71,6 +75,7 @@ impl Default for Keys {
             flush_interval: config::Duration::from_millis(100),
             fsync: None,
             max_size: None,
+            acknowledge: "received".to_owned(),
             on_shutdown: "decide".to_owned(),
             // Two thirds of the grace period that Kubernetes gives by default.
             shutdown_timeout: config::Duration::from_secs(20),
@@ -118,6 +123,17 @@ impl StorageConfig {
                 false
             }
         };
+        let acknowledges_written = match low.acknowledge.as_str() {
+            "written" => true,
+            "received" => false,
+            other => {
+                problems.add(
+                    format!("{path}::acknowledge"),
+                    format!("invalid value {other:?}, expected one of \"received\" or \"written\""),
+                );
+                false
+            }
+        };
         for (key, value) in [("flush_interval", low.flush_interval), ("shutdown_timeout", low.shutdown_timeout)] {
             if value.positive().is_none() {
                 problems.add(format!("{path}::{key}"), "must be greater than 0");
@@ -127,6 +143,7 @@ impl StorageConfig {
         (problems.list().len() == before).then(|| Self {
             place,
             flush_interval: low.flush_interval.span(),
+            acknowledges_written,
             keep_on_shutdown,
             shutdown_timeout: low.shutdown_timeout.span(),
         })

@@ -135,6 +135,8 @@ pub(super) struct InFlight {
     shared: Arc<Shared>,
     /// See [`Storage::release`].
     pub(super) epoch: u32,
+    /// Its number; none if it found the queue full.
+    sequence: Option<u64>,
 }
 
 impl Drop for InFlight {
@@ -183,11 +185,13 @@ impl Storage {
         let mut queue = lock(&self.shared.queue);
         let epoch = queue.epoch;
         *queue.in_flight.entry(epoch).or_default() += 1;
+        let mut logged = None;
         if queue.bytes.saturating_add(bytes) > QUEUE_BYTES && !queue.items.is_empty() {
             queue.refused += traces.span_count() as u64;
         } else {
             queue.sequence = queue.sequence.saturating_add(1);
             let sequence = queue.sequence;
+            logged = Some(sequence);
             queue.bytes += bytes;
             queue.items.push_back(Item::Batch { sequence, arrival_unix_nano, traces });
         }
@@ -196,7 +200,16 @@ impl Storage {
         if wake {
             self.shared.wake.notify_one();
         }
-        InFlight { shared: self.shared.clone(), epoch }
+        InFlight { shared: self.shared.clone(), epoch, sequence: logged }
+    }
+
+    /// Waits until a batch is written, or is known not to be. Batches that wait together are written together.
+    pub(super) async fn batch_written(&self, batch: &InFlight) {
+        let Some(sequence) = batch.sequence else { return };
+        lock(&self.shared.queue).urgent = true;
+        self.shared.wake.notify_one();
+        // The sender lives in `shared`, so this cannot fail.
+        let _ = self.shared.written.subscribe().wait_for(|written| *written >= sequence).await;
     }
 
     /// Logs decisions.
