@@ -24,6 +24,18 @@ pub type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send +
 #[error("{0}")]
 pub struct StartError(pub String);
 
+impl StartError {
+    /// All mistakes of a section in one text.
+    pub(crate) fn from_problems(problems: &Problems) -> Self {
+        let lines: Vec<String> =
+            problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+        Self(lines.join("; "))
+    }
+}
+
+/// A change that has been checked and compiled, and takes effect when it is called.
+pub type Prepared = Box<dyn FnOnce() + Send>;
+
 /// Something with tasks or sockets. Both methods are called at most once, start first.
 pub trait Lifecycle: Send + Sync {
     /// Opens sockets and spawns tasks.
@@ -33,6 +45,12 @@ pub trait Lifecycle: Send + Sync {
     /// Extensions are told when all pipelines have started, and again, with false, before the first of them stops.
     fn pipelines_ready(&self, ready: bool) {
         let _ = ready;
+    }
+    /// A reload has changed the part's section and nothing else around it: checks and compiles the new one beside what
+    /// runs. `None` where the part cannot change while running and has to be made again.
+    fn prepare(&self, section: &Section) -> Option<Result<Prepared, StartError>> {
+        let _ = section;
+        None
     }
 }
 

@@ -178,9 +178,21 @@ impl Runner<'_> {
     }
 
     /// The new instance if its configuration is good, else the old one. An error only if neither runs any more.
-    async fn reload(&mut self, old: Instance) -> Result<Instance, RunError> {
+    async fn reload(&mut self, mut old: Instance) -> Result<Instance, RunError> {
+        let loaded = match self.load() {
+            Ok(loaded) => match old.change(loaded) {
+                Ok(changed) => {
+                    self.succeeded += 1;
+                    old.registry.counter(RELOADS, &[("outcome", "success")]).add(1);
+                    tracing::info!(processors = changed.join(", "), "Config updated, taken over without a restart");
+                    return Ok(old);
+                }
+                Err(loaded) => Ok(loaded),
+            },
+            Err(error) => Err(RunError::from(error)),
+        };
         tracing::info!("Config updated, restart service");
-        let built = self.load().map_err(RunError::from).and_then(|loaded| self.build(loaded));
+        let built = loaded.and_then(|loaded| self.build(*loaded));
         let new = match built {
             Ok(new) => new,
             Err(error) => {

@@ -92,6 +92,10 @@ impl Histogram {
 /// Values read when metrics are collected, for what is cheaper to look up than to keep: memory, CPU time, queue sizes.
 pub type Callback = Box<dyn Fn() -> f64 + Send + Sync>;
 
+/// What a component tells about itself when it is asked, as JSON. The argument is the query behind the `?` of the
+/// address; the error says what is wrong with it.
+pub type Report = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
 enum Cell {
     Counter(Counter),
     Gauge(Gauge),
@@ -112,13 +116,14 @@ struct Series {
 pub struct Registry {
     start_unix_nano: u64,
     series: Arc<Mutex<Vec<Series>>>,
+    reports: Arc<Mutex<Vec<(String, Report)>>>,
 }
 
 impl Registry {
     /// An empty registry; sums start at `start_unix_nano`.
     #[must_use]
     pub fn new(start_unix_nano: u64) -> Self {
-        Self { start_unix_nano, series: Arc::default() }
+        Self { start_unix_nano, series: Arc::default(), reports: Arc::default() }
     }
 
     /// The counter with these attributes.
@@ -192,6 +197,28 @@ impl Registry {
     /// A gauge read at collection.
     pub fn observe_gauge(&self, definition: Definition, attributes: &[(&str, &str)], read: Callback) {
         self.cell(definition, attributes, || Cell::ObservedGauge(read), |_| Some(()));
+    }
+
+    /// Adds something to ask for beside the metrics. Several parts of one component may share a name.
+    pub fn report(&self, name: &str, report: Report) {
+        lock(&self.reports).push((name.to_owned(), report));
+    }
+
+    /// Asks all parts of this name: a JSON array of their answers, or `None` if there is no such name.
+    pub fn ask(&self, name: &str, query: &str) -> Option<Result<String, String>> {
+        let reports = lock(&self.reports);
+        let mut answers = reports.iter().filter(|(known, _)| known == name).map(|(_, report)| report(query)).peekable();
+        answers.peek()?;
+        Some(answers.collect::<Result<Vec<_>, _>>().map(|answers| format!("[{}]", answers.join(","))))
+    }
+
+    /// Names that can be asked, each once.
+    #[must_use]
+    pub fn report_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = lock(&self.reports).iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Takes every series of a component out, for a component that is gone after a reload.

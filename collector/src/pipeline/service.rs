@@ -7,8 +7,8 @@ use component::{Clock, Id};
 use tracing::Instrument;
 
 use super::build::{BuildError, Running, build};
-use crate::config::Config;
-use crate::factory::{Context, Fatal};
+use crate::config::{Config, Section};
+use crate::factory::{Context, Fatal, Prepared};
 use crate::health::Health;
 
 /// What a service is built with besides its configuration.
@@ -112,6 +112,18 @@ impl Service {
             (Err(one), Ok(())) | (Ok(()), Err(one)) => Err(one),
             (Err(ServiceError(one)), Err(ServiceError(other))) => Err(ServiceError(format!("{one}; {other}"))),
         }
+    }
+
+    /// Checks and compiles other sections for processors that run. Nothing comes back if one of them cannot change while
+    /// running, or not to this; no part has changed then.
+    pub(crate) fn prepare(&self, sections: &[Section]) -> Option<Vec<Prepared>> {
+        let mut changes = Vec::new();
+        for section in sections {
+            for part in self.parts.iter().filter(|part| part.kind == "processor" && part.id == section.id) {
+                changes.push(part.lifecycle.prepare(section)?.ok()?);
+            }
+        }
+        Some(changes)
     }
 
     /// Ids and kinds in start order, for tests and logs.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use component::Clock;
 use component::telemetry::Registry;
+use component::{Clock, Id};
 use tokio::sync::mpsc;
 
 use super::RunError;
-use crate::config::Loaded;
 use crate::config::service_telemetry::{MetricsLevel, PullReader, resource_attributes};
+use crate::config::{Loaded, Node, Section};
 use crate::factory::{Fatal, Lifecycle, StartError};
 use crate::net::address::HostPort;
 use crate::pipeline::{Service, ServiceError, Settings};
@@ -71,6 +71,20 @@ impl Instance {
         Ok(())
     }
 
+    /// Takes a configuration over that differs in sections of processors only, if these can change while they run, and
+    /// gives their ids. Otherwise it comes back, and everything has to be made again. What is wrong with it shows then.
+    pub(crate) fn change(&mut self, loaded: Loaded) -> Result<Vec<String>, Box<Loaded>> {
+        let sections = changed_processors(&self.loaded.root, &loaded.root).unwrap_or_default();
+        // A reload without a change is asked for to read files again, such as certificates: that takes a restart.
+        let prepared = if sections.is_empty() { None } else { self.service.prepare(&sections) };
+        let Some(prepared) = prepared else { return Err(Box::new(loaded)) };
+        for change in prepared {
+            change();
+        }
+        self.loaded = loaded;
+        Ok(sections.iter().map(|section| section.id.to_string()).collect())
+    }
+
     /// Stops pipelines and extensions, then the readers: they show the last numbers until the end.
     pub(crate) async fn stop(&self) -> Result<(), ServiceError> {
         let service = self.service.shutdown().await;
@@ -93,6 +107,25 @@ impl Instance {
         }
         outcome
     }
+}
+
+/// Sections of processors that differ, if nothing else does.
+fn changed_processors(old: &Node, new: &Node) -> Option<Vec<Section>> {
+    let same = |one: Option<&Node>, other: Option<&Node>| one.map(Node::to_yaml) == other.map(Node::to_yaml);
+    let keys = |node: &Node| -> Vec<String> { node.entries().iter().map(|(key, _)| key.clone()).collect() };
+    let everything_else =
+        keys(old) == keys(new) && keys(old).iter().all(|key| key == "processors" || same(old.get(key), new.get(key)));
+    let (old, new) = (old.get("processors")?, new.get("processors")?);
+    if !everything_else || keys(old) != keys(new) {
+        return None;
+    }
+    let changed = new.entries().iter().filter(|(key, value)| !same(old.get(key), Some(value)));
+    changed
+        .map(|(key, value)| {
+            let id = Id::parse(key).ok()?;
+            Some(Section { id, path: format!("processors::{key}"), value: value.clone() })
+        })
+        .collect()
 }
 
 /// Nothing for level `none`.

@@ -149,10 +149,32 @@ impl Content {
     }
 }
 
+impl Content {
+    /// What components tell about themselves: `/debug/COMPONENT?QUERY`, and the list of those that do as `/debug/`.
+    fn debug(&self, name: &str, query: &str, response: &mut Response<Reply>) {
+        let (status, text) = match self.registry.ask(name, query) {
+            _ if name.is_empty() => (StatusCode::OK, serde_json::json!(self.registry.report_names()).to_string()),
+            Some(Ok(text)) => (StatusCode::OK, text),
+            Some(Err(why)) => (StatusCode::BAD_REQUEST, serde_json::json!({ "error": why }).to_string()),
+            None => {
+                let why = format!("no component {name:?} has something to tell; /debug/ lists those that have");
+                (StatusCode::NOT_FOUND, serde_json::json!({ "error": why }).to_string())
+            }
+        };
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Reply::data(Bytes::from(text + "\n"));
+    }
+}
+
 impl Handler for Content {
     fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         Box::pin(async move {
             let mut response = Response::new(Reply::default());
+            if let Some(name) = request.uri().path().strip_prefix("/debug/") {
+                self.debug(name, request.uri().query().unwrap_or_default(), &mut response);
+                return response;
+            }
             if request.uri().path() != "/metrics" {
                 *response.status_mut() = StatusCode::NOT_FOUND;
                 *response.body_mut() = Reply::data(Bytes::from_static(b"404 page not found\n"));
@@ -236,6 +258,8 @@ mod tests {
         registry.counter(SPANS, &[("receiver", "otlp"), ("transport", "grpc")]).add(7);
         registry.observe_counter(UPTIME, &[], Box::new(|| 1.5));
         registry.counter(BATCH, &[("processor", "batch")]).add(1);
+        let report = |query: &str| if query.is_empty() { Err("what?".to_owned()) } else { Ok(format!("{query:?}")) };
+        registry.report("part/one", Box::new(report));
         let resource = [("service.name".to_owned(), "ottlcol".to_owned())];
         Page::new(options, registry, Arc::new(resource), Arc::new(ManualClock::default()))
     }
@@ -277,6 +301,11 @@ mod tests {
         let answer = get("GET /metrics HTTP/1.1").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4") && answer.ends_with(&page.render()));
         assert!(get("GET / HTTP/1.1").await.starts_with("HTTP/1.1 404"));
+        let asked = get("GET /debug/part/one?n=5 HTTP/1.1").await;
+        assert!(asked.contains("application/json") && asked.ends_with("\r\n[\"n=5\"]\n"), "{asked}");
+        assert!(get("GET /debug/part/one HTTP/1.1").await.starts_with("HTTP/1.1 400"));
+        assert!(get("GET /debug/other HTTP/1.1").await.starts_with("HTTP/1.1 404"));
+        assert!(get("GET /debug/ HTTP/1.1").await.ends_with("[\"part/one\"]\n"));
         assert!(get("POST /metrics HTTP/1.1").await.starts_with("HTTP/1.1 405"));
         assert!(get("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip, br").await.contains("content-encoding: gzip"));
         page.shutdown().await.unwrap();

@@ -94,3 +94,33 @@ fn a_port_that_is_taken_ends_the_start() {
     assert!(text.contains("address already in use"), "{text}");
     assert!(text.contains("collector server run finished with error: cannot start pipelines"), "{text}");
 }
+
+#[test]
+fn changed_policies_take_over_without_losing_waiting_traces() {
+    let [grpc, own] = ports();
+    let backend = e2e::Backend::start().expect("a backend");
+    let config = |policy: &str| {
+        format!(
+            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: 127.0.0.1:{grpc}}}}}}}}}
+processors: {{tail_sampling: {{decision_wait: 4s, policies: [{policy}]}}}}
+exporters: {{otlp: {{endpoint: {}, tls: {{insecure: true}}}}}}
+service:
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {own}}}}}}}}}]}}}}
+  pipelines: {{traces: {{receivers: [otlp], processors: [tail_sampling], exporters: [otlp]}}}}
+",
+            backend.address
+        )
+    };
+    let errors = "{name: errors, type: status_code, status_code: {status_codes: [ERROR]}}";
+    let running = Collector::start(&config(errors)).expect("the collector starts");
+    accepts(grpc);
+    running.reload(&config("{name: broken, type: nonsense}")).expect("a signal");
+    reloaded(own, "failure");
+    running.reload(&config("{name: all, type: always_sample}")).expect("a signal");
+    reloaded(own, "success");
+    // Under the old policy the trace would have gone, and a restart would have decided it by that.
+    wait::until("the waiting trace arrives", 20, || (backend.arrived().span_count() > 0).then_some(()))
+        .expect("it is kept");
+    assert!(running.log().contains("taken over without a restart"), "{}", running.log());
+    assert!(running.terminate().expect("it ends").0.success());
+}

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::low::Low;
 use super::peers::PeersConfig;
-use super::policy::PolicyConfig;
+use super::policy::{PolicyConfig, PolicyKind};
 use super::storage::StorageConfig;
 use crate::config::{Problems, Section};
+use crate::gates;
 
 /// The configuration of one `tail_sampling` processor.
 #[derive(Clone, Debug)]
@@ -42,6 +43,16 @@ pub struct Config {
     pub(super) storage: Option<StorageConfig>,
     /// The other instances to agree with, if any.
     pub(super) peers: Option<PeersConfig>,
+    /// Send traces on before their time whose decision later spans cannot change.
+    pub decide_early: bool,
+    /// Write the responsible policy to instrumentation scopes.
+    pub record_policy: bool,
+    /// Write the sampling threshold to trace states.
+    pub record_threshold: bool,
+    /// Keep everything, and write what would have become of it to instrumentation scopes.
+    pub dry_run: bool,
+    /// Decisions of each kind, kept and not kept, that can be looked at.
+    pub recent_decisions: usize,
     /// Policies with unique names, in the order written.
     pub policies: Vec<PolicyConfig>,
 }
@@ -56,6 +67,12 @@ pub enum Strategy {
 }
 
 const MAX_SHARDS: u32 = 256;
+
+/// contrib's gate for what is `record_policy` here.
+const RECORD_POLICY: &str = "processor.tailsamplingprocessor.recordpolicy";
+
+/// A decision that can be looked at takes some 200 bytes.
+const MAX_RECENT: u64 = 100_000;
 
 /// Below this a shard would decide traces as they arrive: the open segment alone takes a sixteenth of it.
 const MIN_BUFFER_BYTES: u64 = 4 * 1024 * 1024;
@@ -125,6 +142,11 @@ impl Config {
             num_shards: low.num_shards.clamp(1, MAX_SHARDS),
             storage,
             peers,
+            decide_early: low.decide_early,
+            record_policy: low.record_policy || gates::enabled(RECORD_POLICY),
+            record_threshold: low.record_threshold,
+            dry_run: low.dry_run,
+            recent_decisions: size(low.recent_decisions.min(MAX_RECENT)),
             policies: policies
                 .filter_map(|(at, low)| PolicyConfig::parse(low, format!("{path}::policies[{at}]"), problems))
                 .collect(),
@@ -135,8 +157,67 @@ impl Config {
                 format!("must be at least {MIN_BUFFER_BYTES} for each of num_shards"),
             );
         }
+        if config.record_threshold && config.dry_run {
+            problems
+                .add(format!("{path}::record_threshold"), "has no meaning with dry_run: every span stands for itself");
+        }
+        if config.record_threshold && config.peers.is_some() {
+            problems.add(
+                format!("{path}::record_threshold"),
+                "is not supported with peers, who tell each other decisions without their probabilities",
+            );
+        }
+        config.check_early(problems);
         config.check_policies(problems);
         Some(config)
+    }
+
+    /// Decisions are the same with and without `decide_early`, or it is refused.
+    fn check_early(&self, problems: &mut Problems) {
+        let path = format!("{}::decide_early", self.path);
+        let mut refuse = |why: &str| {
+            if self.decide_early {
+                problems.add(&path, format!("would change decisions: {why}"));
+            }
+        };
+        if self.strategy == Strategy::SpanIngest {
+            refuse("sampling_strategy \"span-ingest\" decides while spans arrive already");
+        }
+        if self.peers.is_some() {
+            refuse("with peers, the instance that owns a trace says when it is decided");
+        }
+        if self.maximum_trace_size_bytes > 0 {
+            refuse("maximum_trace_size_bytes may still drop a trace");
+        }
+        for policy in &self.policies {
+            if matches!(policy.kind, PolicyKind::Drop(_)) {
+                refuse(&format!("policy {:?} may still drop a trace", policy.name));
+            } else if policy.is_limit() {
+                refuse(&format!("policy {:?} has a limit that would be spent at another time", policy.name));
+            }
+        }
+    }
+
+    /// True if waiting traces are thrown away at shutdown. A dry run throws nothing away.
+    pub(super) fn drops_pending(&self) -> bool {
+        self.drop_pending_traces_on_shutdown && !self.dry_run
+    }
+
+    /// True if a running processor can take over `new` without being made again.
+    pub(super) fn allows(&self, new: &Self) -> bool {
+        let fixed = |config: &Self| {
+            (
+                config.num_shards,
+                config.num_traces,
+                config.sampled_cache_size,
+                config.non_sampled_cache_size,
+                config.strategy,
+                config.recent_decisions,
+                config.storage.clone(),
+            )
+        };
+        // Peers agree because they ask the same; who changes its policies joins again, and is known to be another.
+        self.peers.is_none() && new.peers.is_none() && fixed(self) == fixed(new)
     }
 
     fn check_policies(&self, problems: &mut Problems) {

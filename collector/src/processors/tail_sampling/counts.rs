@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::entry::Facts;
 use super::policy::Vote;
 
 /// Why a trace was decided before its time.
@@ -11,6 +12,19 @@ pub(super) enum Early {
     NumTraces = 0,
     /// `max_buffer_bytes` were taken.
     MaxBufferBytes = 1,
+    /// With `decide_early`: later spans cannot change the decision.
+    Certain = 2,
+}
+
+impl Early {
+    /// As metrics and the page of recent decisions name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NumTraces => "num_traces",
+            Self::MaxBufferBytes => "max_buffer_bytes",
+            Self::Certain => "certain",
+        }
+    }
 }
 
 /// The outcome for a whole trace.
@@ -22,6 +36,17 @@ pub(super) enum Final {
     NotSampled = 1,
     /// Not kept because a drop policy says so.
     Dropped = 2,
+}
+
+impl Final {
+    /// As contrib's metrics name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sampled => "sampled",
+            Self::NotSampled => "not_sampled",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 /// Ages in whole seconds, each with how often it was seen.
@@ -45,8 +70,10 @@ impl Ages {
 /// What one policy did.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyCounts {
-    /// Votes by [`Final`].
+    /// Votes by [`Final`], and the spans and bytes of these traces.
     pub(super) votes: [u64; 3],
+    pub(super) spans: [u64; 3],
+    pub(super) bytes: [u64; 3],
     /// Traces that it is responsible for keeping.
     pub(super) kept: u64,
     pub(super) executions: u64,
@@ -64,9 +91,11 @@ pub(super) struct Counts {
     /// Traces by [`Final`].
     pub(super) traces: [u64; 3],
     /// Traces by [`Early`].
-    pub(super) early: [u64; 2],
+    pub(super) early: [u64; 3],
     pub(super) removal_ages: Ages,
     pub(super) late_ages: Ages,
+    /// Spans whose trace state could not be read, so that no threshold was written.
+    pub(super) unreadable_trace_states: u64,
     pub(super) policies: Vec<PolicyCounts>,
 }
 
@@ -75,8 +104,8 @@ impl Counts {
         Self { policies: vec![PolicyCounts::default(); policies], ..Self::default() }
     }
 
-    /// A policy has voted.
-    pub(super) fn vote(&mut self, policy: usize, vote: Vote) {
+    /// A policy has voted on a trace.
+    pub(super) fn vote(&mut self, policy: usize, vote: Vote, facts: &Facts) {
         let outcome = match vote {
             Vote::Sampled => Final::Sampled,
             Vote::NotSampled => Final::NotSampled,
@@ -88,6 +117,8 @@ impl Counts {
         };
         if let Some(counts) = self.policies.get_mut(policy) {
             counts.votes[outcome as usize] += 1;
+            counts.spans[outcome as usize] += facts.spans;
+            counts.bytes[outcome as usize] += facts.bytes;
         }
     }
 
@@ -97,6 +128,12 @@ impl Counts {
             counts.executions += executions;
             counts.nanos += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         }
+    }
+
+    /// Hands over what arriving batches change, all but what policies did: that is added up a tick at once.
+    pub(super) fn take_arrivals(&mut self) -> Self {
+        let policies = std::mem::take(&mut self.policies);
+        std::mem::replace(self, Self { policies, ..Self::default() })
     }
 
     /// Hands the numbers over and starts again at zero.

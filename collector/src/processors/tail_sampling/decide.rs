@@ -4,12 +4,17 @@
 //! after another over a slice of traces: the votes are those of asking trace by trace, because policies share no state.
 
 use component::Clock;
+use pdata::TraceId;
 
 use super::config::Strategy;
 use super::counts::{Counts, Early, Final};
+use super::entry::Facts;
+use super::mark::Mark;
 use super::peers::Decision;
-use super::policy::{Policies, State, Trace, Vote};
+use super::policy::{Label, Now, Policies, State, Trace, Vote};
+use super::recent::Record;
 use super::sampler::{Sampler, now};
+use super::threshold;
 
 /// Traces that are decided in one step: about a millisecond. Between steps every waiting request has its turn, so that
 /// many short steps would let a busy core fall behind its ticks, and what is decided late is memory.
@@ -37,22 +42,54 @@ pub(super) struct Verdict {
     /// Of the policy that is responsible so far.
     threshold: u64,
     policy: u16,
+    /// The member of the last `composite` that sampled.
+    pub(super) composite: Label,
 }
 
-const UNDECIDED: Verdict = Verdict { dropped: false, sampled: false, threshold: u64::MAX, policy: u16::MAX };
+const UNDECIDED: Verdict =
+    Verdict { dropped: false, sampled: false, threshold: u64::MAX, policy: u16::MAX, composite: Label::NONE };
+
+/// A number that has nothing to do with the id's order, nor with the hash of `probabilistic`; the same in every run.
+fn scatter(id: &TraceId) -> u64 {
+    let (first, second) = super::id_hash::halves(id);
+    let product = u128::from(first ^ 0x9e37_79b9_7f4a_7c15) * u128::from(second ^ 0xbf58_476d_1ce4_e5b9);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// Of a trace that no policy decides.
+pub(super) const NOT_SAMPLED: Mark =
+    Mark { outcome: Final::NotSampled, policy: Label::NONE, composite: Label::NONE, cached: false, threshold: 0 };
+
+/// What policies make of some traces.
+pub(super) struct Judged {
+    pub(super) verdicts: Vec<Verdict>,
+    /// One a trace and policy, only where decisions are remembered.
+    votes: Vec<Option<Vote>>,
+    n_policies: usize,
+}
+
+impl Judged {
+    /// All votes on a trace, if they were noted.
+    pub(super) fn votes(&self, row: usize) -> &[Option<Vote>] {
+        self.votes.get(row * self.n_policies..(row + 1) * self.n_policies).unwrap_or_default()
+    }
+}
 
 /// Asks all policies about traces, policy by policy.
 pub(super) fn ask<'a>(
     policies: &Policies,
     (state, counts): (&mut State, &mut Counts),
     first_match: bool,
+    noted: bool,
     clock: &dyn Clock,
     n_traces: usize,
     trace: impl Fn(usize) -> Trace<'a>,
-) -> Vec<Verdict> {
+) -> Judged {
     let now = now(clock);
     let mut verdicts = vec![UNDECIDED; n_traces];
     let shape = policies.shape();
+    let n_policies = policies.list().len();
+    let mut votes = vec![None; if noted { n_traces * n_policies } else { 0 }];
     let mut before = clock.monotonic();
     for (number, policy) in policies.list().iter().enumerate() {
         let mut executions = 0;
@@ -61,23 +98,34 @@ pub(super) fn ask<'a>(
                 continue;
             }
             executions += 1;
-            let vote = policy.vote(shape, trace(at), state, now);
-            counts.vote(number, vote);
+            let trace = trace(at);
+            let vote = policy.vote(shape, trace, state, now);
+            counts.vote(number, vote, trace.facts);
+            if let Some(noted) = votes.get_mut(at * n_policies + number) {
+                *noted = Some(vote);
+            }
             match vote {
-                Vote::Sampled if policy.threshold < verdict.threshold || !verdict.sampled => {
-                    verdict.sampled = true;
-                    verdict.threshold = policy.threshold;
+                Vote::Sampled => {
+                    let member = policy.sampled_member(state);
+                    verdict.composite = if member == Label::NONE { verdict.composite } else { member };
+                    if policy.threshold < verdict.threshold || !verdict.sampled {
+                        verdict.sampled = true;
+                        verdict.threshold = policy.threshold;
+                        verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
+                    }
+                }
+                Vote::Dropped => {
+                    verdict.dropped = true;
                     verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
                 }
-                Vote::Dropped => verdict.dropped = true,
-                Vote::Sampled | Vote::NotSampled | Vote::Error => {}
+                Vote::NotSampled | Vote::Error => {}
             }
         }
         let after = clock.monotonic();
         counts.ran(number, executions, after.saturating_sub(before));
         before = after;
     }
-    verdicts
+    Judged { verdicts, votes, n_policies }
 }
 
 impl Sampler {
@@ -93,7 +141,7 @@ impl Sampler {
 
     /// All waiting traces are up for decision, or are thrown away if so configured.
     pub(super) fn begin_drain(&mut self) {
-        if !self.config.drop_pending_traces_on_shutdown {
+        if !self.config.drops_pending() {
             // `u32::MAX` marks traces that are settled.
             self.tick = u32::MAX - 1;
             let due = self.table.take_due(self.tick);
@@ -101,7 +149,12 @@ impl Sampler {
         }
     }
 
-    fn queue(&mut self, due: Vec<u32>) {
+    fn queue(&mut self, mut due: Vec<u32>) {
+        if self.config.record_threshold && self.policies.has_limits() {
+            // Who comes first has the tokens. For what passes to stand for what does not, it must not depend on the
+            // order of arrival, which may follow services; contrib decides in random order always.
+            due.sort_by_cached_key(|at| scatter(&self.table.entry(*at).id));
+        }
         if self.due_at >= self.due.len() {
             self.due = due;
         } else {
@@ -113,7 +166,9 @@ impl Sampler {
 
     /// Does a bounded part of what the tick has to do.
     pub(super) fn step(&mut self, clock: &dyn Clock) -> Step {
-        if self.has_output() {
+        // What limits have let pass is known when all of a tick's traces are decided.
+        let waits = self.config.record_threshold && self.policies.has_limits() && self.due_at < self.due.len();
+        if self.has_output() && !waits {
             return self.collect_some(WORK).map_or(Step::More, Step::Output);
         }
         if self.due_at < self.due.len() {
@@ -125,7 +180,7 @@ impl Sampler {
                     slice.push(at);
                 }
             }
-            self.decide(&slice, clock);
+            self.decide(&slice, None, clock);
             return Step::More;
         }
         self.due = Vec::new();
@@ -139,6 +194,7 @@ impl Sampler {
 
     /// What is done once a tick when all its steps are.
     pub(super) fn end_tick(&mut self) {
+        self.state.end_tick();
         self.log.trim();
         self.table.shrink_if_empty();
         self.held_epochs = self.held_epochs.split_off(&self.tick);
@@ -155,39 +211,94 @@ impl Sampler {
             next = self.table.newer(at);
         }
         self.counts.early[why as usize] += oldest.len() as u64;
-        self.decide(&oldest, clock);
+        self.decide(&oldest, Some(why), clock);
+    }
+
+    /// With `decide_early`: decides those of the traces that later spans cannot change.
+    pub(super) fn decide_certain(&mut self, clock: &dyn Clock) {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        arrived.sort_unstable();
+        arrived.dedup();
+        self.ask_again(&arrived);
+        let policies = self.policies.clone();
+        arrived.retain(|at| {
+            let entry = self.table.entry(*at);
+            let trace = Trace { id: &entry.id, facts: &entry.facts, answers: self.table.answers(*at) };
+            // A trace that is settled already, because of a limit, is not decided again.
+            entry.due != u32::MAX && policies.is_certain(trace)
+        });
+        self.counts.early[Early::Certain as usize] += arrived.len() as u64;
+        self.decide(&arrived, Some(Early::Certain), clock);
+        arrived.clear();
+        self.arrived = arrived;
     }
 
     /// Decides waiting traces on what is known of them.
-    pub(super) fn decide(&mut self, traces: &[u32], clock: &dyn Clock) {
+    pub(super) fn decide(&mut self, traces: &[u32], early: Option<Early>, clock: &dyn Clock) {
         if self.config.strategy == Strategy::SpanIngest {
             // Every batch has been asked about already; what was not sampled then is not sampled.
             let now = now(clock);
             for at in traces {
                 self.counts.traces[Final::NotSampled as usize] += 1;
-                self.settle(*at, false, false, now);
+                self.settle(*at, NOT_SAMPLED, false, now);
             }
             return;
         }
+        self.ask_again(traces);
         let policies = self.policies.clone();
-        let (table, first_match) = (&self.table, self.config.sample_on_first_match);
+        let (table, first_match, noted) = (&self.table, self.config.sample_on_first_match, self.recent.is_on());
         let trace = |at: usize| {
             let entry = table.entry(traces[at]);
             Trace { id: &entry.id, facts: &entry.facts, answers: table.answers(traces[at]) }
         };
-        let verdicts = ask(&policies, (&mut self.state, &mut self.counts), first_match, clock, traces.len(), trace);
+        let limits = (&mut self.state, &mut self.counts);
+        let judged = ask(&policies, limits, first_match, noted, clock, traces.len(), trace);
         let now = now(clock);
-        for (at, verdict) in traces.iter().zip(&verdicts) {
-            self.conclude(*at, *verdict, now);
+        for (row, at) in traces.iter().enumerate() {
+            self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
         }
     }
 
-    fn conclude(&mut self, at: u32, verdict: Verdict, now: super::policy::Now) {
+    fn conclude(&mut self, at: u32, verdict: Verdict, early: Option<Early>, votes: &[Option<Vote>], now: Now) {
         let decision = self.count(verdict);
-        if let Some(exchange) = &mut self.exchange {
-            exchange.settled(self.table.entry(at).id, decision);
+        let mut mark = self.mark(decision, verdict.composite);
+        if decision.is_sampled() {
+            mark.threshold = self.threshold_of(at);
         }
-        self.settle(at, decision.is_sampled(), true, now);
+        let entry = self.table.entry(at);
+        let (id, facts) = (entry.id, entry.facts);
+        self.note(&id, &facts, mark, early, votes, now);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.settled(id, decision);
+        }
+        self.settle(at, mark, true, now);
+    }
+
+    /// What spans may tell of a decision.
+    pub(super) fn mark(&self, decision: Decision, composite: Label) -> Mark {
+        let policy = self.policies.list().get(usize::from(decision.policy));
+        let policy = policy.map_or(Label::NONE, |policy| policy.label);
+        Mark { outcome: decision.outcome, policy, composite, cached: false, threshold: 0 }
+    }
+
+    /// Remembers a decision for those who ask why.
+    pub(super) fn note(
+        &mut self,
+        id: &TraceId,
+        facts: &Facts,
+        mark: Mark,
+        early: Option<Early>,
+        votes: &[Option<Vote>],
+        now: Now,
+    ) {
+        if !self.recent.is_on() {
+            return;
+        }
+        let record =
+            Record { id: *id, decided_unix_nano: now.unix_nano, facts: *facts, mark, early, votes: Vec::new() };
+        let labels = self.policies.list().iter().map(|policy| policy.label);
+        let asked = labels.zip(votes).filter_map(|(label, vote)| Some((label, (*vote)?)));
+        self.recent.add(record, asked);
     }
 
     /// Counts a verdict as a decision.
@@ -198,13 +309,22 @@ impl Sampler {
             _ => Final::NotSampled,
         };
         self.counts.traces[outcome as usize] += 1;
-        if outcome != Final::Sampled {
-            return Decision { outcome, policy: u16::MAX };
-        }
-        if let Some(policy) = self.counts.policies.get_mut(usize::from(verdict.policy)) {
+        let policy = if outcome == Final::NotSampled { u16::MAX } else { verdict.policy };
+        if let (Final::Sampled, Some(policy)) = (outcome, self.counts.policies.get_mut(usize::from(policy))) {
             policy.kept += 1;
         }
-        Decision { outcome, policy: verdict.policy }
+        Decision { outcome, policy }
+    }
+
+    /// The sampling threshold of a sampled trace: of all policies together, not of the responsible one alone. 0 if it
+    /// is not asked for.
+    pub(super) fn threshold_of(&self, at: u32) -> u64 {
+        if !self.config.record_threshold {
+            return 0;
+        }
+        let entry = self.table.entry(at);
+        let trace = Trace { id: &entry.id, facts: &entry.facts, answers: self.table.answers(at) };
+        threshold::of_probability(self.policies.inclusion(trace, &self.state))
     }
 
     /// With `span-ingest`: asks the policies about the parts of traces that the arriving ResourceSpans has brought.
@@ -226,6 +346,7 @@ impl Sampler {
             let trace = Trace { id: &id, facts: &facts, answers: &touched.answers[slot * words..][..words] };
             let mut verdict = UNDECIDED;
             let mut may_still_drop = false;
+            let mut votes = Vec::new();
             for (number, policy) in policies.list().iter().enumerate() {
                 // A drop policy that has not dropped the trace may do so later: nothing is sampled until then.
                 if verdict.dropped || verdict.sampled || (may_still_drop && number >= policies.drops()) {
@@ -233,12 +354,17 @@ impl Sampler {
                 }
                 let before = clock.monotonic();
                 let vote = policy.vote(shape, trace, &mut self.state, now);
-                self.counts.vote(number, vote);
+                self.counts.vote(number, vote, &facts);
+                votes.push(Some(vote));
                 self.counts.ran(number, 1, clock.monotonic().saturating_sub(before));
                 match vote {
-                    Vote::Dropped => verdict.dropped = true,
+                    Vote::Dropped => {
+                        verdict.dropped = true;
+                        verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
+                    }
                     Vote::Sampled => {
                         verdict.sampled = true;
+                        verdict.composite = policy.sampled_member(&self.state);
                         verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
                     }
                     Vote::NotSampled => may_still_drop |= number < policies.drops(),
@@ -246,7 +372,7 @@ impl Sampler {
                 }
             }
             if verdict.dropped || verdict.sampled {
-                self.conclude(*at, verdict, now);
+                self.conclude(*at, verdict, None, &votes, now);
             }
         }
         self.put_touched(touched);

@@ -9,6 +9,7 @@ use pdata::TraceId;
 
 use super::id_hash::IdHash;
 use super::index::Index;
+use super::mark::Note;
 
 /// A remembered decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) struct Decision {
     pub(super) decided: u32,
     /// The last ResourceSpans that brought spans.
     pub(super) late_part: u32,
-    pub(super) sampled: bool,
+    pub(super) note: Note,
 }
 
 /// First in, first out.
@@ -81,6 +82,7 @@ struct Node {
     id: TraceId,
     older: u32,
     newer: u32,
+    note: Note,
 }
 
 /// Least recently used out first. Whole ids are compared; contrib compares their low 8 bytes only.
@@ -109,24 +111,22 @@ impl Lru {
         (self.index.bytes() + self.nodes.capacity() * size_of::<Node>()) as u64
     }
 
-    /// True if the id is remembered; it is young again then.
-    pub(super) fn touch(&mut self, id: &TraceId) -> bool {
+    /// What is remembered of the id; it is young again then.
+    pub(super) fn touch(&mut self, id: &TraceId) -> Option<Note> {
         let nodes = &self.nodes;
-        let Some(at) = self.index.find(self.hash.hash(id), |at| nodes[*at as usize].id == *id).copied() else {
-            return false;
-        };
+        let at = *self.index.find(self.hash.hash(id), |at| nodes[*at as usize].id == *id)?;
         self.unlink(at);
         self.push(at);
-        true
+        Some(self.nodes[at as usize].note)
     }
 
     /// Remembers the id.
-    pub(super) fn insert(&mut self, id: TraceId) {
-        if self.capacity == 0 || self.touch(&id) {
+    pub(super) fn insert(&mut self, id: TraceId, note: Note) {
+        if self.capacity == 0 || self.touch(&id).is_some() {
             return;
         }
         let at = if self.nodes.len() < self.capacity {
-            self.nodes.push(Node { id, older: NONE, newer: NONE });
+            self.nodes.push(Node { id, older: NONE, newer: NONE, note });
             u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
         } else {
             let at = self.oldest;
@@ -135,7 +135,8 @@ impl Lru {
                 found.remove();
             }
             self.unlink(at);
-            self.nodes[at as usize].id = id;
+            let node = &mut self.nodes[at as usize];
+            (node.id, node.note) = (id, note);
             at
         };
         self.push(at);
@@ -175,8 +176,18 @@ mod tests {
         [n; 16]
     }
 
+    fn note(threshold: u64) -> Note {
+        use crate::processors::tail_sampling::counts::Final;
+        use crate::processors::tail_sampling::mark::Mark;
+        use crate::processors::tail_sampling::policy::Label;
+        let mark =
+            Mark { outcome: Final::Sampled, policy: Label::NONE, composite: Label::NONE, cached: true, threshold };
+        assert_eq!(mark.note().mark(true), mark);
+        mark.note()
+    }
+
     fn decision(n: u8) -> Decision {
-        Decision { id: id(n), first_seen: 0, decided: 0, late_part: 0, sampled: true }
+        Decision { id: id(n), first_seen: 0, decided: 0, late_part: 0, note: note(0xff_ffff_ffff_ffff) }
     }
 
     #[test]
@@ -195,15 +206,15 @@ mod tests {
     #[test]
     fn the_least_recently_used_id_goes_first() {
         let mut cache = Lru::new(2, IdHash::random());
-        cache.insert(id(1));
-        cache.insert(id(2));
-        assert!(cache.touch(&id(1)));
-        cache.insert(id(3));
-        assert!(!cache.touch(&id(2)));
-        assert!(cache.touch(&id(1)));
-        assert!(cache.touch(&id(3)));
+        cache.insert(id(1), note(1));
+        cache.insert(id(2), note(2));
+        assert_eq!(cache.touch(&id(1)), Some(note(1)));
+        cache.insert(id(3), note(3));
+        assert_eq!(cache.touch(&id(2)), None);
+        assert_eq!(cache.touch(&id(1)), Some(note(1)));
+        assert_eq!(cache.touch(&id(3)), Some(note(3)));
         let mut off = Lru::new(0, IdHash::random());
-        off.insert(id(1));
-        assert!(!off.touch(&id(1)));
+        off.insert(id(1), note(1));
+        assert_eq!(off.touch(&id(1)), None);
     }
 }

@@ -4,8 +4,11 @@
 use component::Clock;
 use pdata::Traces;
 
+use super::counts::Final;
+use super::decide::NOT_SAMPLED;
 use super::decided;
 use super::log::Link;
+use super::mark::{Late, Mark};
 use super::policy::Questions;
 use super::sampler::{Sampler, Share};
 use super::storage::{Decision, Event};
@@ -31,12 +34,13 @@ impl Sampler {
         self.unlogged = Some(Vec::new());
     }
 
-    /// The spans of a kept trace are about to be handed on.
-    pub(super) fn hands_on(&mut self, at: u32) {
+    /// The spans of a trace with this decision are about to be handed on.
+    pub(super) fn hands_on(&mut self, at: u32, outcome: Final) {
         if let Some(unlogged) = &mut self.unlogged {
             let entry = self.table.entry(at);
             let first_seen = whole_seconds(entry.facts.first_arrival);
-            unlogged.push(Decision { id: entry.id, first_seen, decided: self.settled_seconds, sampled: true });
+            let sampled = outcome == Final::Sampled;
+            unlogged.push(Decision { id: entry.id, first_seen, decided: self.settled_seconds, sampled });
         }
     }
 
@@ -73,7 +77,7 @@ impl Sampler {
         self.begin_batch(traces.resource_count());
         let asked = questions.ask(traces);
         // Spans of traces that are decided were handed on or dropped when they arrived.
-        let mut late = Vec::new();
+        let mut late = Late::new();
         self.ingest(traces, &asked, share, 0, &Arrival(arrival), &mut late);
         self.recovering = None;
     }
@@ -92,10 +96,13 @@ impl Sampler {
             self.let_go(at, born, empty);
         }
         let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
+        // The log knows no more of a decision: late spans after a restart name no policy and stand for themselves.
+        let outcome = if sampled { Final::Sampled } else { Final::NotSampled };
+        let note = Mark { outcome, ..NOT_SAMPLED }.note();
         if cache.is_enabled() {
-            cache.insert(id);
+            cache.insert(id, note);
         } else {
-            self.decided.insert(decided::Decision { id, first_seen, decided, late_part: u32::MAX, sampled });
+            self.decided.insert(decided::Decision { id, first_seen, decided, late_part: u32::MAX, note });
         }
     }
 }

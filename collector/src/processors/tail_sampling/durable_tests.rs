@@ -30,7 +30,8 @@ impl Running {
         let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
         let context = Context { clock: clock.clone(), storages: storages(yaml), ..context("tail_sampling/one") };
         let sink = Sink::new();
-        let processor = TailSampling::new(&plan.config, &policies, questions, &context, sink.clone())?;
+        let rules = super::processor::Rules { config: plan.config, policies, questions };
+        let processor = TailSampling::new(rules, ottl::Engine::Interpreter, &context, sink.clone())?;
         processor.open().await?;
         Ok(Self { processor, clock, sink })
     }

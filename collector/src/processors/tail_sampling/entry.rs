@@ -124,6 +124,18 @@ impl Shape {
         }
     }
 
+    /// The word of an outcome, with its arrival.
+    pub(super) fn outcome_word(self, answers: &[u64], outcome: u16) -> u64 {
+        answers.get(self.bit_words + usize::from(outcome)).copied().unwrap_or(NO_OUTCOME)
+    }
+
+    /// Puts a word of [`Shape::outcome_word`] in its place.
+    pub(super) fn set_outcome_word(self, answers: &mut [u64], outcome: u16, word: u64) {
+        if let Some(into) = answers.get_mut(self.bit_words + usize::from(outcome)) {
+            *into = word;
+        }
+    }
+
     pub(super) fn outcome(self, answers: &[u64], outcome: u16) -> Outcome {
         match answers.get(self.bit_words + usize::from(outcome)) {
             None | Some(&NO_OUTCOME) => Outcome::Nothing,

@@ -27,6 +27,11 @@ pub(super) struct Low {
     pub(super) tail_storage: Option<String>,
     pub(super) storage: Option<LowStorage>,
     pub(super) peers: Option<LowPeers>,
+    pub(super) decide_early: bool,
+    pub(super) record_policy: bool,
+    pub(super) record_threshold: bool,
+    pub(super) dry_run: bool,
+    pub(super) recent_decisions: u64,
 }
 
 impl Default for Low {
@@ -48,6 +53,11 @@ impl Default for Low {
             tail_storage: None,
             storage: None,
             peers: None,
+            decide_early: false,
+            record_policy: false,
+            record_threshold: false,
+            dry_run: false,
+            recent_decisions: 100,
         }
     }
 }

@@ -4,14 +4,16 @@
 //! something to say, as upstream.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use component::Id;
 use component::telemetry::{Counter, Definition, Gauge, Histogram, Registry};
 
-use super::counts::{Ages, Counts};
+use super::counts::{Ages, Counts, Early};
 use super::policy::Policies;
 use super::storage::Health;
+use crate::gates;
 
 const SCOPE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor";
 
@@ -28,7 +30,11 @@ const AGE_BOUNDS: [f64; 15] =
 /// Labels by the order of `counts::Final`.
 const OUTCOMES: [(&str, &str); 3] = [("true", "sampled"), ("false", "not_sampled"), ("false", "dropped")];
 
-const EARLY: [&str; 2] = ["num_traces", "max_buffer_bytes"];
+const EARLY: [Early; 3] = [Early::NumTraces, Early::MaxBufferBytes, Early::Certain];
+
+/// contrib's gates for counts of spans and bytes by policy.
+const SPANS_GATE: &str = "processor.tailsamplingprocessor.metricstatcountspanssampled";
+const BYTES_GATE: &str = "processor.tailsamplingprocessor.metricstatcountbytessampled";
 
 macro_rules! definition {
     ($name:literal, $unit:literal, $description:literal) => {
@@ -43,6 +49,15 @@ macro_rules! definition {
 
 const COUNT_TRACES_SAMPLED: Definition =
     definition!("count_traces_sampled", "{traces}", "Count of traces that were sampled or not per sampling policy");
+const COUNT_SPANS_SAMPLED: Definition =
+    definition!("count_spans_sampled", "{spans}", "Count of spans that were sampled or not per sampling policy");
+const COUNT_BYTES_SAMPLED: Definition =
+    definition!("count_bytes_sampled", "By", "Count of bytes that were sampled or not per sampling policy");
+const UNPARSEABLE_TRACE_STATE: Definition = definition!(
+    "count_spans_with_unparseable_tracestate",
+    "{spans}",
+    "Count of spans whose tracestate could not be parsed, so that no sampling threshold was written"
+);
 const GLOBAL_COUNT_TRACES_SAMPLED: Definition = definition!(
     "global_count_traces_sampled",
     "{traces}",
@@ -106,7 +121,7 @@ const NUM_TRACES_SAMPLED: Definition = Definition {
 const EARLY_DECISIONS: Definition = Definition {
     name: "ottlcol_processor_tail_sampling_early_decisions",
     unit: "{traces}",
-    description: "Traces decided before their time because a limit was reached, by limit",
+    description: "Traces decided before their time, by reason: a limit that was reached, or certainty",
     scope: SCOPE,
 };
 /// Not upstream's.
@@ -175,8 +190,12 @@ pub(super) struct Waiting {
 /// Cells of one processor. Made once; those with attributes are looked up when needed.
 pub(super) struct Metrics {
     registry: Registry,
-    /// Values of the `policy` attribute, in the order of the compiled policies.
-    policies: Vec<String>,
+    /// The instance's name, which comes before that of a policy.
+    instance: Option<String>,
+    /// Policies in their order.
+    policies: Mutex<Arc<[PolicyCells]>>,
+    spans: bool,
+    bytes: bool,
     new_traces: Counter,
     too_large: Counter,
     evaluation_errors: Counter,
@@ -191,14 +210,23 @@ pub(super) struct Metrics {
     storage: Option<StorageMetrics>,
 }
 
+/// What every policy has.
+struct PolicyCells {
+    /// Value of the `policy` attribute.
+    name: String,
+    executions: Counter,
+    time: Counter,
+    /// Nanoseconds that make no whole microsecond yet.
+    rest_nanos: AtomicU64,
+}
+
 impl Metrics {
     pub(super) fn new(registry: &Registry, id: &Id, policies: &Policies, stored: bool) -> Self {
-        let label = |policy: &str| match id.name() {
-            Some(instance) => format!("{instance}.{policy}"),
-            None => policy.to_owned(),
-        };
-        Self {
-            policies: policies.list().iter().map(|policy| label(&policy.name)).collect(),
+        let metrics = Self {
+            instance: id.name().map(str::to_owned),
+            policies: Mutex::new(Arc::default()),
+            spans: gates::enabled(SPANS_GATE),
+            bytes: gates::enabled(BYTES_GATE),
             new_traces: registry.counter(NEW_TRACE_ID_RECEIVED, &[]),
             too_large: registry.counter(TOO_LARGE, &[]),
             evaluation_errors: registry.counter(EVALUATION_ERROR, &[]),
@@ -218,10 +246,30 @@ impl Metrics {
                 seen: AtomicU64::new(0),
             }),
             registry: registry.clone(),
-        }
+        };
+        metrics.replace(policies);
+        metrics
     }
 
-    /// Adds what a shard has counted.
+    /// Names the policies whose counts come from now on.
+    pub(super) fn replace(&self, policies: &Policies) {
+        let cells = |policy: &str| {
+            let name = match &self.instance {
+                Some(instance) => format!("{instance}.{policy}"),
+                None => policy.to_owned(),
+            };
+            PolicyCells {
+                executions: self.registry.counter(EXECUTION_COUNT, &[("policy", &name)]),
+                time: self.registry.counter(EXECUTION_TIME, &[("policy", &name)]),
+                rest_nanos: AtomicU64::new(0),
+                name,
+            }
+        };
+        let all = policies.list().iter().map(|policy| cells(&policy.name)).collect();
+        *self.policies.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Adds what a shard has counted: of arriving batches each time, of policies once a tick.
     pub(super) fn add(&self, mut counts: Counts) {
         self.new_traces.add(counts.new_traces);
         self.too_large.add(counts.too_large);
@@ -238,15 +286,22 @@ impl Metrics {
             self.count(EARLY_RELEASES, &[("sampled", sampled)], *count);
         }
         for (count, reason) in counts.early.iter().zip(EARLY) {
-            self.count(EARLY_DECISIONS, &[("reason", reason)], *count);
+            self.count(EARLY_DECISIONS, &[("reason", reason.as_str())], *count);
         }
-        for (policy, name) in counts.policies.iter().zip(&self.policies) {
-            for (count, (sampled, decision)) in policy.votes.iter().zip(OUTCOMES) {
-                let attributes = [("policy", name.as_str()), ("sampled", sampled), ("decision", decision)];
-                self.count(COUNT_TRACES_SAMPLED, &attributes, *count);
+        self.count(UNPARSEABLE_TRACE_STATE, &[], counts.unreadable_trace_states);
+        let cells = self.policies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (policy, cells) in counts.policies.iter().zip(&*cells) {
+            let counted = policy.votes.iter().zip(&policy.spans).zip(&policy.bytes);
+            for (((traces, spans), bytes), (sampled, decision)) in counted.zip(OUTCOMES) {
+                let attributes = [("policy", cells.name.as_str()), ("sampled", sampled), ("decision", decision)];
+                self.count(COUNT_TRACES_SAMPLED, &attributes, *traces);
+                self.count(COUNT_SPANS_SAMPLED, &attributes, if self.spans { *spans } else { 0 });
+                self.count(COUNT_BYTES_SAMPLED, &attributes, if self.bytes { *bytes } else { 0 });
             }
-            self.registry.counter(EXECUTION_COUNT, &[("policy", name)]).add(policy.executions);
-            self.registry.counter(EXECUTION_TIME, &[("policy", name)]).add(policy.nanos / 1000);
+            cells.executions.add(policy.executions);
+            let nanos = cells.rest_nanos.load(Ordering::Relaxed) + policy.nanos;
+            cells.rest_nanos.store(nanos % 1000, Ordering::Relaxed);
+            cells.time.add(nanos / 1000);
         }
     }
 

@@ -19,6 +19,9 @@ mod id_hash;
 mod index;
 mod log;
 mod low;
+mod mark;
+#[cfg(test)]
+mod mark_tests;
 mod metrics;
 mod output;
 mod pack;
@@ -26,7 +29,11 @@ mod part;
 mod peers;
 mod policy;
 mod processor;
+mod recent;
 mod relocate;
+mod replace;
+#[cfg(test)]
+mod replace_tests;
 mod replay;
 mod sampler;
 mod size;
@@ -34,6 +41,7 @@ mod storage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threshold;
 
 use std::sync::Arc;
 
@@ -44,7 +52,7 @@ pub use entry::{Facts, Shape};
 pub use part::TracePart;
 pub use policy::{ErrorMode, PolicyConfig, PolicyKind};
 use policy::{Policies, Questions};
-use processor::TailSampling;
+use processor::{Rules, TailSampling};
 pub use replay::{Replay, Summary};
 
 use crate::config::{Problems, Section};
@@ -70,19 +78,20 @@ impl Plan {
         let before = problems.list().len();
         let plan = Self { config: Arc::new(Config::parse(section, problems)?.for_shard()) };
         let clock = Arc::new(component::ManualClock::default());
-        plan.compile(ottl::Engine::Interpreter, clock, problems);
+        plan.compile_after(ottl::Engine::Interpreter, clock, None, problems);
         (problems.list().len() == before).then_some(plan)
     }
 
-    /// Policies and questions as they run.
-    fn compile(
+    /// Policies and questions as they run, in place of those of `before`.
+    fn compile_after(
         &self,
         engine: ottl::Engine,
         clock: Arc<dyn Clock>,
+        before: Option<&Policies>,
         problems: &mut Problems,
     ) -> Option<(Arc<Policies>, Arc<Questions>)> {
         let options = ottl::Options { engine, host: crate::ottl_host::host(clock), ..ottl::Options::default() };
-        let (policies, questions) = Policies::compile(&self.config, options, problems)?;
+        let (policies, questions) = Policies::compile(&self.config, options, before, problems)?;
         Some((Arc::new(policies), Arc::new(questions)))
     }
 
@@ -93,10 +102,7 @@ impl Plan {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Policies>, Arc<Questions>), StartError> {
         let mut problems = Problems::default();
-        self.compile(engine, clock, &mut problems).ok_or_else(|| {
-            let texts: Vec<&str> = problems.list().iter().map(|problem| problem.message.as_str()).collect();
-            StartError(texts.join("; "))
-        })
+        self.compile_after(engine, clock, None, &mut problems).ok_or_else(|| StartError::from_problems(&problems))
     }
 }
 
@@ -108,7 +114,8 @@ impl ProcessorPlan for Plan {
     fn make_traces(&self, context: &Context, next: TracesConsumer) -> Result<Part<TracesConsumer>, StartError> {
         let engine = if context.jit { ottl::Engine::Jit } else { ottl::Engine::Interpreter };
         let (policies, questions) = self.compiled(engine, context.clock.clone())?;
-        let processor = Arc::new(TailSampling::new(&self.config, &policies, questions, context, next)?);
+        let rules = Rules { config: self.config.clone(), policies, questions };
+        let processor = Arc::new(TailSampling::new(rules, engine, context, next)?);
         Ok(Part { input: processor.clone(), lifecycle: Some(processor) })
     }
 }

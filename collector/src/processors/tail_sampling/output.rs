@@ -12,6 +12,7 @@ use pdata::{TraceId, Traces, TracesBuilder};
 use super::config::Strategy;
 use super::counts::Early;
 use super::log::Link;
+use super::mark::Mark;
 use super::sampler::Sampler;
 
 /// A batch is closed when its traces have this many bytes. Well below the 4 MiB that gRPC servers take by default.
@@ -35,6 +36,8 @@ struct Span {
     envelope: u32,
     /// Number of its trace within the batch.
     trace: u32,
+    /// Number of the mark on its scope; 0 for all where scopes are not marked.
+    mark: u32,
     /// The later a span arrived, the lower.
     age: u32,
     start: usize,
@@ -46,11 +49,26 @@ struct Span {
 pub(super) struct Collecting {
     /// Number of the entry and segment of the first record.
     traces: Vec<(u32, u32)>,
-    ids: Vec<TraceId>,
+    ids: Vec<(TraceId, Mark)>,
+    /// Where scopes are marked, the different marks.
+    marks: Vec<Mark>,
     /// Where each trace goes on, newest first, with its place in `ids`.
     links: BinaryHeap<(Link, usize)>,
     buffer: Vec<u8>,
     spans: Vec<Span>,
+}
+
+impl Collecting {
+    /// The number of the mark that the trace's scopes get. Thresholds are on spans.
+    fn mark_of(&mut self, trace: usize) -> u32 {
+        let Some((_, mark)) = self.ids.get(trace) else { return 0 };
+        let mark = Mark { threshold: 0, ..*mark };
+        let at = self.marks.iter().position(|known| *known == mark).unwrap_or_else(|| {
+            self.marks.push(mark);
+            self.marks.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
 }
 
 /// What freeing memory came to.
@@ -65,7 +83,8 @@ impl Sampler {
     /// Spans of kept traces that should not wait for the next tick.
     pub(super) fn flush(&mut self) -> Option<Traces> {
         // With span-ingest a decision is meant to be heard at once.
-        let at_once = self.config.strategy == Strategy::SpanIngest || self.kept_bytes > KEPT_BYTES;
+        let at_once =
+            self.config.strategy == Strategy::SpanIngest || self.config.decide_early || self.kept_bytes > KEPT_BYTES;
         (at_once && self.has_output()).then(|| self.collect())
     }
 
@@ -107,10 +126,12 @@ impl Sampler {
             self.collecting = Some(collecting);
             return None;
         }
-        collecting.spans.sort_unstable_by_key(|span| (span.resource, span.envelope, span.trace, Reverse(span.age)));
+        collecting
+            .spans
+            .sort_unstable_by_key(|span| (span.resource, span.envelope, span.mark, span.trace, Reverse(span.age)));
         let out = self.build(&collecting);
-        for (at, born) in collecting.traces {
-            self.hands_on(at);
+        for ((at, born), (_, mark)) in collecting.traces.into_iter().zip(collecting.ids) {
+            self.hands_on(at, mark.outcome);
             self.let_go(at, born, false);
         }
         Some(out)
@@ -119,11 +140,15 @@ impl Sampler {
     fn begin_collecting(&mut self) -> Collecting {
         let mut collecting = Collecting::default();
         let mut bytes = 0;
-        while let Some(at) = self.kept.pop_front() {
+        while let Some((at, mut mark)) = self.kept.pop_front() {
+            if self.policies.has_limits() {
+                // Only now is it known what limits have let pass.
+                mark.threshold = self.threshold_of(at);
+            }
             let entry = self.table.entry(at);
             collecting.links.push((entry.last, collecting.ids.len()));
             collecting.traces.push((at, entry.born));
-            collecting.ids.push(entry.id);
+            collecting.ids.push((entry.id, mark));
             bytes += entry.facts.bytes;
             if bytes >= BATCH_BYTES {
                 break;
@@ -136,6 +161,7 @@ impl Sampler {
     /// Copies the spans of a trace that lie in the link's segment, newest first; returns the link that leads out of it.
     fn follow(&mut self, mut link: Link, trace: usize, into: &mut Collecting) -> Link {
         let segment = link.segment;
+        let mark = if self.marking.is_on_scopes() { into.mark_of(trace) } else { 0 };
         while link != Link::NONE && link.segment == segment {
             let record = match self.log.read(link) {
                 Ok(record) => record,
@@ -148,6 +174,7 @@ impl Sampler {
                 resource: self.envelopes.resource_of(record.envelope),
                 envelope: record.envelope,
                 trace: u32::try_from(trace).unwrap_or(u32::MAX),
+                mark,
                 age: u32::try_from(into.spans.len()).unwrap_or(u32::MAX),
                 start: into.buffer.len(),
                 len: record.span.len(),
@@ -158,23 +185,29 @@ impl Sampler {
         link
     }
 
-    fn build(&self, collected: &Collecting) -> Traces {
+    fn build(&mut self, collected: &Collecting) -> Traces {
         let mut builder = TracesBuilder::new();
         let (mut resource, mut envelope) = (None, None);
         for span in &collected.spans {
             let Some(surrounding) = self.envelopes.get(span.envelope) else { continue };
+            let Some((id, mark)) = collected.ids.get(span.trace as usize) else { continue };
             if resource != Some(span.resource) {
                 builder.resource(surrounding.resource, surrounding.resource_schema_url);
                 resource = Some(span.resource);
             }
-            if envelope != Some(span.envelope) {
-                builder.scope(surrounding.scope, surrounding.scope_schema_url);
-                envelope = Some(span.envelope);
+            if envelope != Some((span.envelope, span.mark)) {
+                if self.marking.is_on_scopes() {
+                    let scope = self.marking.scope(surrounding.scope, mark, self.policies.labels());
+                    builder.scope(&scope, surrounding.scope_schema_url);
+                } else {
+                    builder.scope(surrounding.scope, surrounding.scope_schema_url);
+                }
+                envelope = Some((span.envelope, span.mark));
             }
-            let bytes = collected.buffer.get(span.start..span.start + span.len);
-            if let (Some(bytes), Some(id)) = (bytes, collected.ids.get(span.trace as usize)) {
-                builder.span(*id, bytes);
-            }
+            let Some(bytes) = collected.buffer.get(span.start..span.start + span.len) else { continue };
+            let edited = self.marking.span(bytes, mark);
+            self.counts.unreadable_trace_states += u64::from(self.marking.threshold && edited.is_none());
+            builder.span(*id, edited.as_deref().unwrap_or(bytes));
         }
         builder.build()
     }

@@ -112,9 +112,10 @@ mod tests {
             host: crate::ottl_host::host(std::sync::Arc::new(ManualClock::default())),
             ..ottl::Options::default()
         };
-        let (policies, questions) = Policies::compile(&plan.config, options, &mut problems).unwrap();
-        let (again, _) = plan.compiled(ottl::Engine::Interpreter, std::sync::Arc::new(ManualClock::default())).unwrap();
-        let mut sampler = Sampler::new(plan.config.clone(), again, IdHash::random());
+        let (policies, questions) = Policies::compile(&plan.config, options, None, &mut problems).unwrap();
+        let (again, same) =
+            plan.compiled(ottl::Engine::Interpreter, std::sync::Arc::new(ManualClock::default())).unwrap();
+        let mut sampler = Sampler::new(plan.config.clone(), again, same, IdHash::random());
         for (second, received) in requests {
             let clock = ManualClock::new((1_700_000_000 + second as u64) * SECOND);
             let batch = request(received);

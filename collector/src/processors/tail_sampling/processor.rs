@@ -3,7 +3,7 @@
 //! A batch is asked about without a lock and folded into each shard under its lock; spans go to the next consumer with
 //! no lock held. Errors of the next consumer are logged and counted as sent, as upstream: senders are never told.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use component::{Clock, Consume, Consumer, TracesConsumer};
@@ -12,16 +12,20 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::Plan;
 use super::config::Config;
 use super::decide::Step;
 use super::id_hash::IdHash;
+use super::mark::{Late, Marking};
 use super::metrics::{Metrics, Waiting};
 use super::output::Relief;
 use super::peers::Peers;
-use super::policy::{Policies, Questions};
+use super::policy::{Asked, Policies, Questions};
+use super::recent::{Query, Record};
 use super::sampler::{Sampler, Share, Taken};
 use super::storage::{Recovery, Report, Settings, Storage, StorageConfig};
-use crate::factory::{self, Context, Lifecycle, StartError};
+use crate::config::{Problems, Section};
+use crate::factory::{self, Context, Lifecycle, Prepared, StartError};
 use crate::health::Watch;
 
 /// Upstream's, fixed.
@@ -44,12 +48,13 @@ pub(super) struct TailSampling {
     ticking: Mutex<Option<JoinHandle<()>>>,
     watch: Watch,
     durable: Option<(StorageConfig, Settings)>,
-    drop_pending: bool,
 }
 
 pub(super) struct Shared {
     pub(super) shards: Vec<Mutex<Sampler>>,
-    pub(super) questions: Arc<Questions>,
+    /// What batches are asked with; replaced while all shards are locked.
+    rules: Mutex<Rules>,
+    engine: ottl::Engine,
     metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
     next: TracesConsumer,
@@ -63,17 +68,26 @@ pub(super) struct Shared {
     pub(super) watch: Watch,
 }
 
+/// The policies that are in force.
+#[derive(Clone)]
+pub(super) struct Rules {
+    /// As one shard has it.
+    pub(super) config: Arc<Config>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) questions: Arc<Questions>,
+}
+
 impl TailSampling {
     pub(super) fn new(
-        config: &Arc<Config>,
-        policies: &Arc<Policies>,
-        questions: Arc<Questions>,
+        rules: Rules,
+        engine: ottl::Engine,
         context: &Context,
         next: TracesConsumer,
     ) -> Result<Self, StartError> {
         let hash = IdHash::random();
+        let Rules { config, policies, questions } = &rules.clone();
         let shard = |_| {
-            let mut shard = Sampler::new(config.clone(), policies.clone(), hash);
+            let mut shard = Sampler::new(config.clone(), policies.clone(), questions.clone(), hash);
             if config.peers.is_some() {
                 shard.join_peers();
             }
@@ -81,8 +95,9 @@ impl TailSampling {
         };
         let shared = Shared {
             shards: (0..config.num_shards).map(shard).collect(),
-            questions,
             metrics: Metrics::new(&context.registry, &context.id, policies, config.storage.is_some()),
+            rules: Mutex::new(rules),
+            engine,
             clock: context.clock.clone(),
             next,
             room: Notify::new(),
@@ -99,13 +114,16 @@ impl TailSampling {
             let settings = storage.settings(&owner, config.remembered(), &context.storages)?;
             Ok((storage.clone(), settings))
         };
+        let shared = Arc::new(shared);
+        let (weak, pipeline) = (Arc::downgrade(&shared), context.pipeline.clone());
+        let ask = move |query: &str| report(&weak, pipeline.as_deref(), query);
+        context.registry.report(&context.id.to_string(), Box::new(ask));
         Ok(Self {
-            shared: Arc::new(shared),
+            shared,
             stop: watch::Sender::new(false),
             ticking: Mutex::new(None),
             watch: context.watch("processor"),
             durable: config.storage.as_ref().map(settings).transpose()?,
-            drop_pending: config.drop_pending_traces_on_shutdown,
         })
     }
 }
@@ -119,12 +137,12 @@ impl TailSampling {
         }
     }
 
-    /// A second has passed.
     #[cfg(test)]
     pub(super) fn peers(&self) -> Option<&Peers> {
         self.shared.peers.as_ref()
     }
 
+    /// A second has passed.
     #[cfg(test)]
     pub(super) async fn tick(&self) {
         self.shared.tick().await;
@@ -167,7 +185,8 @@ impl Lifecycle for TailSampling {
         Box::pin(async {
             // What stays on disk need not be decided by anybody now.
             let keeps = self.durable.as_ref().is_some_and(|(config, _)| config.keep_on_shutdown);
-            if !keeps && !self.drop_pending {
+            let drops = lock(&self.shared.rules).config.drops_pending();
+            if !keeps && !drops {
                 self.shared.leave_peers().await;
             }
             self.stop.send_replace(true);
@@ -178,13 +197,45 @@ impl Lifecycle for TailSampling {
                 tracing::error!(%error, "the tick task of tail_sampling has failed");
             }
             match (self.shared.storage.get(), &self.durable) {
-                (Some(storage), Some((config, _))) => self.shared.leave(storage, config, self.drop_pending).await,
+                (Some(storage), Some((config, _))) => {
+                    self.shared.leave(storage, config, drops).await;
+                }
                 _ => self.shared.drain().await,
             }
             self.shared.depart().await;
             Ok(())
         })
     }
+
+    fn prepare(&self, section: &Section) -> Option<Result<Prepared, StartError>> {
+        let mut problems = Problems::default();
+        let Some(plan) = Plan::parse(section, &mut problems) else {
+            return Some(Err(StartError::from_problems(&problems)));
+        };
+        let shared = self.shared.clone();
+        let before = lock(&shared.rules).clone();
+        if !before.config.allows(&plan.config) {
+            return None;
+        }
+        let compiled = plan.compile_after(shared.engine, shared.clock.clone(), Some(&before.policies), &mut problems);
+        let Some((policies, questions)) = compiled else {
+            return Some(Err(StartError::from_problems(&problems)));
+        };
+        let rules = Rules { config: plan.config, policies, questions };
+        Some(Ok(Box::new(move || shared.replace(rules))))
+    }
+}
+
+/// The last decisions as JSON, for the page beside the own metrics.
+fn report(shared: &Weak<Shared>, pipeline: Option<&str>, query: &str) -> Result<String, String> {
+    let query = Query::parse(query)?;
+    let Some(shared) = shared.upgrade() else { return Err("the processor has ended".to_owned()) };
+    let policies = lock(&shared.rules).policies.clone();
+    let mut records: Vec<Record> = shared.shards.iter().flat_map(|shard| lock(shard).recent.find(&query)).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.decided_unix_nano));
+    records.truncate(query.limit());
+    let records: Vec<_> = records.iter().map(|record| record.to_json(policies.labels())).collect();
+    Ok(serde_json::json!({ "pipeline": pipeline, "decisions": records }).to_string())
 }
 
 impl Shared {
@@ -194,14 +245,8 @@ impl Shared {
         }
         // In the log before it is in a shard, so that no decision on it is logged before it.
         let in_flight = self.storage.get().map(|storage| storage.append_batch(&batch, self.clock.unix_nano()));
-        let asked = self.questions.ask(&batch);
-        if asked.ignored_errors > 0 {
-            tracing::warn!(
-                errors = asked.ignored_errors,
-                "conditions of ottl_condition policies failed and were skipped"
-            );
-        }
-        let mut late = Vec::new();
+        let mut asked = self.ask(&batch);
+        let mut late = Late::new();
         let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
         for (shard, number) in self.shards.iter().zip(0..) {
             let share = Share { shard: number, of };
@@ -222,10 +267,15 @@ impl Shared {
                 match taken {
                     Taken::All => break,
                     Taken::UpTo(row) => from = row,
+                    Taken::Outdated => {
+                        asked = self.ask(&batch);
+                        continue;
+                    }
                 }
                 room.await;
             }
-            self.metrics.add(lock(shard).counts.take());
+            let counts = lock(shard).counts.take_arrivals();
+            self.metrics.add(counts);
         }
         if let (true, Some(storage), Some(in_flight)) = (self.acknowledges_written, self.storage.get(), &in_flight) {
             storage.batch_written(in_flight).await;
@@ -235,13 +285,40 @@ impl Shared {
     }
 
     /// Sends the rows of a batch whose traces are sampled already.
-    pub(super) async fn forward(&self, mut batch: Traces, mut late: Vec<usize>) {
+    pub(super) async fn forward(&self, batch: Traces, mut late: Late) {
         if !late.is_empty() {
             self.catch_up().await;
-            late.sort_unstable();
-            batch.retain_spans(|row| late.binary_search(&row).is_ok());
+            late.sort_unstable_by_key(|(row, _)| *row);
+            let Rules { config, policies, .. } = lock(&self.rules).clone();
+            let (batch, unreadable) = Marking::of(&config).forward(batch, &late, policies.labels());
+            if let (true, Some(shard)) = (unreadable > 0, self.shards.first()) {
+                lock(shard).counts.unreadable_trace_states += unreadable;
+            }
             self.send(batch).await;
         }
+    }
+
+    pub(super) fn ask(&self, batch: &Traces) -> Asked {
+        let questions = lock(&self.rules).questions.clone();
+        let asked = questions.ask(batch);
+        if asked.ignored_errors > 0 {
+            tracing::warn!(
+                errors = asked.ignored_errors,
+                "conditions of ottl_condition policies failed and were skipped"
+            );
+        }
+        asked
+    }
+
+    /// Puts other policies in force, for all shards at once.
+    fn replace(&self, rules: Rules) {
+        let mut shards: Vec<_> = self.shards.iter().map(lock).collect();
+        for shard in &mut shards {
+            self.metrics.add(shard.counts.take());
+            shard.replace(rules.config.clone(), rules.policies.clone(), rules.questions.clone());
+        }
+        self.metrics.replace(&rules.policies);
+        *lock(&self.rules) = rules;
     }
 
     /// Sends what a shard wants to be rid of before the next tick.
@@ -348,6 +425,7 @@ impl Shared {
 
     fn recover_blocking(&self, settings: &Settings) -> Result<(), StartError> {
         let refused = |error: &dyn std::fmt::Display| StartError(error.to_string());
+        let questions = lock(&self.rules).questions.clone();
         let mut recovery = Recovery::open(settings).map_err(|error| refused(&error))?;
         let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
         for shard in &self.shards {
@@ -356,7 +434,7 @@ impl Shared {
         let report = recovery.replay(|event| {
             for (shard, number) in self.shards.iter().zip(0..) {
                 let mut shard = lock(shard);
-                shard.recover(&event, &self.questions, Share { shard: number, of }, self.clock.unix_nano());
+                shard.recover(&event, &questions, Share { shard: number, of }, self.clock.unix_nano());
                 // What waited may be more than what fits uncompressed.
                 shard.relieve_by_compressing();
             }

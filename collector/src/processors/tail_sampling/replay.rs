@@ -7,13 +7,15 @@ use component::ManualClock;
 use pdata::Traces;
 
 use super::Plan;
+use super::counts::Early;
 use super::decide::Step;
 use super::id_hash::IdHash;
+use super::mark::{Late, Marking};
 use super::output::Relief;
 use super::part::TracePart;
-use super::policy::Questions;
-use super::processor::COMPRESS_STEP;
+use super::processor::{COMPRESS_STEP, Rules};
 use super::sampler::{Sampler, Share, Taken};
+use crate::config::Problems;
 use crate::factory::StartError;
 
 /// When the virtual clock starts, in seconds since the Unix epoch.
@@ -22,7 +24,7 @@ const START_SECONDS: u64 = 1_700_000_000;
 /// A processor that is told when a second has passed.
 pub struct Replay {
     shards: Vec<Sampler>,
-    questions: Arc<Questions>,
+    rules: Rules,
     clock: Arc<ManualClock>,
     seconds_left: u32,
     policies: Vec<String>,
@@ -63,10 +65,10 @@ impl Plan {
         let clock = Arc::new(ManualClock::new(START_SECONDS * 1_000_000_000));
         let (policies, questions) = self.compiled(engine, clock.clone())?;
         let hash = IdHash::random();
-        let shard = |_| Sampler::new(self.config.clone(), policies.clone(), hash);
+        let shard = |_| Sampler::new(self.config.clone(), policies.clone(), questions.clone(), hash);
         Ok(Replay {
             shards: (0..self.config.num_shards).map(shard).collect(),
-            questions,
+            rules: Rules { config: self.config.clone(), policies: policies.clone(), questions },
             clock,
             seconds_left: 0,
             policies: policies.list().iter().map(|policy| policy.name.clone()).collect(),
@@ -78,8 +80,8 @@ impl Plan {
 impl Replay {
     /// A batch arrives now; what goes on at once comes back.
     pub fn take(&mut self, batch: &Traces) -> Vec<Traces> {
-        let asked = self.questions.ask(batch);
-        let (mut out, mut late) = (Vec::new(), Vec::new());
+        let asked = self.rules.questions.ask(batch);
+        let (mut out, mut late) = (Vec::new(), Late::new());
         let of = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
         for number in 0..self.shards.len() {
             let share = Share { shard: u32::try_from(number).unwrap_or(u32::MAX), of };
@@ -96,7 +98,8 @@ impl Replay {
                 }
                 self.seconds_left = self.seconds_left.max(shard.seconds_left());
                 match taken {
-                    Taken::All => break,
+                    // Nothing replaces the policies in between.
+                    Taken::All | Taken::Outdated => break,
                     // A sender that has to wait for room waits until time has made some.
                     Taken::UpTo(row) => {
                         from = row;
@@ -108,10 +111,9 @@ impl Replay {
         let bytes = self.shards.iter().map(Sampler::buffer_bytes).sum();
         self.totals.peak_buffer_bytes = self.totals.peak_buffer_bytes.max(bytes);
         if !late.is_empty() {
-            late.sort_unstable();
-            let mut batch = batch.clone();
-            batch.retain_spans(|row| late.binary_search(&row).is_ok());
-            out.push(batch);
+            late.sort_unstable_by_key(|(row, _)| *row);
+            let Rules { config, policies, .. } = &self.rules;
+            out.push(Marking::of(config).forward(batch.clone(), &late, policies.labels()).0);
         }
         out
     }
@@ -164,6 +166,30 @@ impl Replay {
         self.shards.iter().map(|shard| shard.log.records()).sum()
     }
 
+    /// Other policies take over, as after a reload.
+    ///
+    /// # Errors
+    /// If they cannot run, or something else has changed that cannot change while running.
+    pub fn replace(&mut self, plan: &Plan, engine: ottl::Engine) -> Result<(), StartError> {
+        if !self.rules.config.allows(&plan.config) {
+            return Err(StartError("more than the policies has changed".to_owned()));
+        }
+        let mut problems = Problems::default();
+        let before = Some(&*self.rules.policies);
+        let Some((policies, questions)) = plan.compile_after(engine, self.clock.clone(), before, &mut problems) else {
+            return Err(StartError::from_problems(&problems));
+        };
+        self.summary();
+        self.policies = policies.list().iter().map(|policy| policy.name.clone()).collect();
+        self.totals.kept_by = Vec::new();
+        self.rules = Rules { config: plan.config.clone(), policies, questions };
+        for shard in &mut self.shards {
+            let Rules { config, policies, questions } = self.rules.clone();
+            shard.replace(config, policies, questions);
+        }
+        Ok(())
+    }
+
     /// True while traces wait that time has to decide.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -182,7 +208,7 @@ impl Replay {
             totals.not_sampled += not_sampled;
             totals.dropped += dropped;
             totals.too_large += counts.too_large;
-            totals.decided_early += counts.early.iter().sum::<u64>();
+            totals.decided_early += counts.early[..=Early::MaxBufferBytes as usize].iter().sum::<u64>();
             totals.policy_errors += counts.evaluation_errors;
             for ((total, name), policy) in totals.kept_by.iter_mut().zip(&self.policies).zip(&counts.policies) {
                 total.0.clone_from(name);
@@ -201,7 +227,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Problems, Section};
+    use crate::config::Section;
 
     #[derive(serde::Deserialize)]
     struct Case {

@@ -5,19 +5,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use component::Clock;
+use hashbrown::HashSet;
 use pdata::{TraceId, Traces};
 
 use super::config::{Config, Strategy};
 use super::counts::{Counts, Early, Final};
+use super::decide::NOT_SAMPLED;
 use super::decided::{Decided, Decision, Lru};
 use super::entry::Facts;
 use super::envelope::{Envelope, Envelopes};
 use super::id_hash::IdHash;
 use super::log::{Link, Log};
+use super::mark::{Late, Mark, Marking};
 use super::output::Collecting;
 use super::part::TracePart;
 use super::peers::{self, Exchange};
-use super::policy::{Asked, Now, Policies, State};
+use super::policy::{Asked, Now, Policies, Questions, State};
+use super::recent::Recent;
 use super::size::Place;
 use super::storage;
 use super::table::Table;
@@ -39,8 +43,8 @@ pub(super) struct Sampler {
     /// Traces whose time has come, from `due_at` on not decided yet.
     pub(super) due: Vec<u32>,
     pub(super) due_at: usize,
-    /// Entries of sampled traces whose spans are still in the log.
-    pub(super) kept: VecDeque<u32>,
+    /// Entries of traces that go out and whose spans are still in the log, with the decision on them.
+    pub(super) kept: VecDeque<(u32, Mark)>,
     pub(super) kept_bytes: u64,
     /// The batch that is being put together from them.
     pub(super) collecting: Option<Collecting>,
@@ -62,6 +66,14 @@ pub(super) struct Sampler {
     located: Vec<u32>,
     /// With peers.
     pub(super) exchange: Option<Box<Exchange>>,
+    pub(super) marking: Marking,
+    /// Decisions that can be looked at.
+    pub(super) recent: Recent,
+    /// With `decide_early`: traces that the arriving batch has spans of.
+    pub(super) arrived: Vec<u32>,
+    /// Waiting traces whose spans have not been asked the newest questions.
+    pub(super) unasked: HashSet<u32, foldhash::fast::RandomState>,
+    pub(super) questions: Arc<Questions>,
 }
 
 /// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
@@ -97,8 +109,7 @@ impl Share {
 /// Where a span belongs.
 enum Placed {
     Waiting(u32),
-    Sampled,
-    NotSampled,
+    Decided(Mark),
     NoRoom,
 }
 
@@ -109,11 +120,13 @@ pub(super) enum Taken {
     All,
     /// The table is full and may not overflow: the row to go on with after a tick.
     UpTo(usize),
+    /// The policies have been replaced since the questions were asked: nothing was taken, they have to be asked again.
+    Outdated,
 }
 
 impl Sampler {
     /// A shard with the configuration of [`Config::for_shard`].
-    pub(super) fn new(config: Arc<Config>, policies: Arc<Policies>, hash: IdHash) -> Self {
+    pub(super) fn new(config: Arc<Config>, policies: Arc<Policies>, questions: Arc<Questions>, hash: IdHash) -> Self {
         Self {
             state: policies.fresh_state(),
             table: Table::new(policies.shape(), hash),
@@ -140,6 +153,11 @@ impl Sampler {
             recovering: None,
             located: Vec::new(),
             exchange: None,
+            marking: Marking::of(&config),
+            recent: Recent::new(config.recent_decisions),
+            arrived: Vec::new(),
+            unasked: HashSet::default(),
+            questions,
             policies,
             config,
         }
@@ -159,8 +177,11 @@ impl Sampler {
         share: Share,
         from: usize,
         clock: &dyn Clock,
-        forward: &mut Vec<usize>,
+        forward: &mut Late,
     ) -> Taken {
+        if asked.generation != self.policies.generation() {
+            return Taken::Outdated;
+        }
         let now = now(clock);
         self.located.clear();
         self.table.locate(traces.trace_ids(), &mut self.located);
@@ -185,11 +206,12 @@ impl Sampler {
                         Some((last, at)) if last == *id => at,
                         _ => match self.place(id, span.index(), part, clock, now) {
                             Placed::Waiting(at) => at,
-                            Placed::Sampled => {
-                                forward.push(span.index());
+                            Placed::Decided(mark) => {
+                                if self.goes_out(mark) {
+                                    forward.push((span.index(), mark));
+                                }
                                 continue;
                             }
-                            Placed::NotSampled => continue,
                             Placed::NoRoom => {
                                 taken = Taken::UpTo(span.index());
                                 self.release_envelope(envelope);
@@ -208,6 +230,9 @@ impl Sampler {
                     });
                     if !self.fold(at, asked, span.index(), place, envelope, span.bytes(), now) {
                         recent = None;
+                        if self.goes_out(NOT_SAMPLED) {
+                            forward.push((span.index(), NOT_SAMPLED));
+                        }
                     }
                 }
                 self.release_envelope(envelope);
@@ -219,7 +244,15 @@ impl Sampler {
             }
         }
         self.decide_touched(clock);
+        if self.config.decide_early {
+            self.decide_certain(clock);
+        }
         taken
+    }
+
+    /// True if the spans of a trace with this decision are sent on.
+    fn goes_out(&self, mark: Mark) -> bool {
+        mark.outcome == Final::Sampled || self.config.dry_run
     }
 
     fn release_envelope(&mut self, envelope: Option<u32>) {
@@ -235,8 +268,7 @@ impl Sampler {
             return Placed::Waiting(at);
         }
         match self.remembered(id, part, now) {
-            Some(true) => return Placed::Sampled,
-            Some(false) => return Placed::NotSampled,
+            Some(mark) => return Placed::Decided(mark),
             None => {}
         }
         // What an earlier process had room for needs no room to be made.
@@ -290,6 +322,9 @@ impl Sampler {
         if let Some(exchange) = &mut self.exchange {
             exchange.touch(at);
         }
+        if self.config.decide_early && self.arrived.last() != Some(&at) {
+            self.arrived.push(at);
+        }
         if let (true, Some(wait)) = (facts.is_root, self.config.decision_wait_after_root_seconds) {
             self.table.hasten(at, self.due_after(wait));
         }
@@ -302,14 +337,14 @@ impl Sampler {
     }
 
     /// The decision on a trace that does not wait any more, if it is remembered.
-    fn remembered(&mut self, id: &TraceId, part: u32, now: Now) -> Option<bool> {
-        if self.sampled_cache.touch(id) {
+    fn remembered(&mut self, id: &TraceId, part: u32, now: Now) -> Option<Mark> {
+        if let Some(note) = self.sampled_cache.touch(id) {
             self.counts.early_releases[1] += 1;
-            return Some(true);
+            return Some(note.mark(true));
         }
-        if self.non_sampled_cache.touch(id) {
+        if let Some(note) = self.non_sampled_cache.touch(id) {
             self.counts.early_releases[0] += 1;
-            return Some(false);
+            return Some(note.mark(true));
         }
         let decision = self.decided.get_mut(id)?;
         // Once a trace and ResourceSpans, as upstream.
@@ -317,7 +352,7 @@ impl Sampler {
             decision.late_part = part;
             self.counts.late_ages.add(seconds(now).saturating_sub(decision.decided));
         }
-        Some(decision.sampled)
+        Some(decision.note.mark(false))
     }
 
     /// The trace has outgrown `maximum_trace_size_bytes`: it is not sampled, and its memory is free at once.
@@ -330,39 +365,44 @@ impl Sampler {
             let decision = peers::Decision { outcome: Final::NotSampled, policy: u16::MAX };
             exchange.settled(self.table.entry(at).id, decision);
         }
-        self.settle(at, false, true, now);
+        self.settle(at, NOT_SAMPLED, true, now);
     }
 
     /// Takes a decided trace out of the table and lets go of its spans or lists it for output. The decision is put into
     /// its cache or, if there is none and `remember` says so, among the remembered ones.
-    pub(super) fn settle(&mut self, at: u32, sampled: bool, remember: bool, now: Now) {
+    pub(super) fn settle(&mut self, at: u32, mark: Mark, remember: bool, now: Now) {
+        let sampled = mark.outcome == Final::Sampled;
         self.table.settle(at);
         if let Some(exchange) = &mut self.exchange {
             exchange.forget(at);
+        }
+        if !self.unasked.is_empty() {
+            self.unasked.remove(&at);
         }
         let entry = self.table.entry(at);
         let (id, born, bytes, empty) = (entry.id, entry.born, entry.facts.bytes, entry.last == Link::NONE);
         let late_part = entry.group.part();
         let first_seen = narrow_seconds(entry.facts.first_arrival);
         self.settled_seconds = seconds(now);
-        if let (Some(unlogged), false) = (&mut self.unlogged, sampled && !empty) {
+        let goes_out = self.goes_out(mark) && !empty;
+        if let (Some(unlogged), false) = (&mut self.unlogged, goes_out) {
             // Decisions to keep are logged when the spans are about to go out.
             unlogged.push(storage::Decision { id, first_seen, decided: seconds(now), sampled });
         }
         let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
         if cache.is_enabled() {
-            cache.insert(id);
+            cache.insert(id, mark.note());
             self.counts.removal_ages.add(seconds(now).saturating_sub(first_seen));
         } else if !remember {
             self.counts.removal_ages.add(seconds(now).saturating_sub(first_seen));
         } else {
-            let decision = Decision { id, first_seen, decided: seconds(now), late_part, sampled };
+            let decision = Decision { id, first_seen, decided: seconds(now), late_part, note: mark.note() };
             if let Some(gone) = self.decided.insert(decision) {
                 self.counts.removal_ages.add(seconds(now).saturating_sub(gone.first_seen));
             }
         }
-        if sampled && !empty {
-            self.kept.push_back(at);
+        if goes_out {
+            self.kept.push_back((at, mark));
             self.kept_bytes += bytes;
         } else {
             self.let_go(at, born, empty);

@@ -12,6 +12,7 @@ use super::entry::{Facts, Shape};
 use super::id_hash::IdHash;
 use super::index::Index;
 use super::log::Link;
+use super::policy::Moves;
 use super::size::Group;
 
 const NONE: u32 = u32::MAX;
@@ -179,6 +180,25 @@ impl Table {
     /// Folds the answers of a part into the entry's.
     pub(super) fn merge_answers(&mut self, at: u32, part: &[u64]) {
         self.shape.merge(self.entries.answers_mut(at), part);
+    }
+
+    /// Lays the answers of all entries out anew, for other questions.
+    pub(super) fn move_answers(&mut self, shape: Shape, moves: &Moves) {
+        let (before, words) = (self.shape, self.shape.words());
+        for chunk in &mut self.entries.chunks {
+            let mut answers = Vec::with_capacity(CHUNK * shape.words());
+            for at in 0..chunk.entries.len() {
+                answers.extend(moves.apply(before, shape, chunk.answers.get(at * words..(at + 1) * words).unwrap_or_default()));
+            }
+            chunk.answers = answers;
+        }
+        self.entries.words = shape.words();
+        self.shape = shape;
+    }
+
+    /// Replaces the answers of an entry.
+    pub(super) fn set_answers(&mut self, at: u32, answers: &[u64]) {
+        self.entries.answers_mut(at).copy_from_slice(answers);
     }
 
     /// The waiting trace that arrived first.

@@ -260,7 +260,7 @@ fn equal_resources_and_scopes_are_joined_and_schema_urls_kept() {
 }
 
 /// A Resource with one attribute.
-fn attribute(value: &str) -> Vec<u8> {
+pub(super) fn attribute(value: &str) -> Vec<u8> {
     use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
     let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
     let attribute = KeyValue { key: "service.name".to_owned(), value: Some(value), ..KeyValue::default() };
@@ -290,7 +290,7 @@ fn shards_keep_what_one_would() {
 
 /// Takes batches and remembers them; refuses those with a trace id that ends in 13.
 #[derive(Default)]
-struct Sink(Mutex<Vec<Traces>>);
+pub(super) struct Sink(Mutex<Vec<Traces>>);
 
 impl Consumer<Traces> for Sink {
     fn consume(&self, batch: Traces) -> Consume<'_> {
@@ -302,16 +302,16 @@ impl Consumer<Traces> for Sink {
     }
 }
 
-struct Running {
-    input: TracesConsumer,
-    lifecycle: Arc<dyn Lifecycle>,
-    sink: Arc<Sink>,
+pub(super) struct Running {
+    pub(super) input: TracesConsumer,
+    pub(super) lifecycle: Arc<dyn Lifecycle>,
+    pub(super) sink: Arc<Sink>,
     clock: Arc<ManualClock>,
-    registry: Registry,
+    pub(super) registry: Registry,
 }
 
 impl Running {
-    async fn start(id: &str, yaml: &str) -> Self {
+    pub(super) async fn start(id: &str, yaml: &str) -> Self {
         let (sink, clock) = (Arc::new(Sink::default()), Arc::new(ManualClock::new(1_700_000_000_000_000_000)));
         let registry = Registry::new(0);
         let context = Context {
@@ -331,7 +331,7 @@ impl Running {
         Self { input: part.input, lifecycle, sink, clock, registry }
     }
 
-    async fn seconds(&self, seconds: u64) {
+    pub(super) async fn seconds(&self, seconds: u64) {
         for _ in 0..seconds {
             self.clock.advance(Duration::from_secs(1));
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -341,7 +341,7 @@ impl Running {
         }
     }
 
-    fn out(&self) -> BTreeMap<u8, usize> {
+    pub(super) fn out(&self) -> BTreeMap<u8, usize> {
         counts(&std::mem::take(&mut *self.sink.0.lock().unwrap()))
     }
 }
@@ -400,7 +400,7 @@ async fn metrics_have_upstreams_names() {
 }
 
 /// All series as `name{attributes} value`; histograms by count and sum.
-fn series(registry: &Registry) -> String {
+pub(super) fn series(registry: &Registry) -> String {
     use pdata::metrics::{MetricData, NumberValue, Value};
     let mut lines = Vec::new();
     for metric in registry.collect(0).scope_metrics.iter().flat_map(|scope| &scope.metrics) {

@@ -10,6 +10,7 @@ use component::Code;
 use hashbrown::HashSet;
 use pdata::{TraceId, Traces};
 
+use super::super::mark::Late;
 use super::super::processor::Shared;
 use super::wire::{self, HandOver};
 use super::{HAND_OVER, Peers, TICK, call, lock};
@@ -124,8 +125,8 @@ impl Shared {
         let wanted: Vec<bool> = batch.trace_ids().map(|id| ids.contains(id)).collect();
         batch.retain_spans(|row| wanted.get(row) == Some(&true));
         let in_flight = self.storage.get().map(|storage| storage.append_batch(&batch, self.clock.unix_nano()));
-        let asked = self.questions.ask(&batch);
-        let mut late = Vec::new();
+        let asked = self.ask(&batch);
+        let mut late = Late::new();
         // One step for the node: no decision may count these spans twice, or not at all.
         let (without_room, collects) = self.with_node(peers, |node, now, out| {
             let mut without_room = Vec::new();

@@ -7,7 +7,8 @@ use super::super::counts::{Early, Final};
 use super::super::decide::ask;
 use super::super::log::Link;
 use super::super::part::TracePart;
-use super::super::policy::{Asked, Trace};
+use super::super::mark::{Late, Mark};
+use super::super::policy::{Asked, Label, Trace};
 use super::super::sampler::{Sampler, Share, Taken, now};
 use super::entry::{Decision, Entry};
 
@@ -145,6 +146,10 @@ impl Sampler {
         if self.has_output() {
             return out;
         }
+        // Spans go as they came, and nobody has decided anything.
+        let marking = std::mem::take(&mut self.marking);
+        let mark =
+            Mark { outcome: Final::Sampled, policy: Label::NONE, composite: Label::NONE, cached: false, threshold: 0 };
         for id in ids {
             let Some(at) = self.table.find(id) else { continue };
             self.table.settle(at);
@@ -157,12 +162,13 @@ impl Sampler {
                 self.let_go(at, born, true);
             } else {
                 self.kept_bytes += entry.facts.bytes;
-                self.kept.push_back(at);
+                self.kept.push_back((at, mark));
             }
         }
         while self.has_output() {
             out.push(self.collect());
         }
+        self.marking = marking;
         out
     }
 
@@ -174,7 +180,7 @@ impl Sampler {
         asked: &Asked,
         share: Share,
         clock: &dyn Clock,
-        forward: &mut Vec<usize>,
+        forward: &mut Late,
     ) -> Vec<Changed> {
         self.begin_batch(traces.resource_count());
         let mut from = 0;
@@ -193,17 +199,23 @@ impl Sampler {
             let (id, entry): &(TraceId, &Entry) = &entries[at];
             Trace { id, facts: &entry.part.facts, answers: &entry.part.answers }
         };
-        let first_match = self.config.sample_on_first_match;
-        let verdicts = ask(&policies, (&mut self.state, &mut self.counts), first_match, clock, entries.len(), trace);
+        let (first_match, noted) = (self.config.sample_on_first_match, self.recent.is_on());
+        let limits = (&mut self.state, &mut self.counts);
+        let judged = ask(&policies, limits, first_match, noted, clock, entries.len(), trace);
         let limit = self.config.maximum_trace_size_bytes;
+        let now = now(clock);
         let mut decisions = Vec::with_capacity(entries.len());
-        for (verdict, (_, entry)) in verdicts.into_iter().zip(entries) {
+        for (row, (id, entry)) in entries.iter().enumerate() {
             if limit > 0 && entry.received_bytes > limit {
                 self.counts.too_large += 1;
                 decisions.push(Decision { outcome: Final::NotSampled, policy: u16::MAX });
                 continue;
             }
-            decisions.push(self.count(verdict));
+            let verdict = judged.verdicts[row];
+            let decision = self.count(verdict);
+            let mark = self.mark(decision, verdict.composite);
+            self.note(id, &entry.part.facts, mark, None, judged.votes(row), now);
+            decisions.push(decision);
         }
         decisions
     }
@@ -211,13 +223,15 @@ impl Sampler {
     /// Decides waiting traces on the parts that are here.
     pub(super) fn decide_here(&mut self, ids: &[TraceId], clock: &dyn Clock) {
         let waiting: Vec<u32> = ids.iter().filter_map(|id| self.table.find(id)).collect();
-        self.decide(&waiting, clock);
+        self.decide(&waiting, None, clock);
     }
 
     /// Does what was decided elsewhere with a trace that waits here.
     pub(super) fn obey(&mut self, id: &TraceId, decision: Decision, clock: &dyn Clock) {
         if let Some(at) = self.table.find(id) {
-            self.settle(at, decision.is_sampled(), true, now(clock));
+            // Where it was decided, the member of a `composite` is known; here the policy is.
+            let mark = self.mark(decision, Label::NONE);
+            self.settle(at, mark, true, now(clock));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::processors::tail_sampling::Plan;
 use crate::processors::tail_sampling::counts::Final;
 use crate::processors::tail_sampling::entry::{Facts, Shape};
 use crate::processors::tail_sampling::part::TracePart;
-use crate::processors::tail_sampling::processor::TailSampling;
+use crate::processors::tail_sampling::processor::{Rules, TailSampling};
 use crate::processors::tail_sampling::tests::plan;
 use crate::testing::{Sink, context};
 
@@ -217,7 +217,8 @@ policies: [{{name: all, type: always_sample}}]
     let clock = Arc::new(ManualClock::new(1_700_000_000_000_000_000));
     let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
     let context = Context { clock, ..context("tail_sampling") };
-    let processor = TailSampling::new(&plan.config, &policies, questions, &context, Sink::new()).unwrap();
+    let rules = Rules { config: plan.config.clone(), policies, questions };
+    let processor = TailSampling::new(rules, ottl::Engine::Interpreter, &context, Sink::new()).unwrap();
     processor.start().await.unwrap();
 
     let collect = Collect {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pdata::TraceId;
 
 use super::bucket::{self, Bucket};
+use super::chance::{Chance, Tally};
 use super::probabilistic::Probabilistic;
 use crate::processors::tail_sampling::entry::{Facts, Outcome, Shape};
 
@@ -82,10 +83,10 @@ pub(super) enum Clause {
 /// What limits remember; one a shard.
 #[derive(Clone, Debug)]
 pub(in super::super) struct State {
-    pub(super) buckets: Vec<Bucket>,
+    pub(super) buckets: Vec<(Bucket, Tally)>,
     pub(super) windows: Vec<Window>,
     /// Which part of each limit is this state's to spend. Below 1 where peers have the rest.
-    share: f64,
+    pub(super) share: f64,
 }
 
 impl Default for State {
@@ -97,10 +98,18 @@ impl Default for State {
 impl State {
     /// From now on this part of each limit may be spent.
     pub(in super::super) fn set_share(&mut self, share: f64) {
-        for bucket in &mut self.buckets {
+        for (bucket, _) in &mut self.buckets {
             bucket::rescale(bucket, self.share, share);
         }
         self.share = share;
+    }
+
+    /// A tick is over: what limits let pass in it is history.
+    pub(in super::super) fn end_tick(&mut self) {
+        let windows = self.windows.iter_mut().flat_map(|window| &mut window.tallies);
+        for tally in self.buckets.iter_mut().map(|(_, tally)| tally).chain(windows) {
+            tally.settle();
+        }
     }
 }
 
@@ -111,16 +120,29 @@ pub(super) struct Window {
     seconds: Vec<u64>,
     /// What does not fit the share of a second that it was kept in counts in the next, too.
     kept: Vec<f64>,
+    tallies: Vec<Tally>,
+    /// The member that sampled last.
+    last: usize,
 }
 
 impl Window {
     pub(super) fn new(members: usize) -> Self {
-        Self { seconds: vec![0; members], kept: vec![0.0; members] }
+        Self { seconds: vec![0; members], kept: vec![0.0; members], tallies: vec![Tally::default(); members], last: 0 }
+    }
+
+    /// What was offered to each member.
+    pub(super) fn tallies(&self) -> &[Tally] {
+        &self.tallies
+    }
+
+    /// The member that sampled last.
+    pub(super) fn last(&self) -> usize {
+        self.last
     }
 
     /// True if `spans` more fit below this budget's part of the member's limit; only then they are counted. What fits the
     /// whole limit but not the part is kept where nothing else was, and is paid off in the seconds that follow.
-    fn admit(&mut self, member: usize, spans: i64, limit: i64, budget: f64, second: u64) -> bool {
+    pub(super) fn admit(&mut self, member: usize, spans: i64, limit: i64, budget: f64, second: u64) -> bool {
         let Some(kept) = self.kept.get_mut(member) else { return false };
         let part = limit as f64 * budget;
         if let Some(last) = self.seconds.get_mut(member).filter(|last| **last != second) {
@@ -133,6 +155,10 @@ impl Window {
         let fits = spans <= limit && (after <= part || *kept <= 0.0);
         if fits {
             *kept = after;
+            self.last = member;
+        }
+        if let Some(tally) = self.tallies.get_mut(member) {
+            tally.note(u64::try_from(spans).unwrap_or(0), fits);
         }
         fits
     }
@@ -140,7 +166,7 @@ impl Window {
 
 impl Clause {
     /// The policy's vote. Limits spend their tokens here, also when another policy decides otherwise.
-    pub(super) fn vote(&self, shape: Shape, trace: Trace<'_>, state: &mut State, now: Now) -> Vote {
+    pub(super) fn vote(&self, shape: Shape, trace: Trace<'_>, chance: &mut impl Chance) -> Vote {
         let sampled_if = |yes: bool| if yes { Vote::Sampled } else { Vote::NotSampled };
         match self {
             Self::Always => Vote::Sampled,
@@ -152,33 +178,29 @@ impl Clause {
                 let spans = signed(trace.facts.spans);
                 sampled_if(spans >= *min && (*max == 0 || spans <= *max))
             }
-            Self::Probabilistic(policy) => sampled_if(policy.keeps(trace.id)),
+            Self::Probabilistic(policy) => sampled_if(chance.keeps(*policy, trace.id)),
             Self::Bit { bit, wanted } => sampled_if(Shape::bit(trace.answers, *bit) == *wanted),
             Self::Outcome(outcome) => match shape.outcome(trace.answers, *outcome) {
                 Outcome::Nothing => Vote::NotSampled,
                 Outcome::Match => Vote::Sampled,
                 Outcome::Error => Vote::Error,
             },
-            Self::RateLimiting(at) => sampled_if(take(state, *at, trace.facts.spans, now)),
-            Self::BytesLimiting(at) => sampled_if(take(state, *at, trace.facts.bytes, now)),
-            Self::Not(member) => match member.vote(shape, trace, state, now) {
+            Self::RateLimiting(at) => sampled_if(chance.take(*at, trace.facts.spans)),
+            Self::BytesLimiting(at) => sampled_if(chance.take(*at, trace.facts.bytes)),
+            Self::Not(member) => match member.vote(shape, trace, chance) {
                 Vote::Sampled => Vote::NotSampled,
                 Vote::NotSampled => Vote::Sampled,
                 other => other,
             },
-            Self::And(members) => all(members, Vote::Sampled, shape, trace, state, now),
-            Self::Drop(members) => all(members, Vote::Dropped, shape, trace, state, now),
+            Self::And(members) => all(members, Vote::Sampled, shape, trace, chance),
+            Self::Drop(members) => all(members, Vote::Dropped, shape, trace, chance),
             Self::Composite { at, max_total, members } => {
                 for (number, (member, share)) in members.iter().enumerate() {
-                    match member.vote(shape, trace, state, now) {
+                    match member.vote(shape, trace, chance) {
                         // The first that samples decides, also when its share is spent: later ones are not asked.
                         Vote::Sampled => {
-                            let (spans, budget) = (signed(trace.facts.spans), state.share);
-                            let fits = state.windows.get_mut(*at).is_some_and(|window| {
-                                // Upstream compares the total limit with the member's own counter, never with the sum.
-                                window.admit(number, spans, (*share).min(*max_total), budget, now.unix_seconds())
-                            });
-                            return sampled_if(fits);
+                            let spans = signed(trace.facts.spans);
+                            return sampled_if(chance.admit(*at, number, spans, *share, *max_total));
                         }
                         Vote::Error => return Vote::Error,
                         Vote::NotSampled | Vote::Dropped => {}
@@ -190,21 +212,41 @@ impl Clause {
     }
 }
 
+impl Clause {
+    /// True if the policy samples the trace whatever spans are still to come: what it says now it will always say.
+    /// Limits and bounds that a trace can grow out of are never certain.
+    pub(super) fn is_certain(&self, shape: Shape, trace: Trace<'_>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Latency { threshold_ms, upper_ms: 0 } => trace.facts.duration_ms() > *threshold_ms,
+            Self::SpanCount { min, max: 0 } => signed(trace.facts.spans) >= *min,
+            Self::Probabilistic(policy) => policy.keeps(trace.id),
+            Self::Bit { bit, wanted: true } => Shape::bit(trace.answers, *bit),
+            // The earliest outcome stands, and later spans are not earlier.
+            Self::Outcome(outcome) => shape.outcome(trace.answers, *outcome) == Outcome::Match,
+            Self::Not(member) => matches!(&**member, Self::Probabilistic(policy) if !policy.keeps(trace.id)),
+            Self::And(members) => members.iter().all(|member| member.is_certain(shape, trace)),
+            Self::Latency { .. }
+            | Self::SpanCount { .. }
+            | Self::Bit { .. }
+            | Self::RateLimiting(_)
+            | Self::BytesLimiting(_)
+            | Self::Drop(_)
+            | Self::Composite { .. } => false,
+        }
+    }
+}
+
 /// Members in order; the first that does not sample, or fails, ends it.
-fn all(members: &[Clause], yes: Vote, shape: Shape, trace: Trace<'_>, state: &mut State, now: Now) -> Vote {
+fn all(members: &[Clause], yes: Vote, shape: Shape, trace: Trace<'_>, chance: &mut impl Chance) -> Vote {
     for member in members {
-        match member.vote(shape, trace, state, now) {
+        match member.vote(shape, trace, chance) {
             Vote::NotSampled => return Vote::NotSampled,
             Vote::Error => return Vote::Error,
             Vote::Sampled | Vote::Dropped => {}
         }
     }
     yes
-}
-
-fn take(state: &mut State, at: usize, cost: u64, now: Now) -> bool {
-    let share = state.share;
-    state.buckets.get_mut(at).is_some_and(|bucket| bucket.allow(cost, now.monotonic, share))
 }
 
 fn signed(count: u64) -> i64 {

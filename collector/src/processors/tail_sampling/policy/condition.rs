@@ -9,7 +9,7 @@ use crate::processors::tail_sampling::entry::Shape;
 
 /// Where the answer of a policy's conditions goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(in super::super) enum Target {
     /// A bit: errors do not count.
     Bit(u16),
     /// An outcome: errors count.
@@ -100,7 +100,7 @@ impl Builder {
         if self.questions.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Conditions { program: self.program.build()?, questions: self.questions }))
+        Ok(Some(Conditions { program: self.program.build()?, known: self.known, questions: self.questions }))
     }
 }
 
@@ -108,10 +108,28 @@ impl Builder {
 #[derive(Debug)]
 pub(super) struct Conditions {
     program: Program,
+    /// What each question asks.
+    known: Vec<Texts>,
     questions: Vec<Question>,
 }
 
 impl Conditions {
+    /// Adds where the answers go that `before` has too, there and here. False if some question is new.
+    pub(super) fn moves(&self, before: Option<&Self>, moves: &mut Vec<(Target, Target)>) -> bool {
+        let mut all = true;
+        for (texts, question) in self.known.iter().zip(&self.questions) {
+            let old = before.and_then(|before| {
+                let at = before.known.iter().position(|known| known == texts)?;
+                before.questions.get(at)
+            });
+            match old {
+                Some(old) => moves.push((old.target, question.target)),
+                None => all = false,
+            }
+        }
+        all
+    }
+
     /// What one batch is asked with.
     pub(super) fn asker<'w>(&self, shape: Shape) -> Asker<'_, 'w> {
         Asker { conditions: self, shape, frame: self.program.frame(), ignored_errors: 0 }
@@ -138,7 +156,7 @@ impl<'w> Asker<'_, 'w> {
 
     /// Asks about a span: its own conditions first, then those on its events, event by event.
     pub(super) fn span(&mut self, span: &SpanView<'w>, answers: &mut [u64]) {
-        let Conditions { program, questions } = self.conditions;
+        let Conditions { program, questions, .. } = self.conditions;
         program.load_indexed_span(&mut self.frame, span);
         for question in questions {
             let mut outcome = Outcome::False;

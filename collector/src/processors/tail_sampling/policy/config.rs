@@ -16,8 +16,15 @@ pub struct PolicyConfig {
     pub kind: PolicyKind,
 }
 
+/// Equal where they do the same under the same name, wherever they are written.
+impl PartialEq for PolicyConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.kind == other.kind
+    }
+}
+
 /// Policy types with their settings, as in the YAML.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PolicyKind {
     /// `always_sample`
     AlwaysSample,
@@ -165,6 +172,16 @@ impl PolicyConfig {
             PolicyKind::Not(member) => member.is_stateful(),
             PolicyKind::And(members) | PolicyKind::Drop(members) => members.iter().any(Self::is_stateful),
             PolicyKind::Composite { members, .. } => members.iter().any(|(member, _)| member.is_stateful()),
+            _ => false,
+        }
+    }
+
+    /// True if it spends something when it is asked.
+    pub(in super::super) fn is_limit(&self) -> bool {
+        match &self.kind {
+            PolicyKind::RateLimiting { .. } | PolicyKind::BytesLimiting { .. } | PolicyKind::Composite { .. } => true,
+            PolicyKind::Not(member) => member.is_limit(),
+            PolicyKind::And(members) | PolicyKind::Drop(members) => members.iter().any(Self::is_limit),
             _ => false,
         }
     }

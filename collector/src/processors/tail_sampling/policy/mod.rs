@@ -2,9 +2,11 @@
 //! over a trace's entry (read when the trace is decided).
 
 mod bucket;
+mod chance;
 mod clause;
 mod condition;
 mod config;
+mod label;
 mod probabilistic;
 mod question;
 mod reader;
@@ -13,14 +15,19 @@ mod trace_state;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::ops::Range;
+
 use bucket::Bucket;
+use chance::{Live, Tally, Ways};
 use clause::{Clause, Window};
 pub(super) use clause::{Now, State, Trace, Vote};
-use condition::Target;
 pub use config::{ErrorMode, PolicyConfig, PolicyKind};
+pub(super) use label::{Label, Labels};
 use probabilistic::{Probabilistic, consistent_threshold};
-pub(super) use question::{Asked, Questions};
+use question::Target;
+pub(super) use question::{Asked, Moves, Questions};
 use question::{Asking, Native};
+pub(super) use trace_state::is_member as is_trace_state_member;
 
 use super::config::Config;
 use super::entry::Shape;
@@ -30,9 +37,16 @@ use crate::config::Problems;
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) name: String,
+    pub(super) label: Label,
     clause: Clause,
+    /// Names of a `composite`'s members.
+    members: Box<[Label]>,
     /// What contrib compares to name the responsible policy: the smallest wins. 0 except for probabilistic ones.
     pub(super) threshold: u64,
+    /// What it was made from, and the limits that are its own.
+    config: PolicyConfig,
+    buckets: Range<usize>,
+    windows: Range<usize>,
 }
 
 /// All policies of a configuration, `drop` policies first, as contrib orders them.
@@ -42,34 +56,46 @@ pub(super) struct Policies {
     drops: usize,
     fresh: State,
     shape: Shape,
+    ways: Ways,
+    labels: Labels,
+    generation: u32,
 }
 
 impl Policies {
     /// Compiles the policies; mistakes in conditions and regular expressions go to `problems`, and nothing comes back.
+    /// Names keep the numbers that they have in `before`, the policies that these replace.
     pub(super) fn compile(
         config: &Config,
         options: ottl::Options,
+        before: Option<&Self>,
         problems: &mut Problems,
     ) -> Option<(Self, Questions)> {
-        let before = problems.list().len();
-        let mut compiler = Compiler { asking: Asking::new(options), fresh: State::default(), problems };
+        let problems_before = problems.list().len();
+        let generation = before.map_or(0, |before| before.generation.wrapping_add(1));
+        let mut compiler = Compiler {
+            asking: Asking::new(options, generation),
+            fresh: State::default(),
+            ways: Ways::default(),
+            labels: before.map(|before| before.labels.clone()).unwrap_or_default(),
+            problems,
+        };
         let (drops, others): (Vec<_>, Vec<_>) =
             config.policies.iter().partition(|policy| matches!(policy.kind, PolicyKind::Drop(_)));
-        let list = drops
-            .iter()
-            .chain(&others)
-            .map(|policy| Policy {
-                name: policy.name.clone(),
-                clause: compiler.clause(policy),
-                threshold: threshold(policy),
-            })
-            .collect();
-        let Compiler { asking, fresh, .. } = compiler;
-        if problems.list().len() > before {
+        let list = drops.iter().chain(&others).map(|policy| compiler.policy(policy)).collect();
+        let Compiler { asking, fresh, ways, labels, .. } = compiler;
+        if problems.list().len() > problems_before {
+            return None;
+        }
+        if config.record_threshold && !ways.are_few() {
+            problems.add(
+                format!("{}::record_threshold", config.path),
+                "these policies have too many limits and different probabilities to tell how likely a trace is kept",
+            );
             return None;
         }
         let questions = asking.build(&config.path, problems)?;
-        Some((Self { list, drops: drops.len(), fresh, shape: questions.shape() }, questions))
+        let shape = questions.shape();
+        Some((Self { list, drops: drops.len(), fresh, shape, ways, labels, generation }, questions))
     }
 
     pub(super) fn list(&self) -> &[Policy] {
@@ -89,12 +115,74 @@ impl Policies {
     pub(super) fn fresh_state(&self) -> State {
         self.fresh.clone()
     }
+
+    /// Limits as they are under `before`, where the policy is the same there, name and all; others have spent nothing.
+    pub(super) fn state_after(&self, before: &Self, state: &State) -> State {
+        let mut fresh = self.fresh_state();
+        for policy in &self.list {
+            let Some(same) = before.list.iter().find(|old| old.config == policy.config) else { continue };
+            for (to, from) in policy.buckets.clone().zip(same.buckets.clone()) {
+                if let (Some(to), Some(from)) = (fresh.buckets.get_mut(to), state.buckets.get(from)) {
+                    to.clone_from(from);
+                }
+            }
+            for (to, from) in policy.windows.clone().zip(same.windows.clone()) {
+                if let (Some(to), Some(from)) = (fresh.windows.get_mut(to), state.windows.get(from)) {
+                    to.clone_from(from);
+                }
+            }
+        }
+        fresh
+    }
+
+    /// Names of policies and sub-policies.
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Different for policies that replace others.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// True if some policy is a limit.
+    pub(super) fn has_limits(&self) -> bool {
+        self.ways.has_limits()
+    }
+
+    /// True if the trace will be kept whatever spans are still to come. To be asked only where nothing can drop it and
+    /// no limit would be spent on it: then it can go at once, and all other decisions stay what they are.
+    pub(super) fn is_certain(&self, trace: Trace<'_>) -> bool {
+        self.list.iter().any(|policy| policy.clause.is_certain(self.shape, trace))
+    }
+
+    /// How likely a trace with these facts and answers was to be kept, over all hashes of its id and answers of limits.
+    pub(super) fn inclusion(&self, trace: Trace<'_>, state: &State) -> f64 {
+        self.ways.weigh(state, |world| {
+            let mut sampled = false;
+            for policy in &self.list {
+                match policy.clause.vote(self.shape, trace, world) {
+                    Vote::Dropped => return false,
+                    Vote::Sampled => sampled = true,
+                    Vote::NotSampled | Vote::Error => {}
+                }
+            }
+            sampled
+        })
+    }
 }
 
 impl Policy {
     /// The policy's vote. Limits spend their tokens.
     pub(super) fn vote(&self, shape: Shape, trace: Trace<'_>, state: &mut State, now: Now) -> Vote {
-        self.clause.vote(shape, trace, state, now)
+        self.clause.vote(shape, trace, &mut Live { state, now })
+    }
+
+    /// The member of a `composite` that has sampled last.
+    pub(super) fn sampled_member(&self, state: &State) -> Label {
+        let Clause::Composite { at, .. } = &self.clause else { return Label::NONE };
+        let member = state.windows.get(*at).and_then(|window| self.members.get(window.last()));
+        member.copied().unwrap_or(Label::NONE)
     }
 }
 
@@ -110,10 +198,39 @@ fn threshold(policy: &PolicyConfig) -> u64 {
 struct Compiler<'a> {
     asking: Asking,
     fresh: State,
+    ways: Ways,
+    labels: Labels,
     problems: &'a mut Problems,
 }
 
 impl Compiler<'_> {
+    fn policy(&mut self, policy: &PolicyConfig) -> Policy {
+        let (buckets, windows) = (self.fresh.buckets.len(), self.fresh.windows.len());
+        let clause = self.clause(policy);
+        let members = match &policy.kind {
+            PolicyKind::Composite { members, .. } => {
+                members.iter().map(|(member, _)| self.labels.add(&member.name)).collect()
+            }
+            _ => Box::default(),
+        };
+        Policy {
+            name: policy.name.clone(),
+            label: self.labels.add(&policy.name),
+            clause,
+            members,
+            threshold: threshold(policy),
+            config: policy.clone(),
+            buckets: buckets..self.fresh.buckets.len(),
+            windows: windows..self.fresh.windows.len(),
+        }
+    }
+
+    fn bucket(&mut self, per_second: i64, burst: i64) -> usize {
+        self.fresh.buckets.push((Bucket::new(per_second, burst), Tally::default()));
+        self.ways.add_bucket();
+        self.fresh.buckets.len() - 1
+    }
+
     fn clause(&mut self, policy: &PolicyConfig) -> Clause {
         let path = &policy.path;
         match &policy.kind {
@@ -123,7 +240,9 @@ impl Compiler<'_> {
             }
             PolicyKind::SpanCount { min, max } => Clause::SpanCount { min: i64::from(*min), max: i64::from(*max) },
             PolicyKind::Probabilistic { hash_salt, sampling_percentage } => {
-                Clause::Probabilistic(Probabilistic::new(hash_salt, *sampling_percentage))
+                let policy = Probabilistic::new(hash_salt, *sampling_percentage);
+                self.ways.add_hash(policy);
+                Clause::Probabilistic(policy)
             }
             PolicyKind::NumericAttribute { key, min, max, invert } => {
                 self.native(Native::Number { key: key.clone(), min: *min, max: *max }, *invert)
@@ -150,14 +269,8 @@ impl Compiler<'_> {
                 self.native(Native::TraceState { key: key.clone(), values }, false)
             }
             PolicyKind::TraceFlags => self.native(Native::SampledFlag, false),
-            PolicyKind::RateLimiting { per_second, burst } => {
-                self.fresh.buckets.push(Bucket::new(*per_second, *burst));
-                Clause::RateLimiting(self.fresh.buckets.len() - 1)
-            }
-            PolicyKind::BytesLimiting { per_second, burst } => {
-                self.fresh.buckets.push(Bucket::new(*per_second, *burst));
-                Clause::BytesLimiting(self.fresh.buckets.len() - 1)
-            }
+            PolicyKind::RateLimiting { per_second, burst } => Clause::RateLimiting(self.bucket(*per_second, *burst)),
+            PolicyKind::BytesLimiting { per_second, burst } => Clause::BytesLimiting(self.bucket(*per_second, *burst)),
             PolicyKind::OttlCondition { error_mode, span, spanevent } => {
                 let path = format!("{path}::ottl_condition");
                 match self.asking.conditions(span, spanevent, *error_mode, &path, self.problems) {
@@ -174,6 +287,7 @@ impl Compiler<'_> {
                 let share = |percent: i64| (percent as f64 / 100.0 * *max_total as f64) as i64;
                 let at = self.fresh.windows.len();
                 self.fresh.windows.push(Window::new(members.len()));
+                self.ways.add_window(members.len());
                 let members = members
                     .iter()
                     .map(|(member, percent)| (self.clause(member), percent.map_or(equal, share)))

@@ -23,6 +23,11 @@ impl Probabilistic {
         Self { salted: fnv1a(OFFSET_BASIS, salt.as_bytes()), at_most: threshold(sampling_percentage / 100.0) }
     }
 
+    /// The hash state after the salt, and the largest hash that is kept.
+    pub(super) fn parts(self) -> (u64, u64) {
+        (self.salted, self.at_most)
+    }
+
     pub(super) fn keeps(self, id: &TraceId) -> bool {
         fnv1a(self.salted, id) <= self.at_most
     }

@@ -7,7 +7,8 @@ use ottl::go::regexp::Regexp;
 use pdata::Traces;
 
 use super::ErrorMode;
-use super::condition::{Builder, Conditions, Target};
+pub(in super::super) use super::condition::Target;
+use super::condition::{Builder, Conditions};
 use super::reader::{Attribute, Header, Keys, read_resource, read_span};
 use super::trace_state;
 use crate::config::Problems;
@@ -57,6 +58,8 @@ pub(in super::super) struct Asked {
     spans: Vec<SpanFacts>,
     answers: Vec<u64>,
     words: usize,
+    /// Of the questions.
+    pub(in super::super) generation: u32,
     /// Conditions that failed under `error_mode: ignore`, to be logged once a batch.
     pub(in super::super) ignored_errors: u64,
 }
@@ -78,11 +81,12 @@ pub(super) struct Asking {
     conditions: Builder,
     bits: u16,
     outcomes: u16,
+    generation: u32,
 }
 
 impl Asking {
-    pub(super) fn new(options: ottl::Options) -> Self {
-        Self { natives: Vec::new(), conditions: Builder::new(options), bits: 0, outcomes: 0 }
+    pub(super) fn new(options: ottl::Options, generation: u32) -> Self {
+        Self { natives: Vec::new(), conditions: Builder::new(options), bits: 0, outcomes: 0, generation }
     }
 
     /// The bit of a built-in question.
@@ -158,7 +162,7 @@ impl Asking {
             })
             .collect();
         let shape = Shape::new(usize::from(self.bits), usize::from(self.outcomes));
-        Some(Questions { shape, keys, tests, conditions })
+        Some(Questions { shape, keys, natives: self.natives, tests, conditions, generation: self.generation })
     }
 }
 
@@ -174,11 +178,60 @@ fn next(count: &mut u16) -> u16 {
 pub(in super::super) struct Questions {
     shape: Shape,
     keys: Keys,
+    /// What each of `tests` asks.
+    natives: Vec<(u16, Native)>,
     tests: Vec<(u16, Test)>,
     conditions: Option<Conditions>,
+    generation: u32,
+}
+
+/// Where answers go when questions are replaced.
+#[derive(Debug)]
+pub(in super::super) struct Moves {
+    /// The same question before and after.
+    pub(in super::super) same: Vec<(Target, Target)>,
+    /// False if there are questions that were not asked before: then waiting spans have to be asked again.
+    pub(in super::super) complete: bool,
+}
+
+impl Moves {
+    /// A trace's answers laid out as `after`; the answers to new questions are those of no span.
+    pub(in super::super) fn apply(&self, before: Shape, after: Shape, answers: &[u64]) -> Vec<u64> {
+        let mut out: Vec<u64> = after.empty().collect();
+        for (from, to) in &self.same {
+            match (*from, *to) {
+                (Target::Bit(from), Target::Bit(to)) => {
+                    if Shape::bit(answers, from) {
+                        Shape::set_bit(&mut out, to);
+                    }
+                }
+                (Target::Outcome(from), Target::Outcome(to)) => {
+                    after.set_outcome_word(&mut out, to, before.outcome_word(answers, from));
+                }
+                // The same question has the same kind of answer.
+                (Target::Bit(_), Target::Outcome(_)) | (Target::Outcome(_), Target::Bit(_)) => {}
+            }
+        }
+        out
+    }
 }
 
 impl Questions {
+    /// What becomes of the answers to the questions `before`.
+    pub(in super::super) fn moves(&self, before: &Self) -> Moves {
+        let mut moves = Moves { same: Vec::new(), complete: true };
+        for (bit, native) in &self.natives {
+            match before.natives.iter().find(|(_, known)| known == native) {
+                Some((old, _)) => moves.same.push((Target::Bit(*old), Target::Bit(*bit))),
+                None => moves.complete = false,
+            }
+        }
+        if let Some(conditions) = &self.conditions {
+            moves.complete &= conditions.moves(before.conditions.as_ref(), &mut moves.same);
+        }
+        moves
+    }
+
     pub(in super::super) fn shape(&self) -> Shape {
         self.shape
     }
@@ -191,6 +244,7 @@ impl Questions {
             spans: Vec::with_capacity(traces.span_count()),
             answers: Vec::with_capacity(traces.span_count() * words),
             words,
+            generation: self.generation,
             ignored_errors: 0,
         };
         let mut slots: Vec<Option<Attribute<'_>>> = vec![None; self.keys.len()];

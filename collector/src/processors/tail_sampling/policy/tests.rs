@@ -63,7 +63,7 @@ fn compile(policies: &str) -> (Policies, Questions) {
         host: crate::ottl_host::host(Arc::new(ManualClock::default())),
         ..ottl::Options::default()
     };
-    Policies::compile(&config, options, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
+    Policies::compile(&config, options, None, &mut problems).unwrap_or_else(|| panic!("{:?}", problems.list()))
 }
 
 fn attribute(key: &str) -> impl Strategy<Value = KeyValue> + use<> {

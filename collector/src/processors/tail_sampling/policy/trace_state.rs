@@ -25,6 +25,11 @@ pub(super) fn value<'a>(header: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     found
 }
 
+/// True for one well-formed `key=value`.
+pub(in super::super) fn is_member(member: &[u8]) -> bool {
+    parse_member(member).is_some()
+}
+
 /// `key=value`, with blanks and tabs before the key and behind the value taken off.
 fn parse_member(member: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = member.iter().position(|byte| *byte == b'=')?;
