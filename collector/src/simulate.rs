@@ -1,18 +1,29 @@
 //! `ottlcol simulate`: which traces a configuration would keep, found by replaying recorded requests on a virtual clock.
 //!
-//! Every request arrives at time zero, in file order; then time passes until nothing waits. Only `tail_sampling`
-//! processors act: each traces pipeline that has any is a chain of them, and what comes out of one of the chains counts
-//! as kept. Other processors are left out, and the summary names them.
+//! Requests arrive in file order, at time zero or at the times that their lines carry (`arrivalUnixNano` beside
+//! `resourceSpans`); then time passes until nothing waits. Only `tail_sampling` processors act: each traces pipeline that
+//! has any is a chain of them, and what comes out of one of the chains counts as kept. Other processors are left out,
+//! and the summary names them.
+//!
+//! Instead of a capture, `--generate` makes the traffic of the demo's shop, the same in every run.
+
+mod capture;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use component::Id;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pdata::Traces;
 
 use crate::config::{self, Node, Problems, Section};
+use crate::demo::traffic::{Mix, Shop};
 use crate::processors::tail_sampling::{self, Plan, Replay};
+use capture::Request;
+pub use report::{Bill, Flow, Prices, Report, Volume};
 
 /// Arguments of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,18 +31,55 @@ pub struct Args {
     /// Configuration file or URI; may be given several times
     #[arg(long, required = true)]
     pub config: Vec<String>,
-    /// OTLP/JSON requests, one a line
-    #[arg(long)]
-    pub input: PathBuf,
+    /// Another configuration to show beside it
+    #[arg(long, value_name = "URI")]
+    pub compare: Option<String>,
+    /// OTLP requests: JSON or protobuf, one or many, as the file exporter writes them; gzip and zstd are opened
+    #[arg(long, num_args = 1.., required_unless_present = "generate", conflicts_with = "generate")]
+    pub input: Vec<PathBuf>,
+    /// Make the traffic of the demo's shop instead: so many traces
+    #[arg(long, value_name = "TRACES")]
+    pub generate: Option<usize>,
+    /// With --generate: per cent of traces with an error
+    #[arg(long, value_name = "PERCENT", default_value_t = Mix::DEMO.errors, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub errors: u8,
+    /// With --generate: per cent of traces that take more than a second
+    #[arg(long, value_name = "PERCENT", default_value_t = Mix::DEMO.slow, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub slow_traces: u8,
+    /// With --generate: per cent of traces that are health probes
+    #[arg(long, value_name = "PERCENT", default_value_t = Mix::DEMO.probes, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub probes: u8,
     /// Where the ids of kept traces go: lower-case hex, sorted, one a line
     #[arg(long)]
     pub kept: Option<PathBuf>,
+    /// What the backend charges for 10^9 bytes of spans, for the monthly bill
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub price_per_gb: Option<f64>,
+    /// What it charges for a million spans
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub price_per_million_spans: Option<f64>,
+    /// The time in which this traffic comes, for the monthly bill; default: from the first to the last start of a span
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub period: Option<Duration>,
+    /// Traces that take longer count as slow
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s")]
+    pub slow: Duration,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
     /// Evaluate conditions in the interpreter instead of machine code
     #[arg(long)]
     pub no_jit: bool,
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if price.is_finite() && price >= 0.0 { Ok(price) } else { Err("must be a number of 0 or more".to_owned()) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let length = config::Duration::parse(text).map_err(|error| error.to_string())?;
+    u64::try_from(length.nanos()).map(Duration::from_nanos).map_err(|_| "must not be negative".to_owned())
 }
 
 /// Why there is nothing to report.
@@ -59,7 +107,7 @@ pub enum Error {
     Request {
         /// The file.
         path: String,
-        /// The line, from 1.
+        /// The line, or for protobuf the number of the request, from 1.
         line: usize,
         /// What is wrong with it.
         cause: String,
@@ -67,6 +115,9 @@ pub enum Error {
     /// A processor that cannot run.
     #[error(transparent)]
     Start(#[from] crate::factory::StartError),
+    /// `--errors`, `--slow-traces` and `--probes` are shares of one whole.
+    #[error("--errors, --slow-traces and --probes are more than 100 per cent together")]
+    Mix,
 }
 
 /// Runs the replay, writes the kept ids, and returns the summary as text.
@@ -74,18 +125,122 @@ pub enum Error {
 /// # Errors
 /// If the configuration, the input or the output is not usable.
 pub fn run(args: &Args) -> Result<String, Error> {
-    let resolved = config::resolve(&args.config, &config::Process)?;
-    let input = std::fs::read(&args.input).map_err(|cause| file(&args.input, cause))?;
-    let report = replay(&resolved.root, &input, &args.input.to_string_lossy(), args.no_jit)?;
+    let Args { errors, slow_traces: slow, probes, .. } = *args;
+    if u32::from(errors) + u32::from(slow) + u32::from(probes) > 100 {
+        return Err(Error::Mix);
+    }
+    let traffic = match args.generate {
+        Some(traces) => Traffic::Shop(traces, Mix { errors, slow, probes }),
+        None => Traffic::Files(args.input.iter().map(|path| read(path)).collect::<Result<_, _>>()?),
+    };
+    let prices =
+        Prices { per_gb: args.price_per_gb, per_million_spans: args.price_per_million_spans, period: args.period };
+    let simulate = |uris: &[String], name: &str| {
+        let resolved = config::resolve(uris, &config::Process)?;
+        replay(&resolved.root, &traffic, args.slow, args.no_jit, &progress(&traffic, name))
+    };
+    let report = simulate(&args.config, "replaying")?;
     if let Some(path) = &args.kept {
-        let text: String = report.kept.iter().map(|id| format!("{id}\n")).collect();
+        let text: String = report.kept().map(|id| id + "\n").collect();
         std::fs::write(path, text).map_err(|cause| file(path, cause))?;
     }
-    Ok(if args.json { report.to_json().to_string() + "\n" } else { report.to_string() })
+    let Some(uri) = &args.compare else {
+        return Ok(if args.json { report.to_json(&prices).to_string() + "\n" } else { report.show(&prices) });
+    };
+    let other = simulate(std::slice::from_ref(uri), "comparing")?;
+    let first = args.config.join(" ");
+    if args.json {
+        let (ours, theirs) = report.differences(&other);
+        let both = serde_json::json!({
+            "first": report.to_json(&prices), "second": other.to_json(&prices),
+            "kept_by_first_only": ours, "kept_by_second_only": theirs,
+        });
+        return Ok(both.to_string() + "\n");
+    }
+    let beside = report.beside(&other, [&first, uri], &prices);
+    Ok(format!("{beside}\n== {first}\n{}\n== {uri}\n{}", report.show(&prices), other.show(&prices)))
 }
 
 fn file(path: &std::path::Path, cause: std::io::Error) -> Error {
     Error::File { path: path.display().to_string(), cause }
+}
+
+fn read(path: &std::path::Path) -> Result<(String, Vec<u8>), Error> {
+    let bytes = std::fs::read(path).and_then(capture::plain).map_err(|cause| file(path, cause))?;
+    Ok((path.display().to_string(), bytes))
+}
+
+/// What is replayed.
+pub(crate) enum Traffic {
+    /// Captures with their names.
+    Files(Vec<(String, Vec<u8>)>),
+    /// So many traces of the demo's shop.
+    Shop(usize, Mix),
+}
+
+/// Traces in one request of the shop.
+const SHOP_TRACES: usize = 50;
+
+/// When the shop opens, Unix nanoseconds. Its requests come a second apart.
+const SHOP_OPENS: u64 = 1_700_000_000_000_000_000;
+
+impl Traffic {
+    fn len(&self) -> usize {
+        match self {
+            Self::Files(files) => files.iter().map(|(_, bytes)| bytes.len()).sum(),
+            Self::Shop(traces, _) => *traces,
+        }
+    }
+
+    /// Hands every request on, with how much of [`Traffic::len`] it is behind.
+    fn each(&self, mut take: impl FnMut(Request)) -> Result<(), Error> {
+        match self {
+            Self::Files(files) => {
+                let mut before = 0;
+                for (path, bytes) in files {
+                    for request in capture::requests(bytes) {
+                        let request = request.map_err(|capture::Wrong { at: line, cause }| Error::Request {
+                            path: path.clone(),
+                            line,
+                            cause,
+                        })?;
+                        take(Request { read: before + request.read, ..request });
+                    }
+                    before += bytes.len();
+                }
+            }
+            Self::Shop(traces, mix) => {
+                let mut shop = Shop::with_mix(1, *mix);
+                let mut made = 0;
+                let mut now = SHOP_OPENS;
+                while made < *traces {
+                    let some = SHOP_TRACES.min(*traces - made);
+                    let bytes = shop.request(some, now);
+                    let wrong = |error: pdata::WireError| Error::Request {
+                        path: "--generate".to_owned(),
+                        line: made,
+                        cause: error.to_string(),
+                    };
+                    let traces = Traces::index(bytes.into()).map_err(wrong)?;
+                    made += some;
+                    take(Request { arrival_unix_nano: Some(now), traces, read: made });
+                    now += 1_000_000_000;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(traffic: &Traffic, name: &str) -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(traffic.len() as u64), target).with_prefix(name.to_owned());
+    match ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {eta:>4}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// One pipeline's samplers, the first first.
@@ -94,83 +249,45 @@ struct Chain {
     stages: Vec<(String, Replay)>,
 }
 
-/// What a replay found.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Ids of the kept traces.
-    pub kept: BTreeSet<String>,
-    /// Requests, traces, spans and span bytes that arrived.
-    pub sent: Volume,
-    /// What came out of all pipelines.
-    pub out: Volume,
-    /// Each sampler, with its pipeline and id.
-    pub samplers: Vec<(String, String, tail_sampling::Summary)>,
-    /// Processors of these pipelines that did not act.
-    pub left_out: BTreeSet<String>,
-}
-
-/// Amounts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Volume {
-    /// Requests or batches.
-    pub batches: usize,
-    /// Different trace ids.
-    pub traces: usize,
-    /// Spans.
-    pub spans: usize,
-    /// Bytes of the spans as protobuf, without resources and scopes.
-    pub bytes: usize,
-}
-
-impl Volume {
-    fn add(&mut self, batch: &Traces, ids: &mut BTreeSet<String>) {
-        self.batches += 1;
-        self.spans += batch.span_count();
-        self.bytes += batch.span_bytes();
-        for span in batch.spans() {
-            ids.insert(span.trace_id().iter().fold(String::with_capacity(32), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            }));
-        }
-    }
-}
-
-/// Replays `input` through the samplers of a configuration.
+/// Replays traffic through the samplers of a configuration.
 ///
 /// # Errors
 /// As [`run`].
-pub fn replay(root: &Node, input: &[u8], name: &str, no_jit: bool) -> Result<Report, Error> {
+pub(crate) fn replay(
+    root: &Node,
+    traffic: &Traffic,
+    slow: Duration,
+    no_jit: bool,
+    progress: &ProgressBar,
+) -> Result<Report, Error> {
     let engine = if no_jit { ottl::Engine::Interpreter } else { ottl::Engine::Jit };
-    let mut report = Report::default();
+    let mut report = Report::new(slow);
     let mut chains = chains(root, engine, &mut report.left_out)?;
-    let mut ids = BTreeSet::new();
-    for (line, text) in input.split(|byte| *byte == b'\n').enumerate() {
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let wrong = |cause: String| Error::Request { path: name.to_owned(), line: line + 1, cause };
-        let bytes = pdata::json::traces_from_json(text).map_err(|error| wrong(error.to_string()))?;
-        let batch = Traces::index(bytes.into()).map_err(|error| wrong(error.to_string()))?;
-        report.sent.add(&batch, &mut ids);
-        for chain in &mut chains {
-            chain.feed(0, vec![batch.clone()], &mut report);
-        }
-    }
-    report.sent.traces = ids.len();
-    for chain in &mut chains {
-        while chain.stages.iter().any(|(_, stage)| stage.is_waiting()) {
-            for stage in 0..chain.stages.len() {
-                let kept = chain.stages[stage].1.second();
-                chain.feed(stage + 1, kept, &mut report);
+    let mut time = None;
+    traffic.each(|Request { arrival_unix_nano, traces, read }| {
+        if let Some(arrival) = arrival_unix_nano {
+            let now = *time.get_or_insert(arrival);
+            let seconds = arrival.saturating_sub(now) / 1_000_000_000;
+            for chain in &mut chains {
+                chain.pass(seconds, &mut report);
             }
+            time = Some(now + seconds * 1_000_000_000);
+        }
+        report.add_sent(&traces);
+        for chain in &mut chains {
+            chain.feed(0, vec![traces.clone()], &mut report);
+        }
+        progress.set_position(read as u64);
+    })?;
+    for chain in &mut chains {
+        while chain.is_waiting() {
+            chain.second(&mut report);
         }
         for (id, stage) in &mut chain.stages {
             report.samplers.push((chain.pipeline.clone(), id.clone(), stage.summary()));
         }
     }
-    report.out.traces = report.kept.len();
+    progress.finish_and_clear();
     Ok(report)
 }
 
@@ -183,8 +300,32 @@ impl Chain {
                     let out = replay.take(&batch);
                     self.feed(stage + 1, out, report);
                 }
-                None => report.out.add(&batch, &mut report.kept),
+                None => report.add_kept(&batch),
             }
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.stages.iter().any(|(_, stage)| stage.is_waiting())
+    }
+
+    fn second(&mut self, report: &mut Report) {
+        for stage in 0..self.stages.len() {
+            let kept = self.stages[stage].1.second();
+            self.feed(stage + 1, kept, report);
+        }
+    }
+
+    /// Time passes. What comes after the last decision is passed over at once, however long it is.
+    fn pass(&mut self, seconds: u64, report: &mut Report) {
+        for passed in 0..seconds {
+            if !self.is_waiting() {
+                for (_, stage) in &mut self.stages {
+                    stage.idle(Duration::from_secs(seconds - passed));
+                }
+                return;
+            }
+            self.second(report);
         }
     }
 }
@@ -250,95 +391,6 @@ fn names(list: Option<&Node>) -> Vec<String> {
     }
 }
 
-impl Report {
-    fn to_json(&self) -> serde_json::Value {
-        let volume = |volume: &Volume| {
-            serde_json::json!({
-                "batches": volume.batches, "traces": volume.traces, "spans": volume.spans, "bytes": volume.bytes,
-            })
-        };
-        let samplers: Vec<_> = self
-            .samplers
-            .iter()
-            .map(|(pipeline, id, summary)| {
-                let kept_by: Vec<_> = summary
-                    .kept_by
-                    .iter()
-                    .map(|(policy, traces)| serde_json::json!({ "policy": policy, "traces": traces }))
-                    .collect();
-                serde_json::json!({
-                    "pipeline": pipeline,
-                    "processor": id,
-                    "traces": summary.traces,
-                    "sampled": summary.sampled,
-                    "not_sampled": summary.not_sampled,
-                    "dropped": summary.dropped,
-                    "too_large": summary.too_large,
-                    "decided_early": summary.decided_early,
-                    "policy_errors": summary.policy_errors,
-                    "peak_buffer_bytes": summary.peak_buffer_bytes,
-                    "kept_by": kept_by,
-                })
-            })
-            .collect();
-        serde_json::json!({
-            "sent": volume(&self.sent),
-            "kept": volume(&self.out),
-            "samplers": samplers,
-            "left_out": self.left_out,
-        })
-    }
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
-        let (sent, out) = (&self.sent, &self.out);
-        writeln!(
-            f,
-            "sent  {} traces, {} spans, {} bytes in {} requests",
-            sent.traces, sent.spans, sent.bytes, sent.batches
-        )?;
-        writeln!(
-            f,
-            "kept  {} traces ({:.1} %), {} spans ({:.1} %), {} bytes ({:.1} %) in {} batches",
-            out.traces,
-            percent(out.traces, sent.traces),
-            out.spans,
-            percent(out.spans, sent.spans),
-            out.bytes,
-            percent(out.bytes, sent.bytes),
-            out.batches
-        )?;
-        for (pipeline, id, summary) in &self.samplers {
-            writeln!(f, "\n{id} in {pipeline}")?;
-            writeln!(
-                f,
-                "  {} sampled, {} not sampled, {} dropped by a drop policy",
-                summary.sampled, summary.not_sampled, summary.dropped
-            )?;
-            for (count, what) in [
-                (summary.too_large, "larger than maximum_trace_size_bytes"),
-                (summary.decided_early, "decided early because a limit was reached"),
-                (summary.policy_errors, "policy evaluations failed"),
-            ] {
-                if count > 0 {
-                    writeln!(f, "  {count} {what}")?;
-                }
-            }
-            for (policy, traces) in &summary.kept_by {
-                writeln!(f, "  {traces:>8}  kept by {policy}")?;
-            }
-            writeln!(f, "  {} bytes buffered at most", summary.peak_buffer_bytes)?;
-        }
-        if !self.left_out.is_empty() {
-            let names: Vec<&str> = self.left_out.iter().map(String::as_str).collect();
-            writeln!(f, "\nleft out: {}", names.join(", "))?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,16 +418,23 @@ service:
 {"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00000000000000000000000000000002","spanId":"0000000000000003","name":"c","startTimeUnixNano":"1000000000","endTimeUnixNano":"1500000000"},{"traceId":"00000000000000000000000000000003","spanId":"0000000000000004","name":"d","startTimeUnixNano":"5","endTimeUnixNano":"9"}]}]}]}
 "#;
 
+    fn replay(root: &Node, input: &[u8]) -> Result<Report, Error> {
+        let traffic = Traffic::Files(vec![("input".to_owned(), input.to_vec())]);
+        super::replay(root, &traffic, Duration::from_millis(900), true, &ProgressBar::hidden())
+    }
+
     fn root(yaml: &str) -> Node {
         config::resolve(&[format!("yaml:{yaml}")], &config::Process).unwrap().root
     }
 
     #[test]
     fn chains_of_samplers() {
-        let report = replay(&root(CONFIG), INPUT.as_bytes(), "input", true).unwrap();
-        assert_eq!(report.kept.iter().map(String::as_str).collect::<Vec<_>>(), ["00000000000000000000000000000002"]);
-        insta::assert_snapshot!(report.to_string());
-        let json = report.to_json();
+        let report = replay(&root(CONFIG), INPUT.as_bytes()).unwrap();
+        assert_eq!(report.kept().collect::<Vec<_>>(), ["00000000000000000000000000000002"]);
+        let prices =
+            Prices { per_million_spans: Some(2.5), per_gb: Some(1000.0), period: Some(Duration::from_millis(1)) };
+        insta::assert_snapshot!(report.show(&prices));
+        let json = report.to_json(&prices);
         assert_eq!(json["samplers"][0]["kept_by"][1]["traces"], 1);
         assert_eq!(json["kept"]["spans"], 2);
     }
@@ -383,13 +442,13 @@ service:
     #[test]
     fn says_where_a_request_is_wrong() {
         let input = format!("{INPUT}{{\"resourceSpans\":[{{\"scopeSpans\":7}}]}}\n");
-        let error = replay(&root(CONFIG), input.as_bytes(), "input", true).unwrap_err();
+        let error = replay(&root(CONFIG), input.as_bytes()).unwrap_err();
         assert!(error.to_string().starts_with("input:4: "), "{error}");
     }
 
     #[test]
     fn refuses_configurations_without_samplers_and_with_mistakes() {
-        let error = |yaml: &str| replay(&root(yaml), b"", "input", true).unwrap_err().to_string();
+        let error = |yaml: &str| replay(&root(yaml), b"").unwrap_err().to_string();
         assert_eq!(
             error("service: {pipelines: {traces: {processors: [batch]}}}"),
             "no traces pipeline of the configuration has a tail_sampling processor"
@@ -404,5 +463,86 @@ service:
             ),
             "processors::tail_sampling: num_shards (300) must not exceed 256"
         );
+    }
+
+    #[test]
+    fn lines_that_carry_times_arrive_then() {
+        const LIMIT: &str = "
+processors:
+  tail_sampling:
+    decision_wait: 1s
+    policies: [{name: few, type: rate_limiting, rate_limiting: {spans_per_second: 1, burst_capacity: 2}}]
+service: {pipelines: {traces: {processors: [tail_sampling]}}}
+";
+        let line = |id: u8, second: u64| {
+            let span = format!("{{\"traceId\":\"{id:032x}\",\"spanId\":\"0000000000000001\"}}");
+            let arrival = (1_700_000_000 + second) * 1_000_000_000;
+            format!(
+                "{{\"arrivalUnixNano\":{arrival},\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{span}]}}]}}]}}\n"
+            )
+        };
+        let kept = |seconds: [u64; 4]| {
+            let input: String = seconds.iter().zip(1..).map(|(second, id)| line(id, *second)).collect();
+            replay(&root(LIMIT), input.as_bytes()).unwrap().out.traces
+        };
+        assert_eq!(kept([0, 0, 0, 0]), 2);
+        assert_eq!(kept([0, 0, 1, 1]), 3);
+        // A pause of centuries takes no time, and a line from the past arrives with the one before it.
+        assert_eq!(kept([0, 0, 9_000_000_000, 5]), 4);
+    }
+
+    /// The article's case: all errors and slow traces and 5% of the rest take a bill of 25,000 to about 6,500. How much
+    /// is left is a matter of how many traces are errors or slow: here they are a fifth of the bytes.
+    fn article() -> Args {
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/seeds/example-1-basic.yaml");
+        Args {
+            config: vec![config.to_owned()],
+            compare: None,
+            input: Vec::new(),
+            generate: Some(20_000),
+            errors: 7,
+            slow_traces: 15,
+            probes: 0,
+            kept: None,
+            price_per_gb: Some(GB),
+            price_per_million_spans: None,
+            period: None,
+            slow: Duration::from_secs(1),
+            json: true,
+            no_jit: true,
+        }
+    }
+
+    /// So that the traffic of the shop, which is small, costs 25,000 a month.
+    const GB: f64 = 457.0;
+
+    #[test]
+    fn the_articles_bill() {
+        let report: serde_json::Value = serde_json::from_str(&run(&article()).unwrap()).unwrap();
+        let bill = |key: &str| report["bill"][key].as_f64().unwrap();
+        let (before, after) = (bill("monthly_before"), bill("monthly_after"));
+        assert!((before - 25_000.0).abs() < 250.0 && (after - 6_500.0).abs() < 325.0, "{report}");
+        for kind in ["error_traces", "slow_traces"] {
+            assert_eq!(report[kind]["traces"], report[kind]["kept"]);
+        }
+        // The same in every run.
+        assert_eq!(run(&article()).unwrap(), run(&article()).unwrap());
+    }
+
+    #[test]
+    fn two_configurations_side_by_side() {
+        let yaml = "yaml:{processors: {tail_sampling: {decision_wait: 2s, policies: [{name: all, type: probabilistic, probabilistic: {sampling_percentage: 50}}]}}, service: {pipelines: {traces: {processors: [tail_sampling]}}}}";
+        let args = Args {
+            compare: Some(yaml.to_owned()),
+            generate: Some(400),
+            slow_traces: 14,
+            price_per_gb: Some(7_800.0),
+            json: false,
+            ..article()
+        };
+        let text = run(&args).unwrap();
+        let (beside, _) = text.split_once("\n== ").unwrap();
+        insta::assert_snapshot!(beside.replace(&args.config[0], "FIRST").replace(yaml, "SECOND"));
+        assert!(matches!(run(&Args { errors: 60, slow_traces: 60, ..article() }), Err(Error::Mix)));
     }
 }

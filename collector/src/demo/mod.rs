@@ -5,7 +5,7 @@
 
 mod red;
 mod table;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;

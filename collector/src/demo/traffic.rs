@@ -30,10 +30,27 @@ pub(crate) struct Made {
     pub(crate) probes: u64,
 }
 
+/// What the shop's traces are like, in per cent; the rest is normal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mix {
+    /// A payment fails.
+    pub(crate) errors: u8,
+    /// The root takes more than a second.
+    pub(crate) slow: u8,
+    /// Health probes.
+    pub(crate) probes: u8,
+}
+
+impl Mix {
+    /// An ordinary day.
+    pub(crate) const DEMO: Self = Self { errors: 1, slow: 1, probes: 10 };
+}
+
 /// The shop.
 pub(crate) struct Shop {
     state: u64,
     made: Made,
+    mix: Mix,
 }
 
 const SERVICES: [&str; 5] = ["frontend", "cart", "checkout", "payment", "inventory"];
@@ -42,7 +59,12 @@ const MS: u64 = 1_000_000;
 
 impl Shop {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed | 1, made: Made::default() }
+        Self::with_mix(seed, Mix::DEMO)
+    }
+
+    /// Shares of more than 100 per cent together leave no room for the later ones.
+    pub(crate) fn with_mix(seed: u64, mix: Mix) -> Self {
+        Self { state: seed | 1, made: Made::default(), mix }
     }
 
     /// What was made so far.
@@ -75,10 +97,12 @@ impl Shop {
     }
 
     fn trace(&mut self, now: u64, by_service: &mut [Vec<u8>; SERVICES.len()]) {
+        let Mix { errors, slow, probes } = self.mix;
+        let (errors, slow, probes) = (u64::from(errors), u64::from(slow), u64::from(probes));
         let class = match self.below(100) {
-            0 => Class::Error,
-            1 => Class::Slow,
-            2..12 => Class::Probe,
+            drawn if drawn < errors => Class::Error,
+            drawn if drawn < errors + slow => Class::Slow,
+            drawn if drawn < errors + slow + probes => Class::Probe,
             _ => Class::Normal,
         };
         self.made.traces += 1;

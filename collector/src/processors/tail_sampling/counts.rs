@@ -76,6 +76,8 @@ pub(super) struct PolicyCounts {
     pub(super) bytes: [u64; 3],
     /// Traces that it is responsible for keeping.
     pub(super) kept: u64,
+    /// Spans of these.
+    pub(super) kept_spans: u64,
     pub(super) executions: u64,
     pub(super) nanos: u64,
 }

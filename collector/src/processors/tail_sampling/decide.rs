@@ -312,6 +312,7 @@ impl Sampler {
         let policy = if outcome == Final::NotSampled { u16::MAX } else { verdict.policy };
         if let (Final::Sampled, Some(policy)) = (outcome, self.counts.policies.get_mut(usize::from(policy))) {
             policy.kept += 1;
+            policy.kept_spans += self.table.entry(at).facts.spans;
         }
         Decision { outcome, policy }
     }

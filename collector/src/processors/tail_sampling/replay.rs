@@ -52,6 +52,8 @@ pub struct Summary {
     pub votes: u64,
     /// Policies in the order in which they are asked, with the traces that each is responsible for keeping.
     pub kept_by: Vec<(String, u64)>,
+    /// The spans of these traces when they were decided, in the same order.
+    pub kept_spans_by: Vec<u64>,
     /// Most memory that waiting traces took, in bytes.
     pub peak_buffer_bytes: u64,
 }
@@ -181,13 +183,18 @@ impl Replay {
         };
         self.summary();
         self.policies = policies.list().iter().map(|policy| policy.name.clone()).collect();
-        self.totals.kept_by = Vec::new();
+        (self.totals.kept_by, self.totals.kept_spans_by) = (Vec::new(), Vec::new());
         self.rules = Rules { config: plan.config.clone(), policies, questions };
         for shard in &mut self.shards {
             let Rules { config, policies, questions } = self.rules.clone();
             shard.replace(config, policies, questions);
         }
         Ok(())
+    }
+
+    /// Time passes in which nothing waits.
+    pub fn idle(&mut self, time: Duration) {
+        self.clock.advance(time);
     }
 
     /// True while traces wait that time has to decide.
@@ -199,6 +206,7 @@ impl Replay {
     /// What has happened so far.
     pub fn summary(&mut self) -> Summary {
         let totals = &mut self.totals;
+        totals.kept_spans_by.resize(self.policies.len(), 0);
         totals.kept_by.resize(self.policies.len(), (String::new(), 0));
         for shard in &mut self.shards {
             let counts = shard.counts.take();
@@ -210,6 +218,9 @@ impl Replay {
             totals.too_large += counts.too_large;
             totals.decided_early += counts.early[..=Early::MaxBufferBytes as usize].iter().sum::<u64>();
             totals.policy_errors += counts.evaluation_errors;
+            for (total, policy) in totals.kept_spans_by.iter_mut().zip(&counts.policies) {
+                *total += policy.kept_spans;
+            }
             for ((total, name), policy) in totals.kept_by.iter_mut().zip(&self.policies).zip(&counts.policies) {
                 total.0.clone_from(name);
                 total.1 += policy.kept;

@@ -188,7 +188,11 @@ impl Table {
         for chunk in &mut self.entries.chunks {
             let mut answers = Vec::with_capacity(CHUNK * shape.words());
             for at in 0..chunk.entries.len() {
-                answers.extend(moves.apply(before, shape, chunk.answers.get(at * words..(at + 1) * words).unwrap_or_default()));
+                answers.extend(moves.apply(
+                    before,
+                    shape,
+                    chunk.answers.get(at * words..(at + 1) * words).unwrap_or_default(),
+                ));
             }
             chunk.answers = answers;
         }
