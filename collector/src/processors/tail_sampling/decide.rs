@@ -260,7 +260,7 @@ impl Sampler {
     }
 
     fn conclude(&mut self, at: u32, verdict: Verdict, early: Option<Early>, votes: &[Option<Vote>], now: Now) {
-        let decision = self.count(verdict);
+        let decision = self.count(verdict, self.table.entry(at).facts.spans);
         let mut mark = self.mark(decision, verdict.composite);
         if decision.is_sampled() {
             mark.threshold = self.threshold_of(at);
@@ -301,8 +301,8 @@ impl Sampler {
         self.recent.add(record, asked);
     }
 
-    /// Counts a verdict as a decision.
-    pub(super) fn count(&mut self, verdict: Verdict) -> Decision {
+    /// Counts a verdict on a trace of so many spans as a decision.
+    pub(super) fn count(&mut self, verdict: Verdict, spans: u64) -> Decision {
         let outcome = match verdict {
             Verdict { dropped: true, .. } => Final::Dropped,
             Verdict { sampled: true, .. } => Final::Sampled,
@@ -312,7 +312,7 @@ impl Sampler {
         let policy = if outcome == Final::NotSampled { u16::MAX } else { verdict.policy };
         if let (Final::Sampled, Some(policy)) = (outcome, self.counts.policies.get_mut(usize::from(policy))) {
             policy.kept += 1;
-            policy.kept_spans += self.table.entry(at).facts.spans;
+            policy.kept_spans += spans;
         }
         Decision { outcome, policy }
     }

@@ -24,6 +24,57 @@ pub(super) struct Decision {
     pub(super) note: Note,
 }
 
+/// Decisions of one chunk.
+const CHUNK: usize = 1024;
+
+/// Decisions in order. A ring of a million that doubles would copy all it has while no span gets in; this one grows by
+/// chunks.
+#[derive(Default)]
+struct Queue {
+    chunks: VecDeque<Vec<Decision>>,
+    /// Decisions of the first chunk that are gone.
+    gone: usize,
+    len: usize,
+}
+
+impl Queue {
+    fn bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Decision>()).sum()
+    }
+
+    fn get(&self, at: usize) -> Option<&Decision> {
+        let at = self.gone + at;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut Decision> {
+        let at = self.gone + at;
+        self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+
+    fn push_back(&mut self, decision: Decision) {
+        match self.chunks.back_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push(decision),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(decision);
+                self.chunks.push_back(chunk);
+            }
+        }
+        self.len += 1;
+    }
+
+    fn pop_front(&mut self) -> Option<Decision> {
+        let first = *self.get(0)?;
+        (self.gone, self.len) = (self.gone + 1, self.len - 1);
+        if self.gone == CHUNK {
+            self.gone = 0;
+            self.chunks.pop_front();
+        }
+        Some(first)
+    }
+}
+
 /// First in, first out.
 pub(super) struct Decided {
     hash: IdHash,
@@ -31,16 +82,16 @@ pub(super) struct Decided {
     /// Sequence numbers.
     index: Index,
     base: u32,
-    queue: VecDeque<Decision>,
+    queue: Queue,
 }
 
 impl Decided {
     pub(super) fn new(capacity: usize, hash: IdHash) -> Self {
-        Self { hash, capacity: capacity.max(1), index: Index::new(), base: 0, queue: VecDeque::new() }
+        Self { hash, capacity: capacity.max(1), index: Index::new(), base: 0, queue: Queue::default() }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        (self.index.bytes() + self.queue.capacity() * size_of::<Decision>()) as u64
+        (self.index.bytes() + self.queue.bytes()) as u64
     }
 
     fn position(&self, sequence: u32) -> usize {
@@ -49,7 +100,8 @@ impl Decided {
 
     pub(super) fn get_mut(&mut self, id: &TraceId) -> Option<&mut Decision> {
         let (base, queue) = (self.base, &self.queue);
-        let same = |sequence: &u32| queue[sequence.wrapping_sub(base) as usize].id == *id;
+        let same =
+            |sequence: &u32| queue.get(sequence.wrapping_sub(base) as usize).is_some_and(|known| known.id == *id);
         let at = self.position(*self.index.find(self.hash.hash(id), same)?);
         self.queue.get_mut(at)
     }
@@ -57,7 +109,7 @@ impl Decided {
     /// Remembers a decision and returns the one that had to go for it.
     pub(super) fn insert(&mut self, decision: Decision) -> Option<Decision> {
         let mut gone = None;
-        if self.queue.len() >= self.capacity {
+        if self.queue.len >= self.capacity {
             gone = self.queue.pop_front();
             let sequence = self.base;
             self.base = self.base.wrapping_add(1);
@@ -67,10 +119,12 @@ impl Decided {
                 found.remove();
             }
         }
-        let sequence = self.base.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
+        let sequence = self.base.wrapping_add(u32::try_from(self.queue.len).unwrap_or(u32::MAX));
         self.queue.push_back(decision);
         let (hash, base, queue) = (self.hash, self.base, &self.queue);
-        let rehash = |sequence: &u32| hash.hash(&queue[sequence.wrapping_sub(base) as usize].id);
+        // All numbers of the index are in the queue.
+        let rehash =
+            |sequence: &u32| queue.get(sequence.wrapping_sub(base) as usize).map_or(0, |known| hash.hash(&known.id));
         self.index.insert_unique(hash.hash(&decision.id), sequence, rehash);
         gone
     }

@@ -42,6 +42,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod threshold;
+#[cfg(test)]
+mod upstream_tests;
 
 use std::sync::Arc;
 

@@ -66,7 +66,7 @@ impl Plan {
     pub fn replay(&self, engine: ottl::Engine) -> Result<Replay, StartError> {
         let clock = Arc::new(ManualClock::new(START_SECONDS * 1_000_000_000));
         let (policies, questions) = self.compiled(engine, clock.clone())?;
-        let hash = IdHash::random();
+        let hash = IdHash::fixed();
         let shard = |_| Sampler::new(self.config.clone(), policies.clone(), questions.clone(), hash);
         Ok(Replay {
             shards: (0..self.config.num_shards).map(shard).collect(),

@@ -5,6 +5,7 @@
 //! owner, who is in that set as well.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use pdata::TraceId;
 
@@ -153,11 +154,19 @@ impl Table {
         into.extend(ids.map(|id| {
             let at = match last {
                 Some((before, at)) if before == id => at,
-                _ => self.find(id).unwrap_or(NOWHERE),
+                _ => self.find(id).inspect(|at| self.touch(*at)).unwrap_or(NOWHERE),
             };
             last = Some((id, at));
             at
         }));
+    }
+
+    /// Reads from all cache lines of an entry and from its answers, so that they are near when they are written to.
+    #[inline]
+    fn touch(&self, at: u32) {
+        let entry = self.entries.at(at);
+        let answers = self.entries.answers(at).first();
+        black_box((entry.due, entry.facts.first_arrival, entry.facts.spans, entry.received_bytes, answers.copied()));
     }
 
     /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.

@@ -212,7 +212,7 @@ impl Sampler {
                 continue;
             }
             let verdict = judged.verdicts[row];
-            let decision = self.count(verdict);
+            let decision = self.count(verdict, entry.part.facts.spans);
             let mark = self.mark(decision, verdict.composite);
             self.note(id, &entry.part.facts, mark, None, judged.votes(row), now);
             decisions.push(decision);
