@@ -65,6 +65,12 @@ impl Backend {
     pub fn arrived(&self) -> Arrived {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Number of spans that have arrived so far.
+    #[must_use]
+    pub fn span_count(&self) -> usize {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).span_count()
+    }
 }
 
 impl Drop for Backend {

@@ -53,6 +53,20 @@ pub fn send_grpc(port: u16, request: ExportTraceServiceRequest) -> Result<(), to
     })
 }
 
+/// Sends one after another over one gRPC connection, each when the one before is answered.
+pub fn send_all(port: u16, requests: &[ExportTraceServiceRequest]) -> Outcome {
+    let failed = |error: &dyn std::fmt::Display| Failure(format!("sending to port {port}: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let mut client = TraceServiceClient::connect(endpoint).await.map_err(|error| failed(&error))?;
+        for request in requests {
+            client.export(request.clone()).await.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    })
+}
+
 /// Posts a body and gives the status and the answer's text.
 pub fn post(url: &str, content_type: &str, body: &[u8]) -> Outcome<(u16, String)> {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());

@@ -22,6 +22,7 @@ const CASES: &[Case] = &[
     ("the articles' configurations are valid as written", real::seeds::run),
     ("random OTTL conditions get the Go module's answers, and nothing panics or hangs", real::differential::run),
     ("KEDA's client, its article's ScaledObjects and PromQL against keda_scaler, beside Prometheus", real::keda::run),
+    ("random tail_sampling configurations keep what the Go collector keeps", real::sampling::run),
     ("tail_sampling with storage, killed five times under load", real::kill::run),
     ("a gateway before listed backends, and before a name in DNS whose records come and go", real::load_balancing::run),
 ];

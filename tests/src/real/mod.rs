@@ -6,6 +6,7 @@ pub(crate) mod kill;
 pub(crate) mod load_balancing;
 pub(crate) mod main_job;
 pub(crate) mod prometheus;
+pub(crate) mod sampling;
 pub(crate) mod seeds;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub(crate) struct Parts {
     pub(crate) prometheus: PathBuf,
     /// KEDA's contract with external scalers.
     pub(crate) keda_proto: PathBuf,
+    /// The Go collector with the components that are compared.
+    pub(crate) peer: PathBuf,
 }
 
 impl Parts {
@@ -50,6 +53,10 @@ impl Parts {
             fetch_keda_proto()?;
         }
         differential::install()?;
+        if !peer().exists() {
+            crate::say("building the Go collector to compare with (some minutes the first time)");
+            build_peer()?;
+        }
         Self::installed()
     }
 
@@ -60,7 +67,9 @@ impl Parts {
         e2e::check(python.exists(), || format!("{} is missing", python.display()))?;
         let keda_proto = keda_proto();
         e2e::check(keda_proto.exists(), || format!("{} is missing", keda_proto.display()))?;
-        Ok(Self { python, prometheus, keda_proto })
+        let peer = peer();
+        e2e::check(peer.exists(), || format!("{} is missing", peer.display()))?;
+        Ok(Self { python, prometheus, keda_proto, peer })
     }
 }
 
@@ -94,6 +103,16 @@ fn fetch_keda_proto() -> Outcome {
     std::fs::create_dir_all(target.parent().unwrap_or(Path::new(".")))?;
     std::fs::write(&target, std::fs::read(&source)?)?;
     Ok(())
+}
+
+/// Where `tests/compare` has it, too.
+fn peer() -> PathBuf {
+    tests().join("../target/compare/otelcol-peer")
+}
+
+fn build_peer() -> Outcome {
+    let (target, source) = (peer(), tests().join("go/collector"));
+    command("go", &["-C", &source.to_string_lossy(), "build", "-o", &target.to_string_lossy(), "."])
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
