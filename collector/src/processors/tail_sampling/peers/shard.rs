@@ -6,8 +6,8 @@ use pdata::{TraceId, Traces};
 use super::super::counts::{Early, Final};
 use super::super::decide::ask;
 use super::super::log::Link;
-use super::super::part::TracePart;
 use super::super::mark::{Late, Mark};
+use super::super::part::TracePart;
 use super::super::policy::{Asked, Label, Trace};
 use super::super::sampler::{Sampler, Share, Taken, now};
 use super::entry::{Decision, Entry};
@@ -26,7 +26,7 @@ pub(in super::super) struct Exchange {
     /// Numbers of entries that were still changing then.
     waiting: Vec<u32>,
     /// By the entry's number.
-    marks: Vec<Mark>,
+    marks: Vec<Look>,
     look: u32,
     /// Decisions that this shard had to make by itself.
     settled: Vec<(TraceId, Decision)>,
@@ -35,7 +35,7 @@ pub(in super::super) struct Exchange {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Mark {
+struct Look {
     look: u32,
     looks: u8,
     /// Spans at the last look.
@@ -63,7 +63,7 @@ impl Exchange {
     /// The entry's number may be another trace's soon.
     pub(in super::super) fn forget(&mut self, at: u32) {
         if let Some(mark) = self.marks.get_mut(at as usize) {
-            *mark = Mark { look: mark.look, ..Mark::default() };
+            *mark = Look { look: mark.look, ..Look::default() };
         }
     }
 
@@ -95,7 +95,7 @@ impl Sampler {
         for at in exchange.waiting.drain(..).chain(exchange.touched.drain(..)) {
             let slot = at as usize;
             if exchange.marks.len() <= slot {
-                exchange.marks.resize(slot + 1, Mark::default());
+                exchange.marks.resize(slot + 1, Look::default());
             }
             let mark = &mut exchange.marks[slot];
             let Some(entry) = self.table.waiting(at).filter(|_| mark.look != exchange.look) else { continue };

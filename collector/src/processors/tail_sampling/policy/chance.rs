@@ -35,7 +35,10 @@ impl Chance for Live<'_> {
 
     fn take(&mut self, bucket: usize, cost: u64) -> bool {
         let (now, part) = (self.now.monotonic, self.state.share);
-        self.state.buckets.get_mut(bucket).is_some_and(|(bucket, tally)| tally.note(cost, bucket.allow(cost, now, part)))
+        self.state
+            .buckets
+            .get_mut(bucket)
+            .is_some_and(|(bucket, tally)| tally.note(cost, bucket.allow(cost, now, part)))
     }
 
     fn admit(&mut self, window: usize, member: usize, spans: i64, share: i64, max_total: i64) -> bool {
