@@ -31,6 +31,8 @@ impl Shared {
         let until = tokio::time::Instant::now() + LIMIT;
         let (mut given, mut first) = (0, true);
         loop {
+            // What came last is not known to the node yet.
+            self.offer(peers, true);
             let transfers = lock(&peers.node).transfers(peers.now());
             if transfers.is_empty() || tokio::time::Instant::now() >= until {
                 break;
