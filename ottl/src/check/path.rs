@@ -26,7 +26,12 @@ impl Checker<'_> {
         let (table, is_own, rest) = self.table(path)?;
         let names: Vec<&str> = rest.iter().map(|segment| segment.name.node.as_str()).collect();
         let Some(entry) = table.entries(is_own).find(|entry| entry.names == names) else {
-            let error = unknown(table, is_own, rest, &names, path.span);
+            let is_prefixed = rest.len() < path.segments.len();
+            let prefix = if is_prefixed { table.name } else { "" };
+            let mut error = unknown(table, is_own, prefix, rest, path.span);
+            if error.hint.is_none() && !is_prefixed {
+                error.hint = self.misspelt_context(&names);
+            }
             return self.fail(error);
         };
         let early = rest.iter().rev().skip(1).find(|segment| !segment.keys.is_empty());
@@ -52,18 +57,27 @@ impl Checker<'_> {
                 format!("{name} is the name of a context, a field must follow it"),
             )),
             None if self.mode == PathMode::Prefixed => {
-                let hint = match own.entries(true).any(|entry| entry.names.first() == Some(&name)) {
-                    true => format!("write {}.{name}", own.name),
-                    false => {
+                let hint = if own.entries(true).any(|entry| entry.names.first() == Some(&name)) {
+                    format!("write {}.{name}", own.name)
+                } else {
+                    let names: Vec<&str> = path.segments.iter().map(|segment| segment.name.node.as_str()).collect();
+                    self.misspelt_context(&names).unwrap_or_else(|| {
                         let names: Vec<&str> = self.context.tables(self.mode).iter().map(|table| table.name).collect();
                         format!("paths here start with one of {}", names.join(", "))
-                    }
+                    })
                 };
                 let message = format!("path does not start with a context name: {name}");
                 self.fail(Error::new(error::CONTEXT_NAME, first.name.span, message).with_hint(hint))
             }
             None => Some((own, true, &path.segments)),
         }
+    }
+
+    /// What a path may have meant whose first name is nearly that of a context.
+    fn misspelt_context(&self, names: &[&str]) -> Option<String> {
+        let (first, rest) = names.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        let near = nearest(first, self.context.tables(self.mode).iter().map(|table| table.name))?;
+        Some(format!("did you mean {near}.{}?", rest.join(".")))
     }
 
     fn target(&mut self, entry: &PathEntry, rest: &[Segment], keys: &[NodeId], span: Span) -> Option<NodeId> {
@@ -151,20 +165,42 @@ impl Checker<'_> {
     }
 }
 
-fn unknown(table: &Table, is_own: bool, rest: &[Segment], names: &[&str], span: Span) -> Error {
+/// `context` is what the path starts with, if it names one.
+fn unknown(table: &Table, is_own: bool, context: &str, rest: &[Segment], span: Span) -> Error {
+    let names: Vec<&str> = rest.iter().map(|segment| segment.name.node.as_str()).collect();
+    let dot = if context.is_empty() { "" } else { "." };
+    let wanted = names.join(".");
+    let known: Vec<String> = table.entries(is_own).map(|entry| entry.names.join(".")).collect();
+    let near =
+        nearest(&wanted, known.iter().map(String::as_str)).map(|near| format!("did you mean {context}{dot}{near}?"));
     // A known path followed by more segments: those are what is wrong.
     let prefix = table.entries(is_own).filter(|entry| names.starts_with(entry.names)).max_by_key(|it| it.names.len());
     if let Some(entry) = prefix {
         let behind = rest.get(entry.names.len()).map_or(span, |segment| segment.name.span);
-        let message = format!("{}.{} has no field here", table.name, entry.names.join("."));
-        return Error::new(error::UNKNOWN_PATH, behind, message);
+        let whole = entry.names.join(".");
+        let message = format!("{}.{whole} has no field here", table.name);
+        let mut error = Error::new(error::UNKNOWN_PATH, behind, message);
+        // The path without the segments behind it is near, too, but not what was meant.
+        error.hint = near
+            .filter(|near| *near != format!("did you mean {context}{dot}{whole}?"))
+            .or_else(|| fields(table, is_own, entry, &names));
+        return error;
     }
-    let wanted = names.join(".");
-    let known: Vec<String> = table.entries(is_own).map(|entry| entry.names.join(".")).collect();
-    let near = nearest(&wanted, known.iter().map(String::as_str));
     let mut error = Error::new(error::UNKNOWN_PATH, span, format!("context {} has no path {wanted}", table.name));
-    error.hint = near.map(|near| format!("did you mean {near}?")).or_else(|| foreign(table, &wanted));
+    error.hint = near.or_else(|| foreign(table, &wanted));
     error
+}
+
+/// What may follow a path; for maps, how their entries are read.
+fn fields(table: &Table, is_own: bool, entry: &PathEntry, names: &[&str]) -> Option<String> {
+    if matches!(entry.target, Target::Map(_) | Target::Value(_)) {
+        let key = names.get(entry.names.len()..).unwrap_or_default().join(".");
+        return Some(format!("entries are read with a key, `{}[\"{key}\"]`", entry.names.join(".")));
+    }
+    let below =
+        table.entries(is_own).filter(|it| it.names.len() > entry.names.len() && it.names.starts_with(entry.names));
+    let fields: Vec<String> = below.map(|it| it.names.join(".")).collect();
+    (!fields.is_empty()).then(|| format!("there is {}", fields.join(", ")))
 }
 
 /// What other languages call something that has another form here.
