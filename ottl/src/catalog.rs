@@ -27,7 +27,7 @@ pub struct PathInfo {
     pub help: &'static str,
 }
 
-/// All contexts that conditions of traces and metrics can have, in the order of the levels they belong to.
+/// All contexts that conditions can have, in the order of the levels they belong to.
 pub const CONTEXTS: [Context; 7] = [
     Context::Resource,
     Context::Scope,
@@ -37,12 +37,6 @@ pub const CONTEXTS: [Context; 7] = [
     Context::DataPoint,
     Context::Log,
 ];
-
-/// Whether the collector's components and tools offer this context: those of traces so far. This crate evaluates all.
-#[must_use]
-pub fn is_supported(context: Context) -> bool {
-    !matches!(context, Context::Metric | Context::DataPoint | Context::Log)
-}
 
 /// The paths that conditions of `context` can read, own ones first.
 #[must_use]

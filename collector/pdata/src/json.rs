@@ -86,6 +86,11 @@ pub fn metrics_from_json(text: &[u8]) -> Result<Vec<u8>, JsonError> {
     read::read(text, &schema::METRICS)
 }
 
+/// An ExportLogsServiceRequest as protobuf bytes.
+pub fn logs_from_json(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    read::read(text, &schema::LOGS)
+}
+
 /// Appends the JSON of an ExportTraceServiceRequest that an index accepted, such as [`crate::Traces::encode`] gives.
 pub fn traces_to_json(request: &[u8], out: &mut Vec<u8>) {
     write::write(out, request, &schema::TRACES);

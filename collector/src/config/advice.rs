@@ -118,6 +118,10 @@ mod tests {
             ("one context name of two", inferred(r#"'span.name == "x" and attributes["a"] == 1'"#)),
             ("duration", list("'span.duration > 500'")),
             ("near names", list(r#"'atributes["x"] == 1 and status.code == STATUS_CODE_EROR and IsMach(name, "x")'"#)),
+            (
+                "a last name that is nearly right",
+                list(r#"'status.cod == 2 and stauts.code == 1 and attributes.http.route == "x"'"#),
+            ),
             ("matches", list(r#"'name =~ "^/health"'"#)),
             ("in", list(r#"'name in ["a", "b"]'"#)),
             ("is null", list(r#"'attributes["x"] == null'"#)),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answer::{Counts, lines, painted, trace_json};
 use super::paint::Paint;
-use super::question::{Reading, mistakes, mistakes_json};
+use super::question::{Reading, Signals, mistakes, mistakes_json};
 use super::{Error, input, progress, words};
 
 /// Arguments of `eval`.
@@ -16,7 +16,7 @@ use super::{Error, input, progress, words};
 pub(super) struct Args {
     /// The condition
     condition: String,
-    /// Traces: OTLP/JSON, one request or one a line, or OTLP protobuf; `-` is standard input
+    /// Traces, metrics or logs: OTLP/JSON, one request or one a line, or OTLP protobuf; `-` is standard input
     #[arg(long, short, value_name = "FILE", required = true)]
     input: Vec<String>,
     #[command(flatten)]
@@ -48,7 +48,9 @@ impl Only {
 
 pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) -> Result<(), Error> {
     let text = args.condition.as_str();
-    let context = args.reading.context(text);
+    let samples = args.input.iter().map(|path| input::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let signals = samples.iter().fold(Signals::default(), |all, sample| all.and(sample.signals()));
+    let context = args.reading.context(text, signals);
     let tracer = match args.reading.tracer(text, context) {
         Ok(tracer) => tracer,
         Err(errors) => {
@@ -59,11 +61,10 @@ pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) ->
         }
     };
     let mut counts = Counts::default();
-    for path in &args.input {
-        let sample = input::read(path)?;
+    for sample in &samples {
         // What prints every answer shows its progress by that.
         let silent = args.summary || args.only.is_some();
-        let bar = progress::bar(if silent { sample.span_count() } else { 0 });
+        let bar = progress::bar(if silent { sample.item_count() } else { 0 });
         sample.visit(tracer.program(), context, &mut |frame, mut item| -> Result<(), Error> {
             item.number = counts.all() + 1;
             let answer = tracer.answer(frame);

@@ -7,7 +7,7 @@ use ottl::{Context, ProgramBuilder};
 use serde_json::json;
 
 use super::paint::Paint;
-use super::question::{Reading, mistakes, mistakes_json};
+use super::question::{Reading, Signals, mistakes, mistakes_json};
 use super::{Error, words};
 
 /// Arguments of `explain`.
@@ -36,7 +36,7 @@ struct Explanation {
 
 pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) -> Result<(), Error> {
     let text = args.condition.as_str();
-    let context = args.reading.context(text);
+    let context = args.reading.context(text, Signals::default());
     let explanation = match Explanation::of(text, context, &args.reading, args.asm) {
         Ok(explanation) => explanation,
         Err(errors) => {

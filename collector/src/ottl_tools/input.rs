@@ -1,16 +1,22 @@
 //! Recorded telemetry from files: OTLP/JSON (one document, or one a line as the file exporter writes them), an OTLP
-//! protobuf request, or the file exporter's length-prefixed protobuf messages. The kind is told from the first bytes.
+//! protobuf request, or the file exporter's length-prefixed protobuf messages. The kind is told from the first bytes, the
+//! signal from the content.
+
+mod signals;
 
 use std::io::Read as _;
 
 use bytes::Bytes;
 use ottl::{Context, Frame, Program};
+use pdata::json::JsonError;
 use pdata::span::{AttributesOf, EventFields, ScopeFields, SpanFields, events, string_attribute};
 use pdata::value::lossy;
-use pdata::{ResourceView, ScopeView, SpanView, Traces};
+use pdata::{ResourceView, ScopeView, SpanView, Traces, WireError};
 use serde::de::IgnoredAny;
 
+use super::question::Signals;
 use super::words;
+use signals::Signal;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,9 @@ pub enum Error {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
     batches: Vec<Traces>,
+    /// ExportMetricsServiceRequests and ExportLogsServiceRequests that were found well-formed.
+    metrics: Vec<Bytes>,
+    logs: Vec<Bytes>,
 }
 
 /// What a condition is asked of, as far as people need to recognise it.
@@ -84,12 +93,12 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Result<Sample, Error> {
         Some(b'{') => json(path, bytes, &mut sample)?,
         // Field 1 with a length: what every request starts with.
         Some(_) if bytes[0] == 0x0a => {
-            sample.batches.push(index(path, "byte 0", Bytes::copy_from_slice(bytes))?);
+            sample.add(path, "byte 0", Bytes::copy_from_slice(bytes))?;
         }
         Some(_) => prefixed(path, bytes, &mut sample)?,
     }
-    if sample.batches.iter().all(Traces::is_empty) {
-        let cause = "holds no spans; expected OTLP traces as JSON, JSON lines or protobuf".to_owned();
+    if sample.item_count() == 0 {
+        let cause = "holds no spans, metrics or log records; expected OTLP as JSON, JSON lines or protobuf".to_owned();
         return Err(Error::Empty { path: path.to_owned(), cause });
     }
     Ok(sample)
@@ -116,10 +125,20 @@ fn json(path: &str, text: &[u8], sample: &mut Sample) -> Result<(), Error> {
         let blanks = text[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let start_of_document = start + blanks;
         let document = &text[start_of_document..end];
-        let bytes = pdata::json::traces_from_json(document)
-            .map_err(|error| wrong(start_of_document + error.at, error.to_string()))?;
+        let bad = |error: JsonError| wrong(start_of_document + error.at, error.to_string());
         let place = format!("line {}", line(start_of_document));
-        sample.batches.push(index(path, &place, bytes.into())?);
+        match signals::of_json(document) {
+            Signal::Metrics => {
+                sample.add_metrics(path, &place, pdata::json::metrics_from_json(document).map_err(bad)?.into())?;
+            }
+            Signal::Logs => {
+                sample.add_logs(path, &place, pdata::json::logs_from_json(document).map_err(bad)?.into())?
+            }
+            Signal::Traces => {
+                let bytes = pdata::json::traces_from_json(document).map_err(bad)?;
+                sample.batches.push(Traces::index(bytes.into()).map_err(|error| refused(path, &place, &error))?);
+            }
+        }
         start = end;
     }
     Ok(())
@@ -140,28 +159,75 @@ fn prefixed(path: &str, bytes: &[u8], sample: &mut Sample) -> Result<(), Error> 
             };
             return Err(Error::Request { path: path.to_owned(), place: format!("byte {at}"), cause });
         };
-        sample.batches.push(index(path, &format!("byte {at}"), Bytes::copy_from_slice(message))?);
+        sample.add(path, &format!("byte {at}"), Bytes::copy_from_slice(message))?;
         rest = after;
     }
     Ok(())
 }
 
-fn index(path: &str, place: &str, request: Bytes) -> Result<Traces, Error> {
-    Traces::index(request).map_err(|error| Error::Request {
-        path: path.to_owned(),
-        place: place.to_owned(),
-        cause: error.to_string(),
-    })
+fn refused(path: &str, place: &str, error: &WireError) -> Error {
+    Error::Request { path: path.to_owned(), place: place.to_owned(), cause: error.to_string() }
 }
 
 impl Sample {
     /// One request.
     pub(super) fn of(batch: Traces) -> Self {
-        Self { batches: vec![batch] }
+        Self { batches: vec![batch], ..Self::default() }
     }
 
-    pub(super) fn span_count(&self) -> usize {
+    /// Adds a protobuf request of whatever signal it is. What reads as traces is taken for traces.
+    fn add(&mut self, path: &str, place: &str, request: Bytes) -> Result<(), Error> {
+        match (Traces::index(request.clone()), signals::of_protobuf(&request)) {
+            (Ok(batch), None | Some(Signal::Traces)) => self.batches.push(batch),
+            (_, Some(Signal::Metrics)) => self.add_metrics(path, place, request)?,
+            (_, Some(Signal::Logs)) => self.add_logs(path, place, request)?,
+            (Err(error), _) => return Err(refused(path, place, &error)),
+        }
+        Ok(())
+    }
+
+    fn add_metrics(&mut self, path: &str, place: &str, request: Bytes) -> Result<(), Error> {
+        pdata::Metrics::decode(&request).map_err(|error| refused(path, place, &error))?;
+        self.metrics.push(request);
+        Ok(())
+    }
+
+    fn add_logs(&mut self, path: &str, place: &str, request: Bytes) -> Result<(), Error> {
+        signals::check_logs(&request).map_err(|error| refused(path, place, &error))?;
+        self.logs.push(request);
+        Ok(())
+    }
+
+    fn span_count(&self) -> usize {
         self.batches.iter().map(Traces::span_count).sum()
+    }
+
+    /// Spans, metrics and log records.
+    pub(super) fn item_count(&self) -> usize {
+        self.span_count() + signals::item_count(&self.metrics) + signals::item_count(&self.logs)
+    }
+
+    pub(super) fn signals(&self) -> Signals {
+        Signals {
+            traces: self.span_count() > 0,
+            metrics: signals::item_count(&self.metrics) > 0,
+            logs: signals::item_count(&self.logs) > 0,
+        }
+    }
+
+    /// `2 spans, 1 metric`
+    pub(super) fn description(&self) -> String {
+        let counts = [
+            (self.span_count(), Context::Span),
+            (signals::item_count(&self.metrics), Context::Metric),
+            (signals::item_count(&self.logs), Context::Log),
+        ];
+        let parts: Vec<String> = counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, of)| format!("{count} {}", if count == 1 { words::thing(of) } else { words::things(of) }))
+            .collect();
+        parts.join(", ")
     }
 
     /// Every batch.
@@ -179,6 +245,9 @@ impl Sample {
         let mut walk = Walk { program, context, frame: program.frame(), number: 0, each };
         for resource in self.batches.iter().flat_map(Traces::resources) {
             walk.resource(&resource)?;
+        }
+        for (requests, signal) in [(&self.metrics, Signal::Metrics), (&self.logs, Signal::Logs)] {
+            requests.iter().try_for_each(|request| walk.request(request, signal))?;
         }
         Ok(())
     }
@@ -228,6 +297,9 @@ impl<'w, E> Walk<'_, 'w, E> {
         };
         if self.context == Context::Span {
             return self.ask(item);
+        }
+        if self.context != Context::SpanEvent {
+            return Ok(());
         }
         for event in events(span.bytes()) {
             self.program.load_event(&mut self.frame, event);

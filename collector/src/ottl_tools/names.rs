@@ -120,15 +120,12 @@ fn function_json(function: &func::Function) -> Json {
 pub(super) fn paths(args: &PathsArgs, json: bool, paint: Paint, out: &mut dyn Write) -> Result<(), Error> {
     let contexts: Vec<Context> = match args.context {
         Some(context) => vec![context.context()],
-        None => catalog::CONTEXTS.into_iter().filter(|context| catalog::is_supported(*context)).collect(),
+        None => catalog::CONTEXTS.to_vec(),
     };
     let part = args.name.as_deref().unwrap_or_default().to_lowercase();
     let mut listed = Vec::new();
     let mut found = false;
     for context in contexts {
-        if !catalog::is_supported(context) {
-            return Err(Error::Unknown(format!("conditions cannot have the context {}", context.name())));
-        }
         // Without a context each path is listed once, where it is at home.
         let paths: Vec<_> = catalog::paths(context)
             .into_iter()

@@ -46,10 +46,37 @@ impl ContextName {
     }
 }
 
+/// What kinds of telemetry there are to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signals {
+    pub(super) traces: bool,
+    pub(super) metrics: bool,
+    pub(super) logs: bool,
+}
+
+impl Signals {
+    /// The contexts that a text without names of contexts may have been meant for.
+    fn contexts(self) -> &'static [Context] {
+        match self {
+            Self { traces: false, metrics: true, .. } => &[Context::DataPoint, Context::Metric],
+            Self { traces: false, logs: true, .. } => &[Context::Log],
+            _ => &[Context::Span],
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            traces: self.traces || other.traces,
+            metrics: self.metrics || other.metrics,
+            logs: self.logs || other.logs,
+        }
+    }
+}
+
 /// How a condition is to be read.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Reading {
-    /// What the condition is asked of [default: span, or what its paths name below one]
+    /// What the condition is asked of [default: what its paths name, else what was recorded: spans, data points, log records]
     #[arg(long, value_enum)]
     pub(super) context: Option<ContextName>,
     /// Paths must start with a context name, as in the filter's trace_conditions
@@ -61,17 +88,19 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// The context asked for; else the one that paths name, as far as it is not one above spans; else span.
-    pub(super) fn context(&self, text: &str) -> Context {
+    /// The context asked for; else the one that paths name, as far as it is not one that spans, metrics and records share;
+    /// else the first of those that fit the telemetry at hand which understands the text.
+    pub(super) fn context(&self, text: &str, signals: Signals) -> Context {
         if let Some(name) = self.context {
             return name.context();
         }
-        let supported: Vec<Context> =
-            ottl::catalog::CONTEXTS.into_iter().filter(|context| ottl::catalog::is_supported(*context)).collect();
-        match ottl::infer_context(text, &supported) {
-            Ok(Context::Resource | Context::Scope) | Err(_) => Context::Span,
-            Ok(context) => context,
+        match ottl::infer_context(text, &ottl::catalog::CONTEXTS) {
+            Ok(Context::Resource | Context::Scope) | Err(_) => {}
+            Ok(context) => return context,
         }
+        let fitting = signals.contexts();
+        let understands = |context: &&Context| self.tracer(text, **context).is_ok();
+        fitting.iter().find(understands).or(fitting.first()).copied().unwrap_or(Context::Span)
     }
 
     pub(super) fn mode(&self) -> PathMode {

@@ -17,7 +17,7 @@ use session::{Reply, Session};
 /// Arguments of `repl`.
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Traces to ask conditions of; `:load FILE` does it later
+    /// Telemetry to ask conditions of; `:load FILE` does it later
     #[arg(value_name = "FILE")]
     input: Vec<String>,
     #[command(flatten)]

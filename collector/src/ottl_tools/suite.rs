@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use super::answer::lines;
 use super::input::Item;
 use super::paint::Paint;
+use super::question::Signals;
 use super::{Error, input};
 use file::{Case, Expected, Suite};
 use snapshot::Accepted;
@@ -135,7 +136,9 @@ fn run_suite(suite: &Suite, accept: bool, paint: Paint) -> Result<Vec<Outcome>, 
 
 fn run_case(suite: &Suite, case: &Case, accept: bool, accepted: &mut Accepted, paint: Paint) -> Outcome {
     let mut outcome = Outcome { name: case.name.clone(), asked: 0, failures: Vec::new(), accepted: false };
-    let context = case.reading.context(&case.condition);
+    let samples = suite.samples(case);
+    let signals = samples.iter().fold(Signals::default(), |all, (_, sample)| all.and(sample.signals()));
+    let context = case.reading.context(&case.condition, signals);
     let tracer = match case.reading.tracer(&case.condition, context) {
         Ok(tracer) => tracer,
         Err(errors) => {
@@ -148,7 +151,7 @@ fn run_case(suite: &Suite, case: &Case, accept: bool, accepted: &mut Accepted, p
         }
     };
     let mut answers: Vec<(String, Item, Trace)> = Vec::new();
-    for (name, sample) in suite.samples(case) {
+    for (name, sample) in samples {
         let visited =
             sample.visit(tracer.program(), context, &mut |frame, item| -> Result<(), std::convert::Infallible> {
                 answers.push((name.to_owned(), item, tracer.trace(frame)));

@@ -271,3 +271,71 @@ fn answers_are_accepted_and_compared() {
     run_tool(&["test", &path, "--accept"]);
     assert!(run_tool(&["test", &path]).ends_with("2 passed, 0 failed\n"));
 }
+
+const METRICS: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},"scopeMetrics":[{"scope":{"name":"lib"},"metrics":[
+ {"name":"http.requests","unit":"1","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[
+  {"attributes":[{"key":"http.route","value":{"stringValue":"/pay"}}],"asInt":"7","timeUnixNano":"5"},
+  {"attributes":[{"key":"http.route","value":{"stringValue":"/health"}}],"asInt":"900","timeUnixNano":"5"}]}},
+ {"name":"http.duration","unit":"s","histogram":{"aggregationTemporality":1,"dataPoints":[
+  {"count":"3","sum":1.5,"bucketCounts":["1","2"],"explicitBounds":[0.5],"timeUnixNano":"5"}]}}]}]}]}
+"#;
+
+const LOGS: &str = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},"scopeLogs":[{"scope":{"name":"lib"},"logRecords":[
+ {"timeUnixNano":"5","severityNumber":17,"severityText":"ERROR","body":{"stringValue":"payment refused"},"attributes":[{"key":"code","value":{"intValue":"51"}}],"traceId":"00000000000000000000000000000001","spanId":"0000000000000001"},
+ {"observedTimeUnixNano":"6","severityNumber":"SEVERITY_NUMBER_INFO","body":{"kvlistValue":{"values":[{"key":"user","value":{"stringValue":"ann"}}]}},"eventName":"login"}]}]}]}
+"#;
+
+#[test]
+fn metrics_and_logs_are_asked_too() {
+    let (metrics, logs) = (file("metrics.json", METRICS.as_bytes()), file("logs.json", LOGS.as_bytes()));
+    let eval = |path: &str, condition: &str| format!("> {condition}\n{}", run_tool(&["eval", condition, "-i", path]));
+    let answers = [
+        eval(&metrics, "value_int > 100"),
+        eval(&metrics, r#"metric.name == "http.requests" and metric.type == METRIC_DATA_TYPE_SUM"#),
+        eval(&metrics, r#"unit == "s" or HasAttrOnDatapoint("http.route", "/pay")"#),
+        eval(&metrics, "datapoint.count == 3 and Len(datapoint.bucket_counts) == 2"),
+        eval(&metrics, r#"datapoint.attributes["http.route"] == "/health""#),
+        eval(&metrics, "status.code == 2"),
+        eval(&logs, r#"severity_number >= SEVERITY_NUMBER_ERROR and IsMatch(body, "refused")"#),
+        eval(&logs, r#"log.body["user"] == "ann" or log.attributes["code"] > 50"#),
+        eval(&logs, r#"resource.attributes["service.name"] == "shop""#),
+        format!(
+            "{}\n",
+            run_tool(&["eval", "scope.name == \"lib\"", "--context", "scope", "-i", &logs, "-i", &metrics, "--json"])
+        ),
+    ];
+    insta::assert_snapshot!("metrics_and_logs", answers.join("\n"));
+}
+
+#[test]
+fn signals_of_protobuf_are_told_from_their_items() {
+    let requests = [
+        pdata::json::metrics_from_json(METRICS.as_bytes()).expect("metrics"),
+        pdata::json::logs_from_json(LOGS.as_bytes()).expect("logs"),
+        pdata::json::traces_from_json(TRACES.lines().take(3).collect::<String>().as_bytes()).expect("traces"),
+    ];
+    let mut messages = Vec::new();
+    for (request, expected) in requests.iter().zip(["metrics", "log records", "spans"]) {
+        let sample = input::parse("request", request).expect("a request");
+        assert!(sample.description().ends_with(expected), "{}", sample.description());
+        messages.extend(u32::try_from(request.len()).expect("short").to_be_bytes());
+        messages.extend(request);
+    }
+    let all = input::parse("messages", &messages).expect("messages");
+    assert_eq!(all.description(), "2 spans, 2 metrics, 2 log records");
+    // Damage is told, not skipped.
+    for request in &requests {
+        assert!(input::parse("request", &request[..request.len() - 1]).is_err());
+    }
+}
+
+#[test]
+fn tests_and_the_prompt_take_metrics() {
+    let metrics = file("suite-metrics.json", METRICS.as_bytes());
+    let input = std::path::Path::new(&metrics).file_name().and_then(|name| name.to_str()).expect("a name");
+    let suite = format!(
+        "tests:\n  - condition: value_int > 100\n    input: {input}\n    expect: [false, true, false]\n  - condition: name == \"x\"\n    input: {input}\n    expect: false\n"
+    );
+    let path = file("suite-metrics.yaml", suite.as_bytes());
+    assert!(run_tool(&["test", &path]).ends_with("2 passed, 0 failed\n"), "{}", run_tool(&["test", &path]));
+}

@@ -316,3 +316,61 @@ static EXEMPLAR: Message = Message {
         field("spanId", 4, Id(8)),
     ],
 };
+
+pub(super) static LOGS: Message = Message { fields: &[list("resourceLogs", 1, &RESOURCE_LOGS)] };
+
+static RESOURCE_LOGS: Message = Message {
+    fields: &[
+        always("resource", 1, &RESOURCE),
+        list("scopeLogs", 2, &SCOPE_LOGS),
+        field("schemaUrl", 3, Text),
+        list("deprecatedScopeLogs", 1000, &SCOPE_LOGS),
+    ],
+};
+
+static SCOPE_LOGS: Message =
+    Message { fields: &[always("scope", 1, &SCOPE), list("logRecords", 2, &LOG_RECORD), field("schemaUrl", 3, Text)] };
+
+static LOG_RECORD: Message = Message {
+    fields: &[
+        field("timeUnixNano", 1, Fixed64),
+        field("observedTimeUnixNano", 11, Fixed64),
+        field("severityNumber", 2, Enum(SEVERITY)),
+        field("severityText", 3, Text),
+        always("body", 5, &ANY_VALUE),
+        list("attributes", 6, &KEY_VALUE),
+        field("droppedAttributesCount", 7, Uint32),
+        field("flags", 8, Fixed32),
+        field("traceId", 9, Id(16)),
+        field("spanId", 10, Id(8)),
+        field("eventName", 12, Text),
+    ],
+};
+
+const SEVERITY: &[&str] = &[
+    "SEVERITY_NUMBER_UNSPECIFIED",
+    "SEVERITY_NUMBER_TRACE",
+    "SEVERITY_NUMBER_TRACE2",
+    "SEVERITY_NUMBER_TRACE3",
+    "SEVERITY_NUMBER_TRACE4",
+    "SEVERITY_NUMBER_DEBUG",
+    "SEVERITY_NUMBER_DEBUG2",
+    "SEVERITY_NUMBER_DEBUG3",
+    "SEVERITY_NUMBER_DEBUG4",
+    "SEVERITY_NUMBER_INFO",
+    "SEVERITY_NUMBER_INFO2",
+    "SEVERITY_NUMBER_INFO3",
+    "SEVERITY_NUMBER_INFO4",
+    "SEVERITY_NUMBER_WARN",
+    "SEVERITY_NUMBER_WARN2",
+    "SEVERITY_NUMBER_WARN3",
+    "SEVERITY_NUMBER_WARN4",
+    "SEVERITY_NUMBER_ERROR",
+    "SEVERITY_NUMBER_ERROR2",
+    "SEVERITY_NUMBER_ERROR3",
+    "SEVERITY_NUMBER_ERROR4",
+    "SEVERITY_NUMBER_FATAL",
+    "SEVERITY_NUMBER_FATAL2",
+    "SEVERITY_NUMBER_FATAL3",
+    "SEVERITY_NUMBER_FATAL4",
+];

@@ -194,7 +194,7 @@ mod tests {
         check(
             ":",
             Context::Span,
-            &[":load", ":spans", ":context", ":why", ":explain", ":functions", ":paths", ":help", ":quit"],
+            &[":load", ":list", ":context", ":why", ":explain", ":functions", ":paths", ":help", ":quit"],
         );
     }
 

@@ -11,7 +11,7 @@ use super::super::answer::{Counts, lines, painted, trace_json};
 use super::super::input::{self, Item, Sample};
 use super::super::names;
 use super::super::paint::Paint;
-use super::super::question::{ContextName, Reading, mistakes, mistakes_json};
+use super::super::question::{ContextName, Reading, Signals, mistakes, mistakes_json};
 use super::super::{Error, explain, words};
 
 /// Answers that are listed one by one.
@@ -38,10 +38,10 @@ pub(super) enum Reply {
 
 /// Commands with what they do.
 pub(super) const COMMANDS: [(&str, &str); 9] = [
-    (":load FILE", "ask conditions of these traces, too"),
-    (":spans", "list what conditions are asked of"),
+    (":load FILE", "ask conditions of this telemetry, too"),
+    (":list", "list what conditions are asked of"),
     (":context NAME", "ask once a span, spanevent, resource, scope, ..; without a name the paths decide"),
-    (":why [N]", "the reasons of the last answer, of the Nth span or the first"),
+    (":why [N]", "the reasons of the last answer, for the Nth it was asked of or the first"),
     (":explain COND", "how a condition is understood and what it becomes"),
     (":functions [NAME]", "functions, or one of them"),
     (":paths [NAME]", "paths and enum symbols"),
@@ -61,10 +61,9 @@ impl Session {
     /// Adds the traces of a file.
     pub(super) fn load(&mut self, path: &str) -> Result<String, Error> {
         let sample = input::read(path)?;
-        let count = sample.span_count();
+        let what = sample.description();
         self.samples.push(sample);
-        let spans = if count == 1 { "span" } else { "spans" };
-        Ok(format!("{count} {spans} of {path}\n"))
+        Ok(format!("{what} of {path}\n"))
     }
 
     /// Answers one line.
@@ -91,12 +90,12 @@ impl Session {
         match name {
             "load" if argument.is_empty() => Err(Error::Unknown("which file? :load FILE".to_owned())),
             "load" => self.load(argument),
-            "spans" => Ok(self.list()),
+            "list" => Ok(self.list()),
             "context" => self.context(argument),
             "why" => self.why(argument),
             "explain" => {
                 let text = if argument.is_empty() { self.last.clone() } else { argument.to_owned() };
-                explain::text(&text, self.reading.context(&text), &self.reading, self.paint)
+                explain::text(&text, self.reading.context(&text, self.signals()), &self.reading, self.paint)
             }
             "functions" => {
                 self.names(|out, paint, json| names::functions(&names::FunctionsArgs::of(argument), json, paint, out))
@@ -131,7 +130,7 @@ impl Session {
             return Ok("conditions are asked of what their paths name\n".to_owned());
         }
         match ContextName::from_str(name, true) {
-            Ok(context) if ottl::catalog::is_supported(context.context()) => {
+            Ok(context) => {
                 self.reading.context = Some(context);
                 Ok(format!("conditions are asked of {}\n", words::things(context.context())))
             }
@@ -141,7 +140,7 @@ impl Session {
 
     /// The text as a condition; as a value if it is one and no condition.
     fn tracer(&self, text: &str) -> Result<(Tracer, Context), Vec<ottl::Error>> {
-        let context = self.reading.context(text);
+        let context = self.reading.context(text, self.signals());
         if grammar::parse_condition(text).is_err() && grammar::parse_value(text).is_ok() {
             let context = self.reading.context.map_or_else(|| self.value_context(text), ContextName::context);
             return Tracer::of_value(text, context, self.reading.mode(), &self.reading.options())
@@ -152,7 +151,7 @@ impl Session {
 
     /// What a value's paths name, as for conditions.
     fn value_context(&self, text: &str) -> Context {
-        self.reading.context(&format!("{text} == nil"))
+        self.reading.context(&format!("{text} == nil"), self.signals())
     }
 
     fn ask(&mut self, text: &str) -> Result<String, Error> {
@@ -204,6 +203,11 @@ impl Session {
         Ok(out)
     }
 
+    /// What is loaded.
+    fn signals(&self) -> Signals {
+        self.samples.iter().fold(Signals::default(), |all, sample| all.and(sample.signals()))
+    }
+
     fn visit(&self, tracer: &Tracer, context: Context, each: &mut dyn FnMut(Item, Answer, &ottl::Frame<'_>)) {
         let mut number = 0;
         for sample in &self.samples {
@@ -245,13 +249,13 @@ impl Session {
     }
 
     fn list(&self) -> String {
-        let context = self.reading.context.map_or(Context::Span, ContextName::context);
+        let context = self.reading.context("true", self.signals());
         let Ok(tracer) = self.reading.tracer("true", context) else { return String::new() };
         let mut out = String::new();
         self.visit(&tracer, context, &mut |item, _, _| {
             let _ = writeln!(out, "  {}", item.title(context));
         });
-        if out.is_empty() { "nothing is loaded; :load FILE reads traces\n".to_owned() } else { out }
+        if out.is_empty() { "nothing is loaded; :load FILE reads traces, metrics or logs\n".to_owned() } else { out }
     }
 }
 
@@ -294,7 +298,7 @@ mod tests {
             r#"attributes["service.name"] == "shop""#,
             ":context",
             ":context nope",
-            ":spans",
+            ":list",
             ":functions IsRootSpan",
             ":paths status.code",
             ":load /nonexistent",
@@ -309,7 +313,7 @@ mod tests {
     #[test]
     fn without_a_sample_texts_are_only_checked() {
         let mut session = Session::new(Reading::default(), false, Paint::PLAIN);
-        insta::assert_snapshot!(talk(&mut session, &["IsRootSpan()", ":why", ":spans", "IsRoot()"]));
+        insta::assert_snapshot!(talk(&mut session, &["IsRootSpan()", ":why", ":list", "IsRoot()"]));
     }
 
     #[test]
