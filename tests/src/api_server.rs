@@ -341,8 +341,14 @@ fn list(state: &State, asked: &Asked) -> Value {
         metadata["continue"] = json!(end.to_string());
     }
     let items: Vec<Value> = wanted[start..end].iter().map(|object| asked.shown(object)).collect();
-    let (kind, version) =
-        if asked.metadata_only { ("PartialObjectMetadataList", "meta.k8s.io/v1") } else { ("List", "v1") };
+    if asked.metadata_only {
+        let (kind, version) = ("PartialObjectMetadataList", "meta.k8s.io/v1");
+        return json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items });
+    }
+    // Go's clients read the version only of a list of the kind that they expect.
+    let said = |field: &str| items.first().and_then(|first| first[field].as_str());
+    let kind = format!("{}List", said("kind").unwrap_or_default());
+    let version = said("apiVersion").unwrap_or("v1").to_owned();
     json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items })
 }
 
@@ -355,8 +361,15 @@ fn watch(mut stream: &TcpStream, shared: &Shared, asked: &Asked) -> std::io::Res
         drop(state);
         return answer(stream, "504 Gateway Timeout", &status(504, "Timeout", "Too large resource version"));
     }
+    if asked.query.contains_key("sendInitialEvents") {
+        drop(state);
+        // As an older server says it; clients then list. (Said as an event of the watch, they would ask for ever.)
+        let refusal =
+            status(422, "Invalid", "sendInitialEvents is forbidden for watch unless the WatchList feature is on");
+        return answer(stream, "422 Unprocessable Entity", &refusal);
+    }
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-    if asked.query.contains_key("sendInitialEvents") || seen < state.forgotten {
+    if seen < state.forgotten {
         drop(state);
         let gone = status(410, "Expired", "too old resource version");
         chunk(stream, &json!({ "type": "ERROR", "object": gone }))?;

@@ -60,6 +60,13 @@ impl Backend {
         Ok(Self { address, arrived, runtime: Some(runtime) })
     }
 
+    /// The resources that these traces came with, once all have arrived.
+    #[must_use]
+    pub fn resources(&self, ids: &[String]) -> Option<Vec<BTreeMap<String, String>>> {
+        let arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().map(|id| arrived.resources.get(id).cloned()).collect()
+    }
+
     /// What has arrived so far.
     #[must_use]
     pub fn arrived(&self) -> Arrived {

@@ -8,7 +8,7 @@ use std::path::Path;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Value, json};
 
-use crate::{ApiServer, Backend, Collector, Outcome, check, client, collector, wait};
+use crate::{ApiServer, Backend, Collector, Failure, Outcome, client, collector, wait};
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,8 +70,8 @@ pub fn run(peer: &Path, pods: u32, mut progress: impl FnMut(&str)) -> Outcome<Re
     server.put(PODS, marker(0));
     let kubeconfig = server.kubeconfig()?;
     let environment = [("KUBECONFIG", &*kubeconfig.to_string_lossy())];
-    let ours = Side::start(collector::binary()?, &environment)?;
-    let theirs = Side::start(peer, &environment)?;
+    let ours = Side::start("ottlcol", collector::binary()?, &environment)?;
+    let theirs = Side::start("the Go collector", peer, &environment)?;
     progress(&format!("both know {pods} pods"));
     let mut report = Report { pods, ..Report::default() };
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
@@ -102,7 +102,10 @@ pub fn run(peer: &Path, pods: u32, mut progress: impl FnMut(&str)) -> Outcome<Re
             server.put(PODS, marker(round));
         }
         for side in [&ours, &theirs] {
-            side.wait_for_marker(round)?;
+            side.wait_for_marker(round).map_err(|Failure(why)| {
+                let requests = server.requests();
+                Failure(format!("{why}; the API was asked for {:#?}", &requests[requests.len().saturating_sub(30)..]))
+            })?;
         }
         report.changes += changed.len() as u32 + 1;
         compare(&ours, &theirs, &fleet, &mut numbers, &mut report)?;
@@ -131,28 +134,36 @@ fn compare(ours: &Side, theirs: &Side, fleet: &Fleet, numbers: &mut Numbers, rep
             _ => vec![text("k8s.pod.ip", "192.0.2.1"), text("k8s.node.name", "node-1")],
         });
     }
-    let (left, right) = (ours.through(&asked)?, theirs.through(&asked)?);
-    for (at, sent) in asked.iter().enumerate() {
-        check(left[at] == right[at], || {
-            let only = |a: &Texts, b: &Texts| -> Vec<_> {
-                a.iter().filter(|(key, value)| b.get(*key) != Some(*value)).map(|(k, v)| format!("{k}={v}")).collect()
-            };
-            format!(
-                "{sent:?} comes out different: here {:?}, Go {:?}",
-                only(&left[at], &right[at]),
-                only(&right[at], &left[at])
-            )
-        })?;
+    // Go's processor says that it is in step a moment before it has looked at every pod.
+    let mut difference = String::new();
+    let equal = wait::until("both answer the same", 30, || {
+        let (left, right) = (ours.through(&asked).ok()?, theirs.through(&asked).ok()?);
+        let different = asked.iter().zip(left.iter().zip(&right)).find(|(_, (left, right))| left != right);
+        if let Some((sent, (left, right))) = different {
+            difference = format!("{sent:?}: here {:?}, Go {:?}", only(left, right), only(right, left));
+            return None;
+        }
+        Some(left)
+    });
+    let equal = equal.map_err(|Failure(why)| Failure(format!("{why}: {difference}")))?;
+    for (sent, came) in asked.iter().zip(&equal) {
         report.resources += 1;
-        report.attributes += left[at].len().saturating_sub(sent.len() + 1);
+        report.attributes += came.len().saturating_sub(sent.len());
     }
     Ok(())
+}
+
+/// What one has and the other has not, or otherwise.
+fn only(one: &Texts, other: &Texts) -> Vec<String> {
+    let different = one.iter().filter(|(key, value)| other.get(*key) != Some(*value));
+    different.map(|(key, value)| format!("{key}={value}")).collect()
 }
 
 type Texts = BTreeMap<String, String>;
 
 /// A collector and its backend.
 struct Side {
+    name: &'static str,
     _collector: Collector,
     backend: Backend,
     grpc: u16,
@@ -160,11 +171,11 @@ struct Side {
 }
 
 impl Side {
-    fn start(program: &Path, environment: &[(&str, &str)]) -> Outcome<Self> {
+    fn start(name: &'static str, program: &Path, environment: &[(&str, &str)]) -> Outcome<Self> {
         let backend = Backend::start()?;
         let grpc = collector::free_port()?;
         let collector = Collector::start_program(program, &config(grpc, backend.address), environment)?;
-        Ok(Self { _collector: collector, backend, grpc, sent: std::cell::Cell::new(0) })
+        Ok(Self { name, _collector: collector, backend, grpc, sent: std::cell::Cell::new(0) })
     }
 
     /// What resources with these attributes come out with.
@@ -183,16 +194,13 @@ impl Side {
             }
             request.resource_spans.append(&mut one.resource_spans);
         }
-        client::send_grpc(self.grpc, request).map_err(|status| crate::Failure(format!("refused: {status}")))?;
-        wait::until("what was sent arrives", 30, || {
-            let arrived = self.backend.arrived();
-            ids.iter().map(|id| arrived.resources.get(id).cloned()).collect()
-        })
+        client::send_grpc(self.grpc, request).map_err(|status| Failure(format!("refused: {status}")))?;
+        wait::until("what was sent arrives", 30, || self.backend.resources(&ids))
     }
 
     fn wait_for_marker(&self, round: u32) -> Outcome {
         let asked = [vec![("k8s.pod.ip".to_owned(), "10.99.0.1".to_owned())]];
-        wait::until("the last change is seen", 120, || {
+        wait::until(&format!("{} sees the last change", self.name), 60, || {
             let found = self.through(&asked).ok()?;
             (found.first()?.get("version") == Some(&format!("round-{round}"))).then_some(())
         })
