@@ -22,10 +22,12 @@ const CASES: &[Case] = &[
     ("the articles' configurations are valid as written", real::seeds::run),
     ("random OTTL conditions get the Go module's answers, and nothing panics or hangs", real::differential::run),
     ("KEDA's client, its article's ScaledObjects and PromQL against keda_scaler, beside Prometheus", real::keda::run),
-    ("random tail_sampling configurations keep what the Go collector keeps", real::sampling::run),
     ("tail_sampling with storage, killed five times under load", real::kill::run),
     ("a gateway before listed backends, and before a name in DNS whose records come and go", real::load_balancing::run),
 ];
+
+/// Runs only when it is named: it needs the Go collector, which takes minutes to build.
+const BESIDE_GO: Case = ("random tail_sampling configurations keep what the Go collector keeps", real::sampling::run);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +50,9 @@ fn main() -> ExitCode {
             finish(e2e::k8s_beside_go::run(&peer, pods, say))
         }
         wanted => {
-            let prepared = real::Parts::install().and_then(|_| e2e::collector::binary().map(|_| ()));
+            let prepared = real::Parts::install()
+                .and_then(|_| if is_named(&BESIDE_GO, wanted) { real::Parts::install_peer() } else { Ok(()) })
+                .and_then(|()| e2e::collector::binary().map(|_| ()));
             if let Err(Failure(why)) = prepared {
                 say(&format!("cannot install what the run needs: {why}"));
                 return ExitCode::FAILURE;
@@ -89,6 +93,10 @@ fn enter_namespace(wanted: Option<&str>) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn is_named((name, _): &Case, wanted: Option<&str>) -> bool {
+    wanted.is_some_and(|wanted| name.contains(wanted))
+}
+
 fn run_cases(wanted: Option<&str>) -> ExitCode {
     let parts = match real::Parts::installed() {
         Ok(parts) => parts,
@@ -98,7 +106,9 @@ fn run_cases(wanted: Option<&str>) -> ExitCode {
         }
     };
     let (mut passed, mut failed) = (0, 0);
-    for (name, run) in CASES.iter().filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted))) {
+    let named = Some(&BESIDE_GO).filter(|case| is_named(case, wanted));
+    let cases = CASES.iter().filter(|case| wanted.is_none() || is_named(case, wanted));
+    for (name, run) in cases.chain(named) {
         say(&format!("-- {name}"));
         match run(&parts) {
             Ok(()) => {

@@ -22,7 +22,7 @@ pub(crate) struct Parts {
     pub(crate) prometheus: PathBuf,
     /// KEDA's contract with external scalers.
     pub(crate) keda_proto: PathBuf,
-    /// The Go collector with the components that are compared.
+    /// The Go collector with the components that are compared, if [`Parts::install_peer`] was asked for it.
     pub(crate) peer: PathBuf,
 }
 
@@ -53,11 +53,16 @@ impl Parts {
             fetch_keda_proto()?;
         }
         differential::install()?;
+        Self::installed()
+    }
+
+    /// Builds the Go collector if it is not there.
+    pub(crate) fn install_peer() -> Outcome {
         if !peer().exists() {
             crate::say("building the Go collector to compare with (some minutes the first time)");
             build_peer()?;
         }
-        Self::installed()
+        Ok(())
     }
 
     /// The parts, if all are there.
@@ -68,7 +73,6 @@ impl Parts {
         let keda_proto = keda_proto();
         e2e::check(keda_proto.exists(), || format!("{} is missing", keda_proto.display()))?;
         let peer = peer();
-        e2e::check(peer.exists(), || format!("{} is missing", peer.display()))?;
         Ok(Self { python, prometheus, keda_proto, peer })
     }
 }

@@ -79,7 +79,7 @@ fn kept(processors: &[String], traffic: &Traffic, go: Option<&Path>) -> Outcome<
     let port = collector::free_port()?;
     let mut config = format!(
         "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{port}'}}}}}}}}\n\
-         service:\n  telemetry: {{metrics: {{level: none}}, logs: {{level: warn}}}}\n  pipelines:\n"
+         service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n"
     );
     for number in 0..processors.len() {
         let _ = writeln!(
