@@ -17,6 +17,8 @@ use crate::{Decision, Entry, Millis, TraceId};
 /// Times and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// How long a trace waits from its first span at a holder: what is due now began so long ago.
+    pub wait: Millis,
     /// How long a decision waits for a member that does not answer, or sees another ring.
     pub grace: Millis,
     /// How long after a change of owners decisions are preceded by questions: as long as late parts of a trace are

@@ -21,7 +21,8 @@ const NOBODY: u32 = u32::MAX;
 struct Record<E> {
     /// When the first of its holders would decide it.
     due: Millis,
-    created: Millis,
+    /// The trace, as far as is known.
+    began: Millis,
     asked: bool,
     /// The last report of each holder.
     parts: Vec<Reported<E>>,
@@ -78,8 +79,10 @@ impl<E> Owner<E> {
 impl<E: Entry, D: Decision> Node<E, D> {
     /// Makes sure of a record.
     pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
-        let new = || Record { due: Millis::MAX, created: now, asked: false, parts: Vec::new(), withdrawn: Vec::new() };
+        let new = || Record { due: Millis::MAX, began: now, asked: false, parts: Vec::new(), withdrawn: Vec::new() };
         let record = self.owner.records.entry(*id).or_insert_with(new);
+        // Whoever was there then may have a part of it, long before this node was its owner.
+        record.began = record.began.min(due.saturating_sub(self.settings.wait));
         if due < record.due {
             record.due = due;
             self.owner.due.push(due, *id);
@@ -177,7 +180,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
             // Who was lost when the trace began cannot have a part of it.
             let slack = self.settings.suspect_after();
-            let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.created);
+            let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.began);
             let own = self.holder.traces.get(&asked.id);
             let absorbed = own.map(|held| held.absorbed.as_slice()).unwrap_or_default();
             let counts_elsewhere = |holder: u32, incarnation: u64| {

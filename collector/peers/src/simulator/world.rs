@@ -234,6 +234,7 @@ impl World {
     /// The settings of every node.
     pub(super) fn settings(&self) -> Settings {
         Settings {
+            wait: WAIT,
             grace: GRACE,
             unsettled_for: 4 * WAIT + 2 * GRACE,
             max_traces: self.plan.max_traces,
@@ -567,11 +568,9 @@ impl World {
                 if host.node.take().is_some() {
                     // Storage has the spans, and not whose they were.
                     self.checks.givers_forgotten(&std::mem::take(&mut host.absorbed));
-                    // With memory, what was on its way is still there.
-                    for Given { trace, spans, due, .. } in std::mem::take(&mut host.in_transfer).into_values() {
-                        host.open.insert(trace, Open { spans, due, offered: 0 });
-                    }
-                    if !keeps_memory {
+                    host.in_transfer.clear();
+                    // Who has storage hands nothing over.
+                    if !keeps_memory || host.hands_over {
                         host.open.clear();
                         host.obeyed.clear();
                     }

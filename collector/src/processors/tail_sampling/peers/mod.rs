@@ -120,6 +120,7 @@ impl Peers {
         let grace = peers.grace;
         let n_traces = config.num_traces.saturating_mul(config.num_shards as usize);
         let settings = Settings {
+            wait: millis(decision_wait),
             grace: millis(grace),
             unsettled_for: millis(decision_wait + 2 * grace + LATE),
             max_traces: n_traces.saturating_add(1024),
