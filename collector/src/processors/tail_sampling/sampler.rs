@@ -267,9 +267,8 @@ impl Sampler {
         if let Some(at) = located.or_else(|| self.table.find(id)) {
             return Placed::Waiting(at);
         }
-        match self.remembered(id, part, now) {
-            Some(mark) => return Placed::Decided(mark),
-            None => {}
+        if let Some(mark) = self.remembered(id, part, now) {
+            return Placed::Decided(mark);
         }
         // What an earlier process had room for needs no room to be made.
         if self.table.len() >= self.config.num_traces && self.recovering.is_none() {
