@@ -117,7 +117,11 @@ fn kept(processors: &[String], traffic: &Traffic, go: Option<&Path>) -> Outcome<
 }
 
 fn texts(traces: BTreeMap<String, Vec<(String, Span)>>) -> Kept {
-    let text = |(service, span): (String, Span)| format!("{service}: {span:?}");
+    // Go writes a status to every span; one without is the same.
+    let text = |(service, mut span): (String, Span)| {
+        span.status.get_or_insert_default();
+        format!("{service}: {span:?}")
+    };
     let sorted = |spans: Vec<(String, Span)>| {
         let mut spans: Vec<String> = spans.into_iter().map(text).collect();
         spans.sort();
