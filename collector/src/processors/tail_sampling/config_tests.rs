@@ -76,7 +76,7 @@ fn refuses_mistakes_in_policies() {
     insta::assert_snapshot!(problems(
         r"
 policies:
-  - {name: p0, type: nonsense}
+  - {name: p0, type: latencyy}
   - {name: p1}
   - {name: p2, type: status_code}
   - {name: p3, type: status_code, status_code: {status_codes: [ERROR, error]}}

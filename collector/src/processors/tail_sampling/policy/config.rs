@@ -2,7 +2,7 @@
 //! are compiled, and refused with their place, where the questions of all policies are put together.
 
 use super::bucket::effective_burst;
-use crate::config::Problems;
+use crate::config::{Problems, nearest};
 use crate::processors::tail_sampling::low::{self, LowPolicy};
 
 /// A policy or sub-policy.
@@ -216,6 +216,27 @@ impl PolicyConfig {
     }
 }
 
+/// What `type` may be, to suggest the one that was meant.
+const TYPES: [&str; 17] = [
+    "always_sample",
+    "and",
+    "boolean_attribute",
+    "bytes_limiting",
+    "composite",
+    "drop",
+    "latency",
+    "not",
+    "numeric_attribute",
+    "ottl_condition",
+    "probabilistic",
+    "rate_limiting",
+    "span_count",
+    "status_code",
+    "string_attribute",
+    "trace_flags",
+    "trace_state",
+];
+
 fn parse_kind(low: LowPolicy, at: &str, level: Level, problems: &mut Problems) -> Option<PolicyKind> {
     let path = format!("{at}::{}", low.kind);
     Some(match low.kind.as_str() {
@@ -268,9 +289,9 @@ fn parse_kind(low: LowPolicy, at: &str, level: Level, problems: &mut Problems) -
         "composite" if level == Level::Top => composite(low.composite, &path, problems),
         kind => {
             let hint = match kind {
-                "" => ": the key \"type\" is missing",
-                "not" | "and" | "drop" | "composite" => ": it cannot be nested here",
-                _ => "",
+                "" => ": the key \"type\" is missing".to_owned(),
+                "not" | "and" | "drop" | "composite" => ": it cannot be nested here".to_owned(),
+                _ => nearest::hint(kind, TYPES),
             };
             problems.add(format!("{at}::type"), format!("unknown sampling policy type {kind}{hint}"));
             return None;
