@@ -9,4 +9,5 @@ mod lifecycle;
 mod main_job;
 mod ottl_tools;
 mod peers;
+mod probabilistic;
 mod structure;

@@ -1,5 +1,6 @@
 //! The main job: RED metrics of all traffic, errors and slow traces kept, probes dropped, 5% of the rest.
 
+use crate::probabilistic::kept_at_5_percent;
 use e2e::{Backend, Collector, client, collector, scrape, wait};
 
 /// Example 3 of the article with test ports and a short wait.
@@ -56,15 +57,6 @@ service:
         - pull: {{ exporter: {{ prometheus: {{ host: 127.0.0.1, port: {own} }} }} }}
 "#
     )
-}
-
-/// The tail sampler's hash, written down a second time: FNV-1a 64 over the default salt and the id.
-fn kept_at_5_percent(id: [u8; 16]) -> bool {
-    let hash = b"default-hash-seed"
-        .iter()
-        .chain(&id)
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    hash <= 0x0ccc_cccc_cccc_ccff
 }
 
 #[test]

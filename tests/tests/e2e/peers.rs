@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::probabilistic::kept_at_5_percent;
 use e2e::{Backend, Collector, client, collector, scrape, wait};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -147,15 +148,6 @@ fn is_error(number: u32) -> bool {
 
 fn is_slow(number: u32) -> bool {
     number % 30 == 2
-}
-
-/// FNV-1a 64 over the default salt and the id, as contrib's probabilistic policy.
-fn kept_at_5_percent(id: [u8; 16]) -> bool {
-    let hash = b"default-hash-seed"
-        .iter()
-        .chain(&id)
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    hash <= 0x0ccc_cccc_cccc_ccff
 }
 
 #[test]
