@@ -24,8 +24,10 @@ pub(super) const JOINED: &str = "$config::joined";
 
 /// What decoding one section found.
 pub(super) struct Decoded<T> {
-    /// The value, if nothing worse than unknown keys was found.
+    /// The value, with the default where a key's value is wrong; none if there is no default.
     pub(super) value: Option<T>,
+    /// Paths below the section whose values are wrong, so the default stands in `value`.
+    pub(super) wrong: Vec<String>,
     /// Path below the section, message, and the path to show the position of.
     pub(super) mistakes: Vec<Mistake>,
     /// Paths below the section that hold secrets.
@@ -61,8 +63,9 @@ pub(super) fn decode<T: DeserializeOwned>(node: &Node) -> Decoded<T> {
         }
         let error = match result {
             Ok(value) => {
-                let value = if wrong.is_empty() { Some(value) } else { None };
-                return Decoded { value, mistakes, secrets };
+                // Without a wrong item the later ones would be spoken of by the wrong index.
+                let value = if wrong.iter().any(|path| path.ends_with(']')) { None } else { Some(value) };
+                return Decoded { value, wrong, mistakes, secrets };
             }
             Err(error) => error,
         };
@@ -74,7 +77,7 @@ pub(super) fn decode<T: DeserializeOwned>(node: &Node) -> Decoded<T> {
             kind => mistakes.push(Mistake { at: path.clone(), path: path.clone(), message: kind.to_string() }),
         }
         if path.is_empty() || skipped.contains(&path) {
-            return Decoded { value: None, mistakes, secrets };
+            return Decoded { value: None, wrong, mistakes, secrets };
         }
         if !error.null {
             wrong.push(path.clone());

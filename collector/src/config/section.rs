@@ -3,7 +3,7 @@
 use component::Id;
 use serde::de::DeserializeOwned;
 
-use super::decode::{decode, join};
+use super::decode::{Decoded, decode, join};
 use super::node::Node;
 use super::yaml::{self, YamlError};
 
@@ -104,7 +104,7 @@ impl Section {
     /// Decodes the section into a struct with serde defaults; a null section is an empty map.
     ///
     /// Every unknown key and every wrong type is added to `problems` with its key path. A value comes back if nothing
-    /// worse than unknown keys was found, so that the caller's own checks are reported in the same run.
+    /// worse than unknown keys was found.
     /// Structs must not use `flatten` or `untagged`: neither keeps key paths.
     pub fn decode<T: DeserializeOwned>(&self, problems: &mut Problems) -> Option<T> {
         decode_at(&self.value, &self.path, problems)
@@ -117,18 +117,48 @@ impl Section {
         make: impl FnOnce(C, &mut Problems) -> Option<T>,
     ) -> Option<T> {
         let before = problems.list().len();
-        let config = self.decode(problems)?;
-        let made = make(config, problems);
+        let made = self.check(problems, make)?;
         made.filter(|_| problems.list().len() == before)
     }
+
+    /// Decodes the section and lets `check` look at it even where a value is wrong, which is then the default, so that
+    /// one run reports its mistakes too. What `check` says of a value that was not the user's is left out.
+    pub fn check<C: DeserializeOwned, T>(
+        &self,
+        problems: &mut Problems,
+        check: impl FnOnce(C, &mut Problems) -> T,
+    ) -> Option<T> {
+        let decoded = decode_with(&self.value, &self.path, problems);
+        let before = problems.list.len();
+        let checked = check(decoded.value?, problems);
+        let mut later = problems.list.split_off(before);
+        later.retain(|problem| !decoded.wrong.iter().any(|wrong| is_about(problem, &join(&self.path, wrong))));
+        problems.list.append(&mut later);
+        Some(checked)
+    }
+}
+
+/// Whether a mistake may come of the default that stands for the wrong value at `path`.
+fn is_about(problem: &Problem, path: &str) -> bool {
+    let below = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('['))
+    };
+    let key = path.rsplit("::").next().unwrap_or(path);
+    below(&problem.path, path) || (below(path, &problem.path) && problem.message.contains(key))
 }
 
 /// Decodes any value; see [`Section::decode`].
 pub(super) fn decode_at<T: DeserializeOwned>(node: &Node, path: &str, problems: &mut Problems) -> Option<T> {
-    let decoded = decode(node);
-    for mistake in decoded.mistakes {
+    let decoded = decode_with(node, path, problems);
+    decoded.value.filter(|_| decoded.wrong.is_empty())
+}
+
+/// Decodes any value and reports the mistakes found.
+fn decode_with<T: DeserializeOwned>(node: &Node, path: &str, problems: &mut Problems) -> Decoded<T> {
+    let mut decoded = decode(node);
+    for mistake in decoded.mistakes.drain(..) {
         problems.add_decoding(join(path, &mistake.path), join(path, &mistake.at), mistake.message);
     }
-    problems.secrets.extend(decoded.secrets.iter().map(|secret| join(path, secret)));
-    decoded.value
+    problems.secrets.extend(decoded.secrets.drain(..).map(|secret| join(path, &secret)));
+    decoded
 }

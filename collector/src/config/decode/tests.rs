@@ -157,6 +157,22 @@ fn unknown_keys_alone_still_give_the_value() {
 }
 
 #[test]
+fn checks_run_beside_wrong_values_and_do_not_speak_of_their_defaults() {
+    let section = Section::parse("part/a", "processors", "{count: -1, name: '', timeout: 5s}").unwrap();
+    let mut problems = Problems::default();
+    let made = section.read(&mut problems, |config: Config, problems| {
+        problems.add("processors::part/a::name", format!("must not be {:?}", config.name));
+        problems.add("processors::part/a::count", "must not be the default");
+        problems.add("processors::part/a", "needs a count");
+        problems.add("processors::part/a", "needs a rate");
+        Some(config)
+    });
+    assert!(made.is_none());
+    let found: Vec<String> = problems.list().iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
 fn secrets_are_remembered_and_not_shown() {
     let (config, problems) = decode("headers: {authorization: abc}");
     let headers = config.unwrap().headers;

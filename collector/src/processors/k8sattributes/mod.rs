@@ -45,13 +45,14 @@ pub const FACTORY: Factory<dyn ProcessorPlan> =
     Factory { kind: "k8s_attributes", alias: Some("k8sattributes"), stability: "beta", parse };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
-    let config: Config = section.decode(problems)?;
-    let conventions = Conventions {
-        old: !gates::enabled("processor.k8sattributes.DontEmitV0K8sConventions"),
-        new: gates::enabled("processor.k8sattributes.EmitV1K8sConventions"),
-    };
-    let settings = config.settings(&section.path, conventions, problems)?;
-    Some(Box::new(Plan { config, settings, running: Mutex::default() }))
+    section.read(problems, |config: Config, problems| {
+        let conventions = Conventions {
+            old: !gates::enabled("processor.k8sattributes.DontEmitV0K8sConventions"),
+            new: gates::enabled("processor.k8sattributes.EmitV1K8sConventions"),
+        };
+        let settings = config.settings(&section.path, conventions, problems)?;
+        Some(Box::new(Plan { config, settings, running: Mutex::default() }) as _)
+    })
 }
 
 struct Plan {

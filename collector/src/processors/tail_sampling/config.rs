@@ -81,8 +81,10 @@ impl Config {
     /// Reads a section; every mistake goes to `problems`. With mistakes that are no worse than a value out of place the
     /// configuration still comes back, so that its conditions are checked in the same run.
     pub(super) fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
-        let low: Low = section.decode(problems)?;
-        let path = section.path.as_str();
+        section.check(problems, |low, problems| Self::checked(low, &section.path, problems))
+    }
+
+    fn checked(low: Low, path: &str, problems: &mut Problems) -> Self {
         let strategy = match low.sampling_strategy.as_str() {
             "span-ingest" => Strategy::SpanIngest,
             "trace-complete" => Strategy::TraceComplete,
@@ -169,7 +171,7 @@ impl Config {
         }
         config.check_early(problems);
         config.check_policies(problems);
-        Some(config)
+        config
     }
 
     /// Decisions are the same with and without `decide_early`, or it is refused.

@@ -35,6 +35,22 @@ policies:
     ));
 }
 
+/// One run of `validate` tells all: a wrong value does not hide what is wrong beside it, and the default that stands for
+/// it is not spoken of.
+#[test]
+fn a_value_that_does_not_decode_hides_no_other_mistake() {
+    insta::assert_snapshot!(problems(
+        r#"
+decision_wait: 10x
+max_buffer_bytes: much
+policies:
+  - {name: a, type: latencyy}
+  - {name: b, type: latency, latency: {threshold_ms: soon}}
+  - {name: c, type: ottl_condition, ottl_condition: {span: ['atributes["x"] == 1']}}
+"#
+    ));
+}
+
 #[test]
 fn refuses_top_level_mistakes() {
     insta::assert_snapshot!(problems(
