@@ -24,10 +24,11 @@ fn lower() -> BoxedStrategy<String> {
     "[a-z][a-z0-9_]{0,6}".prop_filter("keywords are no names", |name| !KEYWORDS.contains(&name.as_str())).boxed()
 }
 
-/// A run of upper case that hides a keyword behind it would be cut there: `Xor`.
+/// A run of upper case that hides a keyword behind it would be cut there: `Xor`, `V6nil`.
 fn cut_by_keyword(name: &str) -> bool {
-    // Only the last run of lower case ends at a word boundary.
-    name.split(|c: char| c.is_ascii_uppercase()).next_back().is_some_and(|run| KEYWORDS.contains(&run))
+    // Only the last run of lower case ends at a word boundary. Digits before it belong to the run of upper case.
+    let rest = name.rsplit(|c: char| c.is_ascii_uppercase()).next().unwrap_or(name);
+    KEYWORDS.contains(&rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn upper_name() -> BoxedStrategy<String> {
