@@ -2,13 +2,21 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ottl::{ConditionId, Context, Engine, Options, Outcome, PathMode, Program, ProgramBuilder};
+use ottl::{ConditionId, Context, Engine, Frame, Options, Outcome, PathMode, Program, ProgramBuilder, ValueId};
 
-use crate::generate;
+use crate::{describe, generate};
 
-/// A condition of a context, and the request whose only span it is asked about.
+/// What a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Condition,
+    Value,
+}
+
+/// A text of a context, and the request whose only span it is asked about.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
+    pub(crate) kind: Kind,
     pub(crate) context: ContextName,
     pub(crate) mode: PathMode,
     pub(crate) text: String,
@@ -56,10 +64,12 @@ impl ContextName {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     True,
     False,
+    /// A value, as the Go peer describes it.
+    Value(String),
     /// The evaluation failed.
     Error,
     /// The text was refused.
@@ -77,10 +87,22 @@ pub(crate) fn answer(case: &Case, engine: Engine) -> (Answer, String) {
     })
 }
 
+/// What a text became.
+#[derive(Clone, Copy)]
+enum Compiled {
+    Condition(ConditionId),
+    Value(ValueId),
+}
+
 fn evaluate(case: &Case, engine: Engine) -> (Answer, String) {
     let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
-    let condition = match builder.add(&case.text, case.context.context(), case.mode) {
-        Ok(condition) => condition,
+    let (context, mode) = (case.context.context(), case.mode);
+    let compiled = match case.kind {
+        Kind::Condition => builder.add(&case.text, context, mode).map(Compiled::Condition),
+        Kind::Value => builder.add_value(&case.text, context, mode).map(Compiled::Value),
+    };
+    let compiled = match compiled {
+        Ok(compiled) => compiled,
         Err(errors) => return (Answer::Refused, errors.iter().map(|error| error.one_line(&case.text)).collect()),
     };
     let program = match builder.build() {
@@ -90,22 +112,26 @@ fn evaluate(case: &Case, engine: Engine) -> (Answer, String) {
     let signal = match case.context {
         ContextName::Metric | ContextName::DataPoint => generate::metric_parts(&case.body),
         ContextName::Log => generate::log_parts(&case.body),
-        _ => return evaluate_span(case, &program, condition),
+        _ => return evaluate_span(case, &program, compiled),
     };
     let mut frame = program.frame();
     signal.load(&program, &mut frame);
-    outcome(program.eval(&frame, condition))
+    outcome(&program, &frame, compiled)
 }
 
-fn outcome(outcome: Outcome) -> (Answer, String) {
-    match outcome {
-        Outcome::True => (Answer::True, String::new()),
-        Outcome::False => (Answer::False, String::new()),
-        Outcome::Error(error) => (Answer::Error, error.to_string()),
-    }
+fn outcome(program: &Program, frame: &Frame<'_>, compiled: Compiled) -> (Answer, String) {
+    let answered = match compiled {
+        Compiled::Condition(condition) => match program.eval(frame, condition) {
+            Outcome::True => Ok(Answer::True),
+            Outcome::False => Ok(Answer::False),
+            Outcome::Error(error) => Err(error),
+        },
+        Compiled::Value(value) => program.eval_value(frame, value).map(|value| Answer::Value(describe::value(&value))),
+    };
+    answered.map_or_else(|error| (Answer::Error, error.to_string()), |answer| (answer, String::new()))
 }
 
-fn evaluate_span(case: &Case, program: &Program, condition: ConditionId) -> (Answer, String) {
+fn evaluate_span(case: &Case, program: &Program, compiled: Compiled) -> (Answer, String) {
     let traces = match pdata::Traces::index(case.body.clone().into()) {
         Ok(traces) => traces,
         Err(error) => return (Answer::Panicked, format!("the request: {error}")),
@@ -119,5 +145,5 @@ fn evaluate_span(case: &Case, program: &Program, condition: ConditionId) -> (Ans
     if let Some(event) = pdata::span::events(span.bytes()).next() {
         program.load_event(&mut frame, event);
     }
-    outcome(program.eval(&frame, condition))
+    outcome(program, &frame, compiled)
 }

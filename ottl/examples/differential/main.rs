@@ -1,11 +1,12 @@
 //! Asks this crate and the real Go module the same random questions:
 //! `cargo run --release -p ottl --example differential -- --peer PROGRAM [--pairs N] [--seed N] [--only N]`.
 //!
-//! PROGRAM is `tests/go/ottl`, built. A pair is a random condition and a random request; it is asked with both ways of
+//! PROGRAM is `tests/go/ottl`, built. A pair is a random condition or value expression and a random request; it is asked with both ways of
 //! naming contexts, of both engines. A difference is shrunk and printed; `--only` repeats one pair of a seed. The last
 //! line is `N passed, N failed`.
 
 mod case;
+mod describe;
 #[path = "../../tests/engines/generate.rs"]
 mod generate;
 mod known;
@@ -27,7 +28,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ottl::{Engine, PathMode};
 use prost::Message as _;
 
-use case::{Answer, Case, ContextName};
+use case::{Answer, Case, ContextName, Kind};
 use generate::Random;
 use peer::{GoAnswer, Peer};
 
@@ -127,7 +128,7 @@ fn work(arguments: &Arguments, next: &AtomicUsize, totals: &Mutex<Totals>) -> io
     }
 }
 
-/// A pair's questions. The condition is made for one context; there it is asked in both modes.
+/// A pair's questions: a condition or a value expression of one context, asked in both modes.
 fn cases(seed: u64, pair: usize) -> impl Iterator<Item = Case> {
     let mut random = Random::new(seed.wrapping_mul(1_000_000_007).wrapping_add(pair as u64));
     let context = ContextName::ALL[pair % ContextName::ALL.len()];
@@ -136,8 +137,13 @@ fn cases(seed: u64, pair: usize) -> impl Iterator<Item = Case> {
         ContextName::Log => generate::logs_request(&mut random).encode_to_vec(),
         _ => generate::request(&mut random).encode_to_vec(),
     };
-    let text = generate::condition(&mut random, context.name(), 3);
+    let kind = if random.one_in(3) { Kind::Value } else { Kind::Condition };
+    let text = match kind {
+        Kind::Condition => generate::question(&mut random, context.name(), 3),
+        Kind::Value => generate::expression(&mut random, context.name(), 2),
+    };
     [PathMode::Legacy, PathMode::AutoPrefix].into_iter().map(move |mode| Case {
+        kind,
         context,
         mode,
         text: text.clone(),
@@ -155,8 +161,8 @@ struct Difference {
 fn difference(case: &Case, go: &GoAnswer) -> Option<Difference> {
     ENGINES.into_iter().find_map(|engine| {
         let (ours, why) = case::answer(case, engine);
-        let meant = || known::KNOWN.iter().any(|(_, applies)| applies(case, go, ours));
-        (!go.outcome.allows(ours) && !meant()).then_some(Difference { engine, ours, why })
+        let meant = || known::KNOWN.iter().any(|(_, applies)| applies(case, go, &ours));
+        (!go.outcome.allows(&ours) && !meant()).then_some(Difference { engine, ours, why })
     })
 }
 

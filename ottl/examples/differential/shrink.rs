@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, Key
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
-use crate::case::{Case, ContextName};
+use crate::case::{Case, ContextName, Kind};
 
 /// The smallest form that these steps reach. `first_of` says which of some cases is the first that still differs.
 pub(crate) fn shrink<E>(case: Case, mut first_of: impl FnMut(&[Case]) -> Result<Option<usize>, E>) -> Result<Case, E> {
@@ -27,10 +27,24 @@ pub(crate) fn shrink<E>(case: Case, mut first_of: impl FnMut(&[Case]) -> Result<
 }
 
 fn texts(case: &Case) -> Vec<Case> {
-    let Ok(tree) = grammar::parse_condition(&case.text) else { return Vec::new() };
-    let shorter = conditions(&tree).into_iter().map(|tree| tree.to_string());
-    let shorter = std::iter::once(tree.to_string()).chain(shorter).filter(|text| text.len() < case.text.len());
+    let (own, simpler): (String, Vec<String>) = match case.kind {
+        Kind::Condition => match grammar::parse_condition(&case.text) {
+            Ok(tree) => (tree.to_string(), conditions(&tree).iter().map(ToString::to_string).collect()),
+            Err(_) => return damaged(case),
+        },
+        Kind::Value => match grammar::parse_value(&case.text) {
+            Ok(tree) => (tree.to_string(), values(&tree).iter().map(ToString::to_string).collect()),
+            Err(_) => return damaged(case),
+        },
+    };
+    let shorter = std::iter::once(own).chain(simpler).filter(|text| text.len() < case.text.len());
     shorter.map(|text| Case { text, ..case.clone() }).collect()
+}
+
+/// A text that does not parse has no parts: it loses a character.
+fn damaged(case: &Case) -> Vec<Case> {
+    let without = |(at, c): (usize, char)| format!("{}{}", &case.text[..at], &case.text[at + c.len_utf8()..]);
+    case.text.char_indices().map(without).map(|text| Case { text, ..case.clone() }).collect()
 }
 
 fn bodies(case: &Case) -> Vec<Case> {

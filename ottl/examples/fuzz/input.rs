@@ -56,7 +56,7 @@ const PIECES: &[&str] = &[
 /// A text for the parser.
 pub(crate) fn text(random: &mut Random) -> String {
     let context = CONTEXTS[random.below(CONTEXTS.len())];
-    let mut text = generate::condition(random, context, 3);
+    let mut text = generate::question(random, context, 3);
     for _ in 0..random.below(4) {
         damage_text(random, &mut text);
     }

@@ -1,7 +1,12 @@
 //! `Int`, `Double`, `Bool`, `String`: conversions whose whole work is the parameter's kind; and `ParseInt`, `Log`.
 
 use super::{Call, Function, Param, ParamKind};
-use crate::{error::EvalError, go::strconv, ir::Type, value::Value};
+use crate::{
+    error::EvalError,
+    go::{log, strconv},
+    ir::Type,
+    value::Value,
+};
 
 pub(super) static INT: Function = Function::new(
     "Int",
@@ -65,5 +70,5 @@ fn parse_int<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
 fn log<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
     let number = call.opt_float(0)?.ok_or(EvalError::Argument)?;
     // NaN is not <= 0 and passes, as in Go.
-    if number <= 0.0 { Err(EvalError::Argument) } else { Ok(Value::Double(number.ln())) }
+    if number <= 0.0 { Err(EvalError::Argument) } else { Ok(Value::Double(log::log(number))) }
 }

@@ -12,6 +12,7 @@ pub mod hash;
 pub mod ip;
 pub mod json;
 pub mod locale;
+pub mod log;
 pub mod regexp;
 pub mod strconv;
 pub mod strptime;

@@ -54,7 +54,9 @@ fn call(ir: &Ir, function: &Function, inst: Inst) -> Option<NativeCall> {
     let which = args.as_slice(&function.dfg.value_lists).get(1).and_then(|&value| number(function, value));
     let work = match (shim, which) {
         (Shim::Truth, Some(node)) if (node as usize) < ir.node_count() => ir.phrase(NodeId(node)),
-        (Shim::Matches, Some(call)) if (call as usize) < ir.calls().len() => ir.phrase_call(CallId(call)),
+        (Shim::Matches | Shim::MatchesBehindPrefix, Some(call)) if (call as usize) < ir.calls().len() => {
+            ir.phrase_call(CallId(call))
+        }
         (Shim::InSet, Some(set)) if (set as usize) < ir.sets().len() => {
             format!("one of {} strings", ir.set_members(SetId(set)).len())
         }

@@ -12,7 +12,7 @@ use cranelift_codegen::isa::CallConv;
 
 use crate::{
     error::EvalError,
-    go::regexp::Regexp,
+    go::regexp::{Regexp, Search},
     interp::Interpreter,
     ir::{CallId, ConstId, NodeId, SetId, SubstringsId},
     value::Value,
@@ -33,17 +33,27 @@ pub(super) enum Shim {
     OrderLiteral,
     /// `(left, len, right, len) -> -1, 0 or 1`: how two strings relate.
     Order,
+    /// `(context, call, text, len) -> 0 or 1`: as `Matches`, for a string that has the expression's prefix.
+    MatchesBehindPrefix,
 }
 
 impl Shim {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Truth, Self::Matches, Self::InSet, Self::HoldsAny, Self::OrderLiteral, Self::Order];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Truth,
+        Self::Matches,
+        Self::InSet,
+        Self::HoldsAny,
+        Self::OrderLiteral,
+        Self::Order,
+        Self::MatchesBehindPrefix,
+    ];
 
     /// Its symbol.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Truth => "ottl_truth",
             Self::Matches => "ottl_matches",
+            Self::MatchesBehindPrefix => "ottl_matches_behind_prefix",
             Self::InSet => "ottl_in_set",
             Self::HoldsAny => "ottl_holds_any",
             Self::OrderLiteral => "ottl_order_literal",
@@ -56,6 +66,7 @@ impl Shim {
         match self {
             Self::Truth => truth as *const u8,
             Self::Matches => matches as *const u8,
+            Self::MatchesBehindPrefix => matches_behind_prefix as *const u8,
             Self::InSet => in_set as *const u8,
             Self::HoldsAny => holds_any as *const u8,
             Self::OrderLiteral => order_literal as *const u8,
@@ -68,7 +79,9 @@ impl Shim {
         let (pointer, word) = (types::I64, types::I32);
         let params: &[Type] = match self {
             Self::Truth => &[pointer, word],
-            Self::Matches | Self::InSet | Self::HoldsAny | Self::OrderLiteral => &[pointer, word, pointer, word],
+            Self::Matches | Self::MatchesBehindPrefix | Self::InSet | Self::HoldsAny | Self::OrderLiteral => {
+                &[pointer, word, pointer, word]
+            }
             Self::Order => &[pointer, word, pointer, word],
         };
         let mut signature = Signature::new(convention);
@@ -104,9 +117,31 @@ unsafe extern "C" fn matches(context: *const Interpreter<'_>, call: u32, text: *
     let interpreter = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    let pattern = interpreter.ir.calls().get(CallId(call).0 as usize).and_then(|site| site.prepared.as_ref());
-    let pattern = pattern.and_then(|prepared| prepared.downcast_ref::<Regexp>());
-    u32::from(pattern.is_some_and(|pattern| pattern.is_match(text)))
+    u32::from(pattern(interpreter, call).is_some_and(|pattern| pattern.is_match(text)))
+}
+
+/// # Safety
+/// As [`matches`].
+unsafe extern "C" fn matches_behind_prefix(
+    context: *const Interpreter<'_>,
+    call: u32,
+    text: *const u8,
+    len: u32,
+) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let interpreter = unsafe { &*context };
+    // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
+    let text = unsafe { bytes(text, len) };
+    u32::from(match pattern(interpreter, call).map(Regexp::search) {
+        Some(Search::Engine(engine)) => engine.is_match_behind_prefix(text),
+        _ => false,
+    })
+}
+
+#[inline]
+fn pattern<'i>(interpreter: &'i Interpreter<'_>, call: u32) -> Option<&'i Regexp> {
+    let site = interpreter.ir.calls().get(CallId(call).0 as usize)?;
+    site.prepared.as_ref()?.downcast_ref()
 }
 
 /// # Safety

@@ -18,6 +18,10 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use ottl::{Frame, PointKind, Program};
 use prost::Message;
 
+// By path, because this file is a module of the differential example too.
+#[path = "calls.rs"]
+mod calls;
+
 /// xorshift64*.
 pub(crate) struct Random(u64);
 
@@ -381,6 +385,29 @@ pub(crate) fn log_parts(body: &[u8]) -> Parts {
     }
 }
 
+/// A value expression for this context: mostly a call of a converter.
+pub(crate) fn expression(random: &mut Random, context: &str, depth: usize) -> String {
+    let text = match random.below(8) {
+        0 => value(random, context, depth),
+        1 => number(random, context, depth),
+        2 => time(random, context, depth),
+        _ => calls::call(random, context, depth),
+    };
+    if random.one_in(30) { calls::damaged(random, &text) } else { text }
+}
+
+/// A condition for this context; mostly well typed, sometimes not, and a few of them with damage.
+pub(crate) fn question(random: &mut Random, context: &str, depth: usize) -> String {
+    let text = match random.below(6) {
+        0 => {
+            format!("{} {} {}", calls::call(random, context, depth), comparator(random), value(random, context, depth))
+        }
+        1 => calls::call(random, context, depth),
+        _ => condition(random, context, depth),
+    };
+    if random.one_in(20) { calls::damaged(random, &text) } else { text }
+}
+
 /// A condition for this context; mostly well typed, sometimes not.
 pub(crate) fn condition(random: &mut Random, context: &str, depth: usize) -> String {
     match random.below(if depth == 0 { 4 } else { 10 }) {
@@ -403,8 +430,12 @@ fn operand(random: &mut Random, context: &str, depth: usize) -> String {
     format!("({})", condition(random, context, depth))
 }
 
+fn comparator(random: &mut Random) -> &'static str {
+    random.pick(&["==", "==", "!=", "<", "<=", ">", ">="])
+}
+
 fn comparison(random: &mut Random, context: &str, depth: usize) -> String {
-    let op = random.pick(&["==", "==", "!=", "<", "<=", ">", ">="]);
+    let op = comparator(random);
     let (left, right) = match random.below(8) {
         0 | 1 => (attribute_path(random, context), literal(random)),
         2 => (text(random, context, depth), text(random, context, depth)),

@@ -23,13 +23,24 @@ pub(crate) fn check(data: &[u8]) {
     let Some((&[choice, ref seed @ ..], data)) = data.split_first_chunk::<9>() else { return };
     let (name, context) = CONTEXTS[usize::from(choice) % CONTEXTS.len()];
     let mut random = Random::new(u64::from_le_bytes(*seed));
-    let mut texts: Vec<String> = (0..4).map(|_| generate::condition(&mut random, name, 2)).collect();
+    let mut texts: Vec<String> = (0..4).map(|_| generate::question(&mut random, name, 2)).collect();
+    let values: Vec<String> = (0..2).map(|_| generate::expression(&mut random, name, 2)).collect();
     let text = data.split(|&byte| byte == 0).next().unwrap_or_default();
     texts.push(String::from_utf8_lossy(text).into_owned());
     let message = data.get(text.len() + 1..).unwrap_or_default();
+    values.iter().for_each(|text| evaluate(text, context, choice, message));
     let [interpreted, native] =
         [Engine::Interpreter, Engine::Jit].map(|engine| answers(&texts, context, engine, choice, message));
     assert_eq!(interpreted, native, "{texts:#?} on {}", message.escape_ascii());
+}
+
+/// Values are the interpreter's: that they come to an end is all that is asked.
+fn evaluate(text: &str, context: Context, choice: u8, message: &[u8]) {
+    let mut builder = ProgramBuilder::new(Options::default());
+    let Ok(value) = builder.add_value(text, context, PathMode::AutoPrefix) else { return };
+    let Ok(program) = builder.build() else { return };
+    let frame = load(&program, choice, message);
+    let _: Result<_, EvalError> = program.eval_value(&frame, value);
 }
 
 type Heard = Vec<(usize, EvalError)>;

@@ -96,7 +96,7 @@ fn random_programs_over_metrics_and_logs_have_one_answer() {
     for seed in 0..PROGRAMS / 4 {
         let mut random = Random::new(seed);
         let (name, context) = contexts[random.below(contexts.len())];
-        let texts: Vec<String> = (0..CONDITIONS).map(|_| generate::condition(&mut random, name, 2)).collect();
+        let texts: Vec<String> = (0..CONDITIONS).map(|_| generate::question(&mut random, name, 2)).collect();
         let [interpreted, native] = [Engine::Interpreter, Engine::Jit].map(|engine| build(&texts, context, engine));
         for _ in 0..REQUESTS {
             let parts = match context {
@@ -122,7 +122,7 @@ fn random_programs_have_one_answer() {
     for seed in 0..PROGRAMS {
         let mut random = Random::new(seed);
         let (name, context) = if random.one_in(4) { contexts[1 + random.below(2)] } else { contexts[0] };
-        let texts: Vec<String> = (0..CONDITIONS).map(|_| generate::condition(&mut random, name, 2)).collect();
+        let texts: Vec<String> = (0..CONDITIONS).map(|_| generate::question(&mut random, name, 2)).collect();
         let interpreted = build(&texts, context, Engine::Interpreter);
         let native = build(&texts, context, Engine::Jit);
         for _ in 0..REQUESTS {
@@ -143,7 +143,7 @@ fn reasons_lead_to_the_answer() {
     let mut left_out = 0;
     for seed in 0..60 {
         let mut random = Random::new(seed);
-        let text = generate::condition(&mut random, "span", 3);
+        let text = generate::question(&mut random, "span", 3);
         for engine in [Engine::Interpreter, Engine::Jit] {
             let options = Options { engine, ..Options::default() };
             let Ok(tracer) = Tracer::new(&text, Context::Span, PathMode::Legacy, &options) else { continue };

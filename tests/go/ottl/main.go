@@ -3,11 +3,12 @@
 //	peer eval    one JSON object a line in, one a line out, in order
 //	peer bench   {"texts","proto"} a line in, nanoseconds a line out
 //
-// A question is {"context","mode","text","proto","event"}: context is the name of a context but exemplar; mode is
-// "legacy" (no context names) or "prefixed" (names are demanded, and added where they are missing); proto is an
-// ExportTraceServiceRequest in base64 with one resource, scope and span, for the contexts of metrics and logs the request of
-// those, with one metric, which may have one data point, or one record. The answer is {"outcome","error"} with outcome
-// true, false, eval_error, parse_error or panic.
+// A question is {"kind","context","mode","text","proto","event"}: kind is "condition" or "value"; context is the name of a
+// context but exemplar; mode is "legacy" (no context names) or "prefixed" (names are demanded, and added where they are
+// missing); proto is an ExportTraceServiceRequest in base64 with one resource, scope and span, for the contexts of metrics
+// and logs the request of those, with one metric, which may have one data point, or one record. The answer is
+// {"outcome","error"} with outcome true, false, eval_error, parse_error or panic; for a value, value with "value", a text
+// of which each Go type and each content has its own.
 package main
 
 import (
@@ -37,6 +38,7 @@ import (
 )
 
 type question struct {
+	Kind    string `json:"kind"`
 	Context string `json:"context"`
 	Mode    string `json:"mode"`
 	Text    string `json:"text"`
@@ -47,6 +49,7 @@ type question struct {
 type answer struct {
 	Outcome string `json:"outcome"`
 	Error   string `json:"error,omitempty"`
+	Value   string `json:"value,omitempty"`
 }
 
 // input is what a compiled condition is asked about.
@@ -66,10 +69,11 @@ type input struct {
 	record    plog.LogRecord
 }
 
-type predicate func(input) (bool, error)
+// evaluator is a compiled text: a condition's gives a bool.
+type evaluator func(input) (any, error)
 
 type peer struct {
-	parse map[string]func(text string) (predicate, error)
+	parse map[string]func(text string) (evaluator, error)
 }
 
 func must[T any](value T, err error) T {
@@ -79,144 +83,169 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// with makes a context object of an input for the time that ask runs.
+type with[K any] func(in input, ask func(K) (any, error)) (any, error)
+
 func newPeer(settings component.TelemetrySettings) *peer {
-	p := &peer{parse: map[string]func(string) (predicate, error){}}
+	p := &peer{parse: map[string]func(string) (evaluator, error){}}
 
 	spanFunctions := ottlfuncs.StandardConverters[*ottlspan.TransformContext]()
 	root := ottlfuncs.NewIsRootSpanFactory()
 	spanFunctions[root.Name()] = root
-	spanPredicate := func(condition *ottl.Condition[*ottlspan.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	add(p, "span", settings,
+		func(in input, ask func(*ottlspan.TransformContext) (any, error)) (any, error) {
 			ctx := ottlspan.NewTransformContext(in.resource, in.scope, in.span)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	add(p, "span", settings, spanPredicate,
+			return ask(ctx)
+		},
 		must(ottlspan.NewParser(spanFunctions, settings)),
 		must(ottlspan.NewParser(spanFunctions, settings, ottlspan.EnablePathContextNames())))
 
-	eventFunctions := ottlfuncs.StandardConverters[*ottlspanevent.TransformContext]()
-	eventPredicate := func(condition *ottl.Condition[*ottlspanevent.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	spaneventFunctions := ottlfuncs.StandardConverters[*ottlspanevent.TransformContext]()
+	add(p, "spanevent", settings,
+		func(in input, ask func(*ottlspanevent.TransformContext) (any, error)) (any, error) {
 			ctx := ottlspanevent.NewTransformContext(in.resource, in.scope, in.span, in.span.Events().At(in.event))
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	add(p, "spanevent", settings, eventPredicate,
-		must(ottlspanevent.NewParser(eventFunctions, settings)),
-		must(ottlspanevent.NewParser(eventFunctions, settings, ottlspanevent.EnablePathContextNames())))
+			return ask(ctx)
+		},
+		must(ottlspanevent.NewParser(spaneventFunctions, settings)),
+		must(ottlspanevent.NewParser(spaneventFunctions, settings, ottlspanevent.EnablePathContextNames())))
 
 	resourceFunctions := ottlfuncs.StandardConverters[*ottlresource.TransformContext]()
-	resourcePredicate := func(condition *ottl.Condition[*ottlresource.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	add(p, "resource", settings,
+		func(in input, ask func(*ottlresource.TransformContext) (any, error)) (any, error) {
 			ctx := ottlresource.NewTransformContext(in.resource.Resource(), in.resource)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	add(p, "resource", settings, resourcePredicate,
+			return ask(ctx)
+		},
 		must(ottlresource.NewParser(resourceFunctions, settings)),
 		must(ottlresource.NewParser(resourceFunctions, settings, ottlresource.EnablePathContextNames())))
 
 	scopeFunctions := ottlfuncs.StandardConverters[*ottlscope.TransformContext]()
-	scopePredicate := func(condition *ottl.Condition[*ottlscope.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	add(p, "scope", settings,
+		func(in input, ask func(*ottlscope.TransformContext) (any, error)) (any, error) {
 			ctx := ottlscope.NewTransformContext(in.scope.Scope(), in.resource.Resource(), in.scope, in.resource)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	add(p, "scope", settings, scopePredicate,
+			return ask(ctx)
+		},
 		must(ottlscope.NewParser(scopeFunctions, settings)),
 		must(ottlscope.NewParser(scopeFunctions, settings, ottlscope.EnablePathContextNames())))
 
-	metricPredicate := func(condition *ottl.Condition[*ottlmetric.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	metricFunctions := ottlfuncs.StandardConverters[*ottlmetric.TransformContext]()
+	add(p, "metric", settings,
+		func(in input, ask func(*ottlmetric.TransformContext) (any, error)) (any, error) {
 			ctx := ottlmetric.NewTransformContext(in.metrics, in.scopeMetrics, in.metric)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	metricFunctions := ottlfuncs.StandardConverters[*ottlmetric.TransformContext]()
-	add(p, "metric", settings, metricPredicate,
+			return ask(ctx)
+		},
 		must(ottlmetric.NewParser(metricFunctions, settings)),
 		must(ottlmetric.NewParser(metricFunctions, settings, ottlmetric.EnablePathContextNames())))
 
-	pointPredicate := func(condition *ottl.Condition[*ottldatapoint.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	datapointFunctions := ottlfuncs.StandardConverters[*ottldatapoint.TransformContext]()
+	add(p, "datapoint", settings,
+		func(in input, ask func(*ottldatapoint.TransformContext) (any, error)) (any, error) {
 			ctx := ottldatapoint.NewTransformContext(in.metrics, in.scopeMetrics, in.metric, in.point)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	pointFunctions := ottlfuncs.StandardConverters[*ottldatapoint.TransformContext]()
-	add(p, "datapoint", settings, pointPredicate,
-		must(ottldatapoint.NewParser(pointFunctions, settings)),
-		must(ottldatapoint.NewParser(pointFunctions, settings, ottldatapoint.EnablePathContextNames())))
+			return ask(ctx)
+		},
+		must(ottldatapoint.NewParser(datapointFunctions, settings)),
+		must(ottldatapoint.NewParser(datapointFunctions, settings, ottldatapoint.EnablePathContextNames())))
 
-	logPredicate := func(condition *ottl.Condition[*ottllog.TransformContext]) predicate {
-		return func(in input) (bool, error) {
+	logFunctions := ottlfuncs.StandardConverters[*ottllog.TransformContext]()
+	add(p, "log", settings,
+		func(in input, ask func(*ottllog.TransformContext) (any, error)) (any, error) {
 			ctx := ottllog.NewTransformContext(in.logs, in.scopeLogs, in.record)
 			defer ctx.Close()
-			return condition.Eval(context.Background(), ctx)
-		}
-	}
-	logFunctions := ottlfuncs.StandardConverters[*ottllog.TransformContext]()
-	add(p, "log", settings, logPredicate,
+			return ask(ctx)
+		},
 		must(ottllog.NewParser(logFunctions, settings)),
 		must(ottllog.NewParser(logFunctions, settings, ottllog.EnablePathContextNames())))
 	return p
 }
 
-func add[K any](
-	p *peer,
-	name string,
-	settings component.TelemetrySettings,
-	bind func(*ottl.Condition[K]) predicate,
-	legacy, prefixed ottl.Parser[K],
-) {
-	p.parse[name+"/legacy"] = func(text string) (predicate, error) {
-		condition, err := legacy.ParseCondition(text)
+func add[K any](p *peer, name string, settings component.TelemetrySettings, make with[K], legacy, prefixed ottl.Parser[K]) {
+	condition := func(condition *ottl.Condition[K]) evaluator {
+		return func(in input) (any, error) {
+			return make(in, func(ctx K) (any, error) { return condition.Eval(context.Background(), ctx) })
+		}
+	}
+	value := func(value *ottl.ValueExpression[K]) evaluator {
+		return func(in input) (any, error) {
+			return make(in, func(ctx K) (any, error) { return value.Eval(context.Background(), ctx) })
+		}
+	}
+	p.parse["condition/"+name+"/legacy"] = func(text string) (evaluator, error) {
+		parsed, err := legacy.ParseCondition(text)
 		if err != nil {
 			return nil, err
 		}
-		return bind(condition), nil
+		return condition(parsed), nil
 	}
-	convert := func(_ *ottl.ParserCollection[predicate], _ ottl.ConditionsGetter, parsed []*ottl.Condition[K]) (predicate, error) {
-		return bind(parsed[0]), nil
+	p.parse["value/"+name+"/legacy"] = func(text string) (evaluator, error) {
+		parsed, err := legacy.ParseValueExpression(text)
+		if err != nil {
+			return nil, err
+		}
+		return value(parsed), nil
 	}
-	collection := must(ottl.NewParserCollection[predicate](settings,
-		ottl.WithParserCollectionContext[K, predicate](name, &prefixed, ottl.WithConditionConverter[K, predicate](convert))))
-	p.parse[name+"/prefixed"] = func(text string) (predicate, error) {
+	conditions := func(_ *ottl.ParserCollection[evaluator], _ ottl.ConditionsGetter, parsed []*ottl.Condition[K]) (evaluator, error) {
+		return condition(parsed[0]), nil
+	}
+	values := func(_ *ottl.ParserCollection[evaluator], _ ottl.ValueExpressionsGetter, parsed []*ottl.ValueExpression[K]) (evaluator, error) {
+		return value(parsed[0]), nil
+	}
+	collection := must(ottl.NewParserCollection[evaluator](settings,
+		ottl.WithParserCollectionContext[K, evaluator](name, &prefixed,
+			ottl.WithConditionConverter[K, evaluator](conditions),
+			ottl.WithValueExpressionConverter[K, evaluator](values))))
+	p.parse["condition/"+name+"/prefixed"] = func(text string) (evaluator, error) {
 		return collection.ParseConditionsWithContext(name, ottl.NewConditionsGetter([]string{text}), true)
+	}
+	p.parse["value/"+name+"/prefixed"] = func(text string) (evaluator, error) {
+		return collection.ParseValueExpressionsWithContext(name, ottl.NewValueExpressionsGetter([]string{text}), true)
 	}
 }
 
 func (p *peer) answer(q question) (a answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			a = answer{"panic", fmt.Sprint(cause)}
+			a = answer{Outcome: "panic", Error: fmt.Sprint(cause)}
 		}
 	}()
-	parse, ok := p.parse[q.Context+"/"+q.Mode]
+	parse, ok := p.parse[q.Kind+"/"+q.Context+"/"+q.Mode]
 	if !ok {
-		return answer{"bad_question", "unknown context or mode"}
+		return answer{Outcome: "bad_question", Error: "unknown kind, context or mode"}
 	}
 	ask, err := parse(q.Text)
 	if err != nil {
-		return answer{"parse_error", err.Error()}
+		return answer{Outcome: "parse_error", Error: err.Error()}
 	}
 	in, err := decode(q.Context, q.Proto, q.Event)
 	if err != nil {
-		return answer{"bad_question", err.Error()}
+		return answer{Outcome: "bad_question", Error: err.Error()}
 	}
-	holds, err := ask(in)
-	if err != nil {
-		return answer{"eval_error", err.Error()}
+	first := evaluated(q, ask, in)
+	for range nRepeated {
+		if again := evaluated(q, ask, in); again != first {
+			return answer{Outcome: "varies"}
+		}
 	}
-	return answer{fmt.Sprint(holds), ""}
+	return first
+}
+
+// nRepeated is how often an evaluation is made again: the order of Go's maps and addresses in texts differ each time.
+const nRepeated = 5
+
+func evaluated(q question, ask evaluator, in input) answer {
+	found, err := ask(in)
+	switch {
+	case err != nil:
+		return answer{Outcome: "eval_error"}
+	case q.Kind == "value":
+		return answer{Outcome: "value", Value: describe(found)}
+	default:
+		return answer{Outcome: fmt.Sprint(found)}
+	}
 }
 
 func decode(name, proto string, event int) (input, error) {

@@ -5,9 +5,11 @@
 //! It does not do replacement templates: editors do.
 
 mod class;
+mod engine;
 mod search;
 mod translate;
 
+pub use engine::Engine;
 pub use search::{Literals, Search};
 
 use std::fmt;

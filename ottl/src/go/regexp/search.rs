@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
-use super::Repaired;
+use super::Engine;
 
 /// More literals than these are the engine's business.
 const MAX_LITERALS: usize = 32;
@@ -32,7 +32,7 @@ pub enum Search {
     /// It has one of these somewhere.
     Contains(Box<[Finder<'static>]>),
     /// The engine says yes, on a pattern that matches the same texts.
-    Engine(regex::Regex),
+    Engine(Box<Engine>),
 }
 
 impl Search {
@@ -42,9 +42,9 @@ impl Search {
         whole: &regex::Regex,
         compile: impl Fn(&str) -> Result<regex::Regex, regex::Error>,
     ) -> Self {
-        let engine = || Search::Engine(whole.clone());
+        let engine = |parsed: Option<&Hir>| Search::Engine(Box::new(Engine::new(whole.clone(), parsed)));
         // The parser's own bound on nesting may be the smaller one: such a pattern is no plain text.
-        let Ok(parsed) = regex_syntax::parse(pattern) else { return engine() };
+        let Ok(parsed) = regex_syntax::parse(pattern) else { return engine(None) };
         let open = strip(&parsed);
         let (from_start, to_end, middle) = anchors(&open);
         if let Some(literals) = literals(&middle) {
@@ -63,10 +63,13 @@ impl Search {
             }
         }
         if open == parsed {
-            return engine();
+            return engine(Some(&parsed));
         }
         // What is left is smaller; should it not compile for another reason, the whole does.
-        compile(&open.to_string()).map_or_else(|_| engine(), Search::Engine)
+        match compile(&open.to_string()) {
+            Ok(compiled) => Search::Engine(Box::new(Engine::new(compiled, Some(&open)))),
+            Err(_) => engine(Some(&parsed)),
+        }
     }
 
     /// Whether a text matches. One that is not UTF-8 is read as Go reads it.
@@ -77,10 +80,7 @@ impl Search {
             Search::StartsWith(literals) => literals.iter().any(|literal| text.starts_with(literal)),
             Search::EndsWith(literals) => literals.iter().any(|literal| text.ends_with(literal)),
             Search::Contains(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
-            Search::Engine(engine) => match std::str::from_utf8(text) {
-                Ok(text) => engine.is_match(text),
-                Err(_) => engine.is_match(&Repaired::new(text).text),
-            },
+            Search::Engine(engine) => engine.is_match(text),
         }
     }
 }

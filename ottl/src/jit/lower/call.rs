@@ -81,7 +81,16 @@ impl Lower<'_, '_> {
                     self.branch(may_match, possible, no);
                     self.builder.switch_to_block(possible);
                 }
-                let found = self.shim_on_text(Shim::Matches, call.0, slot);
+                let shim = match search {
+                    Search::Engine(engine) if (1..=MAX_INLINE).contains(&engine.prefix().len()) => {
+                        let rest = self.builder.create_block();
+                        self.has_prefix(slot, engine.prefix(), rest, no);
+                        self.builder.switch_to_block(rest);
+                        Shim::MatchesBehindPrefix
+                    }
+                    _ => Shim::Matches,
+                };
+                let found = self.shim_on_text(shim, call.0, slot);
                 self.branch(found, yes, no);
             }
         }

@@ -144,20 +144,23 @@ enum Function {
 }
 
 impl XPath {
-    /// Compiles an expression.
+    /// Compiles an expression. One that gives a number, a text or a flag selects nothing, as upstream.
     ///
     /// # Errors
-    /// If it is not XPath, uses what is not supported, or does not select nodes.
+    /// If it is not XPath, uses what is not supported, or is a logical expression, of which upstream selects parts.
     pub fn new(text: &str) -> Result<Self, String> {
         let root = parse::parse(text)?;
         match root {
-            Expr::Path(..) | Expr::Union(..) | Expr::Filter(..) => Ok(XPath { root }),
-            _ => Err("expression must evaluate to a node-set".to_owned()),
+            Expr::And(..) | Expr::Or(..) => Err("expression must evaluate to a node-set".to_owned()),
+            _ => Ok(XPath { root }),
         }
     }
 
     /// What it selects in a document, in document order.
     pub fn select(&self, tree: &Tree) -> Vec<Selected> {
-        eval::select(tree, &self.root)
+        match self.root {
+            Expr::Path(..) | Expr::Union(..) | Expr::Filter(..) => eval::select(tree, &self.root),
+            _ => Vec::new(),
+        }
     }
 }
