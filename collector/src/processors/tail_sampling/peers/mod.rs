@@ -9,6 +9,7 @@ mod entry;
 mod hand_over;
 mod metrics;
 mod page;
+mod replay;
 mod server;
 mod shard;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use component::{Clock, Code};
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -34,6 +35,7 @@ pub(super) use config::{LowPeers, PeersConfig};
 pub(super) use entry::Decision;
 use entry::Entry;
 use metrics::Metrics;
+pub use replay::{Cost, Fleet};
 pub(super) use shard::Exchange;
 
 use super::config::Config;
@@ -73,6 +75,9 @@ const HAND_OVER: &str = "/ottlcol.peers.v1.Peers/HandOver";
 /// A trace is handed over whole, however large it is; most messages are of a megabyte.
 const MAX_HAND_OVER: usize = 64 << 20;
 
+/// Messages of that kind that are read at once.
+const TAKING_OVER: usize = 4;
+
 type Collect = ::peers::Collect<Decision>;
 type Collects = Vec<(Arc<str>, Collect)>;
 
@@ -94,6 +99,8 @@ pub(super) struct Peers {
     tasks: TaskTracker,
     running: OnceLock<(Server, Resolver)>,
     debug: OnceLock<Server>,
+    /// Bounds the memory of what is handed over to this instance.
+    taking_over: Semaphore,
     /// The part of all limits that the shards were last told to spend.
     share: Mutex<f64>,
     stop: watch::Sender<bool>,
@@ -152,6 +159,7 @@ impl Peers {
             tasks: TaskTracker::new(),
             running: OnceLock::new(),
             debug: OnceLock::new(),
+            taking_over: Semaphore::new(TAKING_OVER),
             share: Mutex::new(1.0),
             stop: watch::Sender::new(false),
             config: peers.clone(),

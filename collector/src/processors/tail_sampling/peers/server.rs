@@ -1,6 +1,7 @@
 //! The listener's side: two unary gRPC methods.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use ::peers::Refusal;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -14,6 +15,9 @@ use super::{HAND_OVER, MAX_HAND_OVER, MAX_MESSAGE, PATH};
 use crate::net::grpc;
 use crate::net::serve::{Answer, Handler, Reply};
 use crate::net::status::{GRPC_STATUS, Status};
+
+/// How long a message may take to arrive; senders give up before.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers the others until the processor is gone.
 pub(super) struct Service(pub(super) Weak<Shared>);
@@ -46,9 +50,17 @@ impl Service {
             HAND_OVER => (true, MAX_HAND_OVER),
             _ => return Err(Status::new(Code::Unimplemented, "unknown method")),
         };
-        let message = grpc::read_message(&mut request.into_body(), None, max).await?;
-        let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
         let shared = self.0.upgrade().ok_or_else(|| Status::new(Code::Unavailable, "this instance stops"))?;
+        // Large messages are read a few at a time, whoever sends how many.
+        let turn = shared.peers.as_ref().filter(|_| hands_over).map(|peers| peers.taking_over.acquire());
+        let _turn = match turn {
+            Some(turn) => turn.await.ok(),
+            None => None,
+        };
+        let mut body = request.into_body();
+        let read = tokio::time::timeout(PATIENCE, grpc::read_message(&mut body, None, max)).await;
+        let message = read.map_err(|_| Status::new(Code::DeadlineExceeded, "the message does not end"))??;
+        let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
         if hands_over { shared.take_over(&message).await } else { shared.answer(&message) }
     }
 }

@@ -148,7 +148,10 @@ impl Window {
         if let Some(last) = self.seconds.get_mut(member).filter(|last| **last != second) {
             // A clock that was set back begins a new second, as upstream.
             let elapsed = second.checked_sub(*last).unwrap_or(1);
-            *kept = (*kept - part * elapsed as f64).max(0.0);
+            // An owner decides when the others have answered, so that in one second it may have the traces of two and in the
+            // next none: with a part of a budget, what is left of a second may be spent in the next.
+            let floor = if budget < 1.0 { -part } else { 0.0 };
+            *kept = (*kept - part * elapsed as f64).max(floor);
             *last = second;
         }
         let after = *kept + spans as f64;
@@ -251,4 +254,35 @@ fn all(members: &[Clause], yes: Vote, shape: Shape, trace: Trace<'_>, chance: &m
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 8 spans each, offered to owners whose decisions come in batches at uneven times; spans kept in 60 seconds.
+    fn kept(budgets: &[f64], uneven: bool) -> i64 {
+        let mut windows = vec![Window::new(1); budgets.len()];
+        let mut kept = 0;
+        for second in 0..60_u64 {
+            for (owner, budget) in budgets.iter().enumerate() {
+                // Two seconds' worth in every other one.
+                let due = if !uneven { 100 } else { 200 * ((second + owner as u64) % 2) };
+                let fit = |_: &u64| windows[owner].admit(0, 8, 1000, *budget, second);
+                kept += 8 * i64::try_from((0..due).filter(fit).count()).unwrap();
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn parts_of_a_budget_together_keep_what_the_whole_does() {
+        assert_eq!(kept(&[1.0], false), 60_000);
+        for budgets in [&[0.2; 5][..], &[0.5, 0.3, 0.2], &[0.005; 200]] {
+            for uneven in [false, true] {
+                let several = kept(budgets, uneven);
+                assert!((54_000..=63_000).contains(&several), "{budgets:?}, uneven {uneven}: {several}");
+            }
+        }
+    }
 }

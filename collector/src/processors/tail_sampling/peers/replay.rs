@@ -1,0 +1,274 @@
+//! A fleet of instances on a virtual clock, for `ottlcol simulate --instances`: what it would keep and what agreeing costs.
+//!
+//! Requests go to instances at random, as behind a load balancer that knows nothing of traces. The protocol, its messages
+//! and the policies are the real ones; the network takes no time and loses nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::peers::{Basis, Node, Output, Ring, Settings};
+use pdata::Traces;
+
+use super::super::Plan;
+use super::super::config::Config;
+use super::super::replay::{Replay, Summary};
+use super::super::sampler::Share;
+use super::entry::{Decision, Entry};
+use super::{HashRing, MAX_BATCH, MAX_OWED, fingerprint, wire};
+use crate::cluster::ring;
+use crate::factory::StartError;
+
+/// The exchange's ticks in a second.
+const TICKS: u64 = 2;
+
+/// Long enough that no instance waits for another in vain: all answer at once.
+const GRACE_MILLIS: u64 = 10_000;
+
+/// One or several instances of a processor.
+pub struct Fleet {
+    instances: Vec<Instance>,
+    /// Milliseconds since the start.
+    now: u64,
+    random: u64,
+    cost: Cost,
+}
+
+struct Instance {
+    replay: Replay,
+    node: Node<Entry, Decision>,
+}
+
+/// What agreeing took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Cost {
+    /// Entries of parts of traces that were reported to their owners.
+    pub entries: u64,
+    /// Decisions that were told to holders.
+    pub decisions: u64,
+    /// Messages, answers included, and their bytes.
+    pub messages: u64,
+    /// See `messages`.
+    pub bytes: u64,
+    /// Bytes of spans that arrived at other instances than their traces' owners: what forwarding them would take.
+    pub forwarding_bytes: u64,
+    /// Traces decided by their owners, and of those the ones with parts at several instances.
+    pub judged: u64,
+    /// See `judged`.
+    pub merged: u64,
+    /// Most memory that waiting traces took at one instance.
+    pub peak_buffer_bytes: u64,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { entries, decisions, messages, bytes, forwarding_bytes, judged, merged, peak_buffer_bytes } = self;
+        write!(
+            f,
+            "{judged} traces decided by owners, {merged} of them with parts at several instances\n  {bytes} bytes exchanged in \
+             {messages} messages: {entries} entries, {decisions} decisions; forwarding the spans would take \
+             {forwarding_bytes}\n  waiting traces took at most {peak_buffer_bytes} bytes at one instance"
+        )
+    }
+}
+
+impl Plan {
+    /// A replay of so many instances of this configuration, at least one. What its `peers` says does not matter.
+    ///
+    /// # Errors
+    /// If machine code for its conditions cannot be generated.
+    pub fn fleet(&self, engine: ottl::Engine, instances: usize) -> Result<Fleet, StartError> {
+        let n = instances.max(1);
+        // Room is made by decisions, which others have a say in: a sender that waits for it would stop the clock of all.
+        let plan = Plan { config: Arc::new(Config { block_on_overflow: false, ..(*self.config).clone() }) };
+        let plan = if n > 1 { &plan } else { self };
+        let names: Vec<String> = (1..=n).map(|n| format!("instance-{n}")).collect();
+        let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let traces = self.config.num_traces.saturating_mul(self.config.num_shards as usize);
+        let settings = Settings {
+            wait: u64::from(self.config.decision_wait_seconds) * 1000,
+            grace: GRACE_MILLIS,
+            // The ring never changes, and nothing is known of an earlier time.
+            unsettled_for: 0,
+            max_traces: traces.saturating_add(1024),
+            remember: self.config.remembered(),
+            max_owed: MAX_OWED,
+            max_batch: MAX_BATCH,
+            admit_strangers: false,
+            seed: 0,
+        };
+        let instance = |name: &String| {
+            let mut replay = plan.replay(engine)?;
+            let make_ring = |names: &[Arc<str>]| {
+                let names = names.iter().map(|name| name.to_string()).collect();
+                Box::new(HashRing(ring::Ring::new(ring::Version::default(), names))) as Box<dyn Ring + Send>
+            };
+            let mut node = Node::new(name, 1, fingerprint(&self.config), settings, 0, make_ring);
+            node.set_members(0, &listed);
+            if n > 1 {
+                for shard in replay.shards_mut() {
+                    shard.join_peers();
+                    shard.set_budget(node.share());
+                }
+            }
+            Ok(Instance { replay, node })
+        };
+        let instances = names.iter().map(instance).collect::<Result<_, StartError>>()?;
+        Ok(Fleet { instances, now: 0, random: 0x9e37_79b9_7f4a_7c15, cost: Cost::default() })
+    }
+}
+
+impl Fleet {
+    /// A batch arrives now, at one of the instances; what goes on at once comes back.
+    pub fn take(&mut self, batch: &Traces) -> Vec<Traces> {
+        // The same requests go to the same instances in every run.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let at = usize::try_from(self.random % self.instances.len() as u64).unwrap_or(0);
+        if self.instances.len() > 1 {
+            let node = &self.instances[at].node;
+            let own = self.names(at);
+            for span in batch.spans() {
+                if node.owner_of(span.trace_id()).is_none_or(|owner| **owner != *own) {
+                    self.cost.forwarding_bytes += span.bytes().len() as u64;
+                }
+            }
+        }
+        let out = self.instances[at].replay.take(batch);
+        let held = self.instances[at].replay.buffer_bytes();
+        self.cost.peak_buffer_bytes = self.cost.peak_buffer_bytes.max(held);
+        out
+    }
+
+    fn names(&self, at: usize) -> String {
+        format!("instance-{}", at + 1)
+    }
+
+    /// A second passes; what is kept comes back.
+    pub fn second(&mut self) -> Vec<Traces> {
+        if self.instances.len() > 1 {
+            for _ in 0..TICKS {
+                self.now += 1000 / TICKS;
+                self.tick();
+            }
+        }
+        self.instances.iter_mut().flat_map(|instance| instance.replay.second()).collect()
+    }
+
+    /// Time passes in which nothing waits.
+    pub fn idle(&mut self, time: Duration) {
+        self.now += u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        for instance in &mut self.instances {
+            instance.replay.idle(time);
+        }
+    }
+
+    /// True while traces wait that time has to decide.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        // Several decide when all have answered, which may be after the time of the last.
+        let several = self.instances.len() > 1;
+        let open = |instance: &Instance| instance.replay.is_waiting() || (several && instance.replay.holds_anything());
+        self.instances.iter().any(open)
+    }
+
+    /// What has happened so far, at all instances together.
+    pub fn summary(&mut self) -> Summary {
+        let mut all = self.instances.iter_mut().map(|instance| instance.replay.summary());
+        let mut total = all.next().unwrap_or_default();
+        for summary in all {
+            total.add(&summary);
+        }
+        if self.instances.len() > 1 {
+            // Parts of one trace arrive as a trace at each of their holders.
+            total.traces = self.instances.iter().map(|instance| instance.node.counters().judged).sum();
+            total.exchange = Some(self.cost());
+        }
+        total
+    }
+
+    /// What agreeing took so far; nothing for one instance.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        let mut cost = self.cost;
+        for counters in self.instances.iter().map(|instance| instance.node.counters()) {
+            cost.entries += counters.entries_sent;
+            cost.decisions += counters.decisions_sent;
+            cost.judged += counters.judged;
+            cost.merged += counters.merged;
+        }
+        cost
+    }
+
+    fn tick(&mut self) {
+        for at in 0..self.instances.len() {
+            let mut out = Output::default();
+            let Instance { replay, node } = &mut self.instances[at];
+            let mut without_room = Vec::new();
+            let clock = replay.clock();
+            for shard in replay.shards_mut() {
+                for (id, decision) in shard.take_settled() {
+                    node.decided_early(&id, decision, &mut out);
+                }
+                for part in shard.take_changed(false) {
+                    let due = self.now.saturating_add(u64::from(part.due_in_seconds) * 1000);
+                    if !node.offer(self.now, &part.id, due, part.entry, &mut out) {
+                        without_room.push(part.id);
+                    }
+                }
+                shard.decide_here(&without_room, &*clock);
+                without_room.clear();
+            }
+            node.tick(self.now, &mut out);
+            self.act(at, out);
+        }
+    }
+
+    /// Does what a node wants done, and carries its messages and their answers.
+    fn act(&mut self, at: usize, out: Output<Entry, Decision>) {
+        let mut work = VecDeque::from([(at, out)]);
+        while let Some((at, mut out)) = work.pop_front() {
+            self.judge(at, &mut out);
+            for (to, collect) in std::mem::take(&mut out.collects) {
+                let Some(holder) = (0..self.instances.len()).find(|at| *self.names(*at) == *to) else { continue };
+                let (from, sequence) = (self.names(at), collect.sequence);
+                self.cost.messages += 2;
+                self.cost.bytes += wire::write_collect(&from, &collect).len() as u64;
+                let (mut asked, mut asker) = (Output::default(), Output::default());
+                match self.instances[holder].node.collect(self.now, &from, &collect, &mut asked) {
+                    Ok(report) => {
+                        self.cost.bytes += wire::write_report(&report).len() as u64;
+                        self.instances[at].node.report(self.now, &to, report, &mut asker);
+                    }
+                    Err(why) => self.instances[at].node.refused(self.now, &to, sequence, Some(why)),
+                }
+                work.push_back((holder, asked));
+                work.push_back((at, asker));
+            }
+        }
+    }
+
+    fn judge(&mut self, at: usize, out: &mut Output<Entry, Decision>) {
+        let Instance { replay, node } = &mut self.instances[at];
+        let clock = replay.clock();
+        let of = u32::try_from(replay.shards_mut().len()).unwrap_or(u32::MAX);
+        let judged = std::mem::take(&mut out.judge);
+        for (shard, number) in replay.shards_mut().iter_mut().zip(0..) {
+            let share = Share { shard: number, of };
+            let mine: Vec<_> = judged.iter().filter(|judge| share.takes(&judge.id)).collect();
+            let entries: Vec<_> = mine.iter().map(|judge| (judge.id, &judge.entry)).collect();
+            for (judge, decision) in mine.iter().zip(shard.judge(&entries, &*clock)) {
+                let basis: Basis = judge.basis;
+                node.conclude(&judge.id, decision, basis, out);
+            }
+        }
+        for (shard, number) in replay.shards_mut().iter_mut().zip(0..) {
+            let share = Share { shard: number, of };
+            for (id, decision) in out.obey.iter().filter(|(id, _)| share.takes(id)) {
+                shard.obey(id, *decision, &*clock);
+            }
+        }
+        out.obey.clear();
+    }
+}
