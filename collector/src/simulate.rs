@@ -21,7 +21,7 @@ use pdata::Traces;
 
 use crate::config::{self, Node, Problems, Section};
 use crate::demo::traffic::{Mix, Shop};
-use crate::processors::tail_sampling::{self, Plan, Replay};
+use crate::processors::tail_sampling::{self, Fleet, Plan};
 use capture::Request;
 pub use report::{Bill, Flow, Prices, Report, Volume};
 
@@ -70,6 +70,9 @@ pub struct Args {
     /// Evaluate conditions in the interpreter instead of machine code
     #[arg(long)]
     pub no_jit: bool,
+    /// Replay so many instances that agree as with `peers`, each request sent to one at random
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub instances: u16,
 }
 
 fn price(text: &str) -> Result<f64, String> {
@@ -137,7 +140,8 @@ pub fn run(args: &Args) -> Result<String, Error> {
         Prices { per_gb: args.price_per_gb, per_million_spans: args.price_per_million_spans, period: args.period };
     let simulate = |uris: &[String], name: &str| {
         let resolved = config::resolve(uris, &config::Process)?;
-        replay(&resolved.root, &traffic, args.slow, args.no_jit, &progress(&traffic, name))
+        let instances = usize::from(args.instances);
+        replay(&resolved.root, &traffic, args.slow, (args.no_jit, instances), &progress(&traffic, name))
     };
     let report = simulate(&args.config, "replaying")?;
     if let Some(path) = &args.kept {
@@ -246,7 +250,7 @@ fn progress(traffic: &Traffic, name: &str) -> ProgressBar {
 /// One pipeline's samplers, the first first.
 struct Chain {
     pipeline: String,
-    stages: Vec<(String, Replay)>,
+    stages: Vec<(String, Fleet)>,
 }
 
 /// Replays traffic through the samplers of a configuration.
@@ -257,12 +261,12 @@ pub(crate) fn replay(
     root: &Node,
     traffic: &Traffic,
     slow: Duration,
-    no_jit: bool,
+    (no_jit, instances): (bool, usize),
     progress: &ProgressBar,
 ) -> Result<Report, Error> {
     let engine = if no_jit { ottl::Engine::Interpreter } else { ottl::Engine::Jit };
     let mut report = Report::new(slow);
-    let mut chains = chains(root, engine, &mut report.left_out)?;
+    let mut chains = chains(root, (engine, instances), &mut report.left_out)?;
     let mut time = None;
     traffic.each(|Request { arrival_unix_nano, traces, read }| {
         if let Some(arrival) = arrival_unix_nano {
@@ -331,7 +335,11 @@ impl Chain {
 }
 
 /// The samplers of each traces pipeline that has any.
-fn chains(root: &Node, engine: ottl::Engine, left_out: &mut BTreeSet<String>) -> Result<Vec<Chain>, Error> {
+fn chains(
+    root: &Node,
+    (engine, instances): (ottl::Engine, usize),
+    left_out: &mut BTreeSet<String>,
+) -> Result<Vec<Chain>, Error> {
     let mut problems = Problems::default();
     let mut plans: BTreeMap<String, Option<Plan>> = BTreeMap::new();
     let mut chains = Vec::new();
@@ -364,7 +372,7 @@ fn chains(root: &Node, engine: ottl::Engine, left_out: &mut BTreeSet<String>) ->
                 }
             });
             if let Some(plan) = plan {
-                chain.stages.push((name, plan.replay(engine)?));
+                chain.stages.push((name, plan.fleet(engine, instances)?));
             }
         }
         if !chain.stages.is_empty() {
@@ -420,11 +428,29 @@ service:
 
     fn replay(root: &Node, input: &[u8]) -> Result<Report, Error> {
         let traffic = Traffic::Files(vec![("input".to_owned(), input.to_vec())]);
-        super::replay(root, &traffic, Duration::from_millis(900), true, &ProgressBar::hidden())
+        super::replay(root, &traffic, Duration::from_millis(900), (true, 1), &ProgressBar::hidden())
     }
 
     fn root(yaml: &str) -> Node {
         config::resolve(&[format!("yaml:{yaml}")], &config::Process).unwrap().root
+    }
+
+    #[test]
+    fn several_instances_keep_what_one_does_and_say_what_that_took() {
+        let run = |instances: usize| {
+            let traffic = Traffic::Files(vec![("input".to_owned(), INPUT.as_bytes().to_vec())]);
+            let slow = Duration::from_millis(900);
+            super::replay(&root(CONFIG), &traffic, slow, (true, instances), &ProgressBar::hidden()).unwrap()
+        };
+        let (one, three) = (run(1), run(3));
+        assert!(one.kept().eq(three.kept()) && one.out.spans == three.out.spans);
+        let prices = Prices { per_million_spans: None, per_gb: None, period: None };
+        assert!(!one.show(&prices).contains("exchanged"));
+        assert!(three.show(&prices).contains("traces decided by owners"), "{}", three.show(&prices));
+        let cost = three.samplers[0].2.exchange.expect("the cost of agreeing");
+        assert_eq!(cost.judged, one.samplers[0].2.traces);
+        assert!(cost.bytes > 0 && cost.messages > 0, "{cost:?}");
+        assert_eq!(three.to_json(&prices)["samplers"][0]["exchange"]["judged"], cost.judged);
     }
 
     #[test]
@@ -510,6 +536,7 @@ service: {pipelines: {traces: {processors: [tail_sampling]}}}
             slow: Duration::from_secs(1),
             json: true,
             no_jit: true,
+            instances: 1,
         }
     }
 

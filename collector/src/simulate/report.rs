@@ -229,6 +229,7 @@ impl Report {
                     "decided_early": summary.decided_early,
                     "policy_errors": summary.policy_errors,
                     "peak_buffer_bytes": summary.peak_buffer_bytes,
+                    "exchange": summary.exchange,
                     "kept_by": kept_by,
                 })
             })
@@ -322,6 +323,9 @@ impl Report {
                 writeln!(f, "  {traces:>8} traces, {spans:>9} spans kept by {policy}")?;
             }
             writeln!(f, "  {} bytes buffered at most", summary.peak_buffer_bytes)?;
+            if let Some(exchange) = &summary.exchange {
+                writeln!(f, "  {exchange}")?;
+            }
         }
         let mut table = table(&["service", "traces", "kept", "spans", "kept", "share"]);
         for (name, flow) in &self.services {

@@ -79,6 +79,9 @@ impl Summary {
         for ((_, own), (_, other)) in self.kept_by.iter_mut().zip(&other.kept_by) {
             *own += other;
         }
+        for (own, other) in self.kept_spans_by.iter_mut().zip(&other.kept_spans_by) {
+            *own += other;
+        }
     }
 }
 
@@ -172,11 +175,6 @@ impl Replay {
             step();
         }
         out
-    }
-
-    /// Time passes in which nothing waits.
-    pub fn idle(&mut self, time: Duration) {
-        self.clock.advance(time);
     }
 
     pub(super) fn shards_mut(&mut self) -> &mut [Sampler] {
