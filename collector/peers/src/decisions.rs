@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::TraceId;
 
@@ -27,15 +28,18 @@ impl<D: Copy> Decisions<D> {
         self.known.len()
     }
 
-    /// Remembers a decision on a trace that none is known of; the oldest goes if there are too many.
-    pub(crate) fn insert(&mut self, id: TraceId, decision: D) {
-        if self.known.len() >= self.capacity
+    /// Remembers a decision, unless one is known: that is what comes back. The oldest goes if there are too many.
+    pub(crate) fn insert(&mut self, id: TraceId, decision: D) -> Option<D> {
+        match self.known.entry(id) {
+            Entry::Occupied(known) => return Some(*known.get()),
+            Entry::Vacant(free) => free.insert(decision),
+        };
+        self.order.push_back(id);
+        if self.known.len() > self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
         }
-        if self.known.insert(id, decision).is_none() {
-            self.order.push_back(id);
-        }
+        None
     }
 }

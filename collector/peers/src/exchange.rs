@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::member::{InFlight, Outstanding, SELF};
 use crate::message::{Collect, Part, Refusal, Report};
 use crate::node::{Node, Output};
+use crate::owner::Taken;
 use crate::{Decision, Entry, Millis};
 
 /// Most members, those among them that only others list.
@@ -44,7 +45,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
         let mut asks = last_asked;
         let mut questions = Vec::new();
-        if unsettled {
+        // Who knows nothing of another view's has no answer to them.
+        let questioned = unsettled && !(member.fresh && member.last_view == Some(view));
+        if questioned {
             let from = asked.partition_point(|asked| member.covered.is_some_and(|covered| asked.number <= covered));
             questions.extend(asked.range(from..).take(batch).map(|asked| asked.id));
             if let Some(next) = asked.get(from + questions.len()) {
@@ -66,7 +69,15 @@ impl<E: Entry, D: Decision> Node<E, D> {
             questions,
         };
         let afresh = member.afresh;
-        member.outstanding = Some(Outstanding { sequence: self.sequence, sent: now, view, asks, afresh, decisions });
+        member.outstanding = Some(Outstanding {
+            sequence: self.sequence,
+            sent: now,
+            view,
+            asks,
+            afresh,
+            questions: questioned || !unsettled,
+            decisions,
+        });
         self.counters.decisions_sent += collect.decisions.len() as u64;
         out.collects.push((member.name.clone(), collect));
     }
@@ -106,9 +117,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
         member.leaving = collect.leaving;
         if is_new {
             member.gone = false;
+            // It may have lost what it told this node.
+            self.fresh &= self.decisions.len() == 0;
         }
+        let member = self.member_mut(number).ok_or(Refusal::Unknown)?;
         member.incompatible = false;
         self.refresh_view(now);
+        self.fresh &= collect.decisions.is_empty() || collect.view == self.view.digest();
         for (id, decision) in &collect.decisions {
             self.learn(id, *decision, number, out);
         }
@@ -119,11 +134,11 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let (parts, more) = self.parts_for(number, room, now);
         self.number += 1;
         let (own_number, batch) = (self.number, self.settings.max_batch.max(1));
-        let gone = self.departed && self.is_idle();
+        let gone = self.departed && parts.is_empty() && self.is_idle();
         let own_news = match self.member_mut(number) {
             Some(member) => {
                 let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
-                let sent = parts.iter().map(|(part, version)| (part.id, *version)).collect();
+                let sent = parts.iter().map(|part| part.id).collect();
                 member.took_leave |= gone;
                 member.in_flight = Some(InFlight { number: own_number, parts: sent, known: news.clone() });
                 news
@@ -142,8 +157,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
             more: more || member.is_some_and(|member| !member.known.is_empty()),
             leaving: self.leaving,
             gone,
+            fresh: self.fresh,
             lost_for: self.lost_at(now).map(|lost| now.saturating_sub(lost)),
-            parts: parts.into_iter().map(|(part, _)| part).collect(),
+            parts,
             known,
             others: self.introductions(now),
         })
@@ -165,32 +181,32 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if !arrived {
             member.known.extend(sent.known);
         }
-        if afresh {
+        if afresh || arrived {
             return;
         }
-        for (id, version) in sent.parts {
+        for id in sent.parts {
             let Some(held) = self.holder.traces.get_mut(&id).filter(|held| held.owner == number) else { continue };
-            if arrived {
-                held.acked = version;
-            } else if !held.queued {
+            held.acked = 0;
+            if !held.queued {
                 held.queued = true;
                 member.dirty.push_back(id);
             }
         }
     }
 
-    /// Changed parts for their owner with their versions, and whether there are more.
-    fn parts_for(&mut self, number: u32, room: usize, now: Millis) -> (Vec<(Part<E>, u32)>, bool) {
+    /// Changed parts for their owner, which count as known to it until it turns out that they have not arrived, and
+    /// whether there are more.
+    fn parts_for(&mut self, number: u32, room: usize, now: Millis) -> (Vec<Part<E>>, bool) {
         let Some(Some(member)) = self.members.get_mut(number as usize) else { return (Vec::new(), false) };
-        let mut parts = Vec::new();
+        let mut parts = Vec::with_capacity(room.min(member.dirty.len()));
         while parts.len() < room {
             let Some(id) = member.dirty.pop_front() else { break };
             let Some(held) = self.holder.traces.get_mut(&id).filter(|held| held.owner == number) else { continue };
             held.queued = false;
             if held.acked != held.version {
                 let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed.clone());
-                let part = Part { id, due_in, entry: held.entry.clone(), absorbed };
-                parts.push((part, held.version));
+                held.acked = held.version;
+                parts.push(Part { id, due_in, entry: held.entry.clone(), absorbed });
             }
         }
         (parts, !member.dirty.is_empty())
@@ -225,6 +241,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         (member.leaving, member.gone) = (report.leaving, report.gone);
         member.reported = Some((report.incarnation, report.number));
         member.last_view = Some(report.view);
+        member.fresh = report.fresh;
         member.afresh &= !sent.afresh;
         member.lost_at = report.lost_for.map(|lost| now.saturating_sub(lost));
         if member.owed.len() > max_owed {
@@ -236,24 +253,30 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         self.refresh_view(now);
+        self.fresh &= report.known.is_empty() || report.view == self.view.digest();
         for (id, decision) in &report.known {
             self.learn(id, *decision, number, out);
         }
         let mut all_taken = true;
         self.counters.entries_received += report.parts.len() as u64;
         for part in report.parts {
-            if let Some(decision) = self.decisions.get(&part.id) {
-                self.owe(number, &part.id, decision);
-            } else if !self.take_part((number, report.incarnation), part, now) {
-                self.counters.refused_entries += 1;
-                all_taken = false;
+            let id = part.id;
+            match self.take_part((number, report.incarnation), part, now) {
+                Taken::Yes => {}
+                Taken::Decided(decision) => self.owe(number, &id, decision),
+                Taken::NoRoom => {
+                    self.counters.refused_entries += 1;
+                    all_taken = false;
+                }
             }
         }
         let view = self.view.digest();
         let agrees = report.view == view;
         if let Some(member) = self.member_mut(number) {
             member.afresh |= !all_taken;
-            if agrees && sent.view == view && !report.more && all_taken && !member.afresh {
+            // What was not asked for it has to know nothing of.
+            let answered = sent.questions || report.fresh;
+            if agrees && answered && sent.view == view && !report.more && all_taken && !member.afresh {
                 member.covered = member.covered.max(Some(sent.asks));
             }
         }

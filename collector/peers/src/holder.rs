@@ -5,8 +5,7 @@ use hashbrown::HashMap;
 
 use crate::member::SELF;
 use crate::message::Givers;
-use crate::node::{Basis, Judge, Node, Output};
-use crate::timetable::Timetable;
+use crate::node::{Judge, Node, Output};
 use crate::{Decision, Entry, Millis, TraceId};
 
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub(crate) struct Held<E> {
     pub(crate) owner: u32,
     /// Counts the changes of the entry.
     pub(crate) version: u32,
-    /// The version that the owner has.
+    /// The version that the owner has, or that is on its way to it.
     pub(crate) acked: u32,
     /// It is in the owner's queue.
     pub(crate) queued: bool,
@@ -34,13 +33,14 @@ pub(crate) struct Held<E> {
 #[derive(Debug)]
 pub(crate) struct Holder<E> {
     pub(crate) traces: HashMap<TraceId, Held<E>, FixedState>,
-    /// When to look whether a trace has been waiting for too long. A trace may be listed more than once.
-    overdue: Timetable,
+    /// When to look whether a trace has been waiting for too long. Most are gone long before, so that all are looked at
+    /// once in a while instead of each at its time.
+    sweep_at: Millis,
 }
 
 impl<E> Holder<E> {
     pub(crate) fn new(hash: FixedState) -> Self {
-        Self { traces: HashMap::with_hasher(hash), overdue: Timetable::default() }
+        Self { traces: HashMap::with_hasher(hash), sweep_at: Millis::MAX }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -53,16 +53,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
     /// none of this node's.
     pub fn offer(&mut self, now: Millis, id: &TraceId, due: Millis, entry: E, out: &mut Output<E, D>) -> bool {
-        if let Some(decision) = self.decisions.get(id) {
-            out.obey.push((*id, decision));
-            return true;
-        }
+        // What is held is not decided.
         if let Some(held) = self.holder.traces.get_mut(id) {
             held.entry = entry;
             held.version = held.version.wrapping_add(1).max(1);
             if due < held.due {
                 held.due = due;
-                self.holder.overdue.push(due.saturating_add(self.settings.alone_after()), *id);
+                self.holder.sweep_at = self.holder.sweep_at.min(due.saturating_add(self.settings.alone_after()));
             }
             let (owner, due) = (held.owner, held.due);
             if owner == SELF {
@@ -73,6 +70,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 held.queued = true;
                 member.dirty.push_back(*id);
             }
+            return true;
+        }
+        if let Some(decision) = self.decisions.get(id) {
+            out.obey.push((*id, decision));
             return true;
         }
         if self.departed || self.holder.len() >= self.settings.max_traces {
@@ -97,16 +98,15 @@ impl<E: Entry, D: Decision> Node<E, D> {
             member.dirty.push_back(*id);
         }
         self.holder.traces.insert(*id, held);
-        self.holder.overdue.push(due.saturating_add(self.settings.alone_after()), *id);
+        self.holder.sweep_at = self.holder.sweep_at.min(due.saturating_add(self.settings.alone_after()));
         true
     }
 
     /// An earlier process of this instance has obeyed a decision, as its storage says. To be told before the first
     /// collect is answered: owners that ask get it as theirs.
     pub fn recall(&mut self, id: &TraceId, decision: D) {
-        if self.decisions.get(id).is_none() {
-            self.decisions.insert(*id, decision);
-        }
+        self.decisions.insert(*id, decision);
+        self.fresh = false;
     }
 
     /// The host had to decide a trace early, on its own part. The owner hears of it, and makes it everybody's decision
@@ -137,22 +137,27 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// Gives up waiting for owners of traces that have been due for too long.
     pub(crate) fn despair(&mut self, now: Millis, out: &mut Output<E, D>) {
-        while let Some((at, ids)) = self.holder.overdue.pop(now) {
-            for id in ids {
-                let Some(held) = self.holder.traces.get(&id) else { continue };
-                let late_from = held.due.saturating_add(self.settings.alone_after());
-                if late_from > now || at != late_from {
-                    // Listed for another trace of this id, or again for an earlier time.
-                    continue;
-                }
-                if held.given {
-                    self.holder.traces.remove(&id);
-                    continue;
-                }
+        if self.holder.sweep_at > now {
+            return;
+        }
+        let patience = self.settings.alone_after();
+        let mut next = Millis::MAX;
+        let mut given = Vec::new();
+        for (id, held) in &self.holder.traces {
+            let late_from = held.due.saturating_add(patience);
+            if late_from > now {
+                next = next.min(late_from);
+            } else if held.given {
+                given.push(*id);
+            } else {
                 self.counters.alone += 1;
-                out.judge.push(Judge { id, entry: held.entry.clone(), basis: Basis::Alone });
+                out.judge.push(Judge::alone(*id, held.entry.clone()));
             }
         }
+        for id in given {
+            self.holder.traces.remove(&id);
+        }
+        self.holder.sweep_at = next;
     }
 
     /// The owners have changed: what is not reported to the right one is queued for it.
@@ -161,6 +166,11 @@ impl<E: Entry, D: Decision> Node<E, D> {
             member.dirty.clear();
             if let Some(lost) = member.in_flight.take() {
                 member.known.extend(lost.known);
+                for id in lost.parts {
+                    if let Some(held) = self.holder.traces.get_mut(&id) {
+                        held.acked = 0;
+                    }
+                }
             }
         }
         let mut owned = Vec::new();

@@ -18,6 +18,8 @@ pub(crate) struct Outstanding<D> {
     /// It asks for all traces up to this number of [`crate::owner::Asked`].
     pub(crate) asks: u64,
     pub(crate) afresh: bool,
+    /// It asks what is known of each of those traces, too.
+    pub(crate) questions: bool,
     /// Owed again if no answer comes.
     pub(crate) decisions: Vec<(TraceId, D)>,
 }
@@ -26,8 +28,7 @@ pub(crate) struct Outstanding<D> {
 #[derive(Debug)]
 pub(crate) struct InFlight<D> {
     pub(crate) number: u64,
-    /// Ids with the version that was sent.
-    pub(crate) parts: Vec<(TraceId, u32)>,
+    pub(crate) parts: Vec<TraceId>,
     pub(crate) known: Vec<(TraceId, D)>,
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Member<D> {
     pub(crate) reported: Option<(u64, u64)>,
     /// The view of its last report.
     pub(crate) last_view: Option<u64>,
+    /// As its last report says, it knows no decision of another view ([`crate::Report::fresh`]).
+    pub(crate) fresh: bool,
     /// Since the view changed last it has answered for all asked traces up to this number.
     pub(crate) covered: Option<u64>,
     /// When somebody that *it* does not hear from any more was heard last.
@@ -81,6 +84,7 @@ impl<D> Member<D> {
             outstanding: None,
             reported: None,
             last_view: None,
+            fresh: false,
             covered: None,
             lost_at: None,
             afresh: true,

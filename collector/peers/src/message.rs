@@ -48,6 +48,9 @@ pub struct Report<E, D> {
     pub leaving: bool,
     /// The holder has nothing and will not decide again: nobody has to wait for it.
     pub gone: bool,
+    /// All decisions that the holder knows were made by owners that saw the owners as it does now: whatever it knows of the
+    /// receiver's traces it knows from the receiver, or says in `known`.
+    pub fresh: bool,
     /// Since the last of those was heard that the holder does not hear any more and that may have decided something.
     pub lost_for: Option<Millis>,
     /// Changed entries of traces that the receiver owns, as the holder sees it.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use crate::decisions::Decisions;
-use crate::holder::Holder;
+use crate::holder::{Held, Holder};
 use crate::member::{Member, MemberState, SELF};
 use crate::message::Collect;
 use crate::owner::Owner;
@@ -82,6 +83,17 @@ pub struct Judge<E> {
     pub entry: E,
     /// What the decision rests on.
     pub basis: Basis,
+    /// Numbers of the members that are owed the decision.
+    pub(crate) holders: SmallVec<[u32; 4]>,
+    /// This node held a part of it until it was given to be judged.
+    pub(crate) held: bool,
+}
+
+impl<E> Judge<E> {
+    /// On the part that is held here.
+    pub(crate) fn alone(id: TraceId, entry: E) -> Self {
+        Self { id, entry, basis: Basis::Alone, holders: SmallVec::new(), held: false }
+    }
 }
 
 /// What a node wants done.
@@ -135,9 +147,11 @@ pub struct Node<E, D> {
     pub(crate) fingerprint: u64,
     /// `None` where a member was forgotten. The first is this node.
     pub(crate) members: Vec<Option<Member<D>>>,
-    names: HashMap<Arc<str>, u32, FixedState>,
+    pub(crate) names: HashMap<Arc<str>, u32, FixedState>,
     pub(crate) view: View,
     pub(crate) view_changed: Millis,
+    /// See [`crate::Report::fresh`].
+    pub(crate) fresh: bool,
     pub(crate) leaving: bool,
     pub(crate) departed: bool,
     pub(crate) holder: Holder<E>,
@@ -175,6 +189,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             names,
             view: View::new(make),
             view_changed: now,
+            fresh: true,
             leaving: false,
             departed: false,
             holder: Holder::new(hash.clone()),
@@ -218,7 +233,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// have reported is no reason to stay if all see that it owns nothing: they have reported it to the owners.
     pub fn is_idle(&self) -> bool {
         // What was given away counts until its owner knows of it: others may not have heard of the taker's part yet.
-        self.holder.traces.values().all(|held| held.given && held.acked == held.version && held.owner != SELF)
+        let known = |held: &Held<E>| held.given && held.acked == held.version && held.owner != SELF;
+        let under_way = |member: &Member<D>| member.in_flight.as_ref().is_some_and(|sent| !sent.parts.is_empty());
+        self.holder.traces.values().all(known)
+            && !self.others().any(|(_, member)| under_way(member))
             && (self.owner.len() == 0 || (self.departed && self.is_agreed_upon()))
             && self.others().all(|(_, member)| {
                 // Those that do not answer cannot be told anything.
@@ -244,11 +262,11 @@ impl<E: Entry, D: Decision> Node<E, D> {
     }
 
     /// The host has made up its mind about a trace that it was given to judge.
-    pub fn conclude(&mut self, id: &TraceId, decision: D, basis: Basis, out: &mut Output<E, D>) {
-        if basis == Basis::Alone {
-            self.conclude_alone(id, decision, out);
+    pub fn conclude(&mut self, judge: &Judge<E>, decision: D, out: &mut Output<E, D>) {
+        if judge.basis == Basis::Alone {
+            self.conclude_alone(&judge.id, decision, out);
         } else {
-            self.learn(id, decision, SELF, out);
+            self.conclude_owned(judge, decision, out);
         }
     }
 
@@ -408,6 +426,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return;
         }
         self.view_changed = now;
+        self.fresh = self.decisions.len() == 0;
         self.counters.view_changes += 1;
         for member in self.others_mut() {
             member.covered = None;

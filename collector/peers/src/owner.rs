@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map};
+use smallvec::SmallVec;
 
 use crate::member::SELF;
 use crate::message::{Giver, Givers, Part};
@@ -25,7 +26,7 @@ struct Record<E> {
     began: Millis,
     asked: bool,
     /// The last report of each holder.
-    parts: Vec<Reported<E>>,
+    parts: SmallVec<[Reported<E>; 2]>,
     /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
     withdrawn: Givers,
 }
@@ -68,7 +69,7 @@ impl<E> Owner<E> {
 
     /// Its number may be another member's soon.
     pub(crate) fn forget_holder(&mut self, number: u32) {
-        for part in self.records.values_mut().flat_map(|record| &mut record.parts) {
+        for part in self.records.values_mut().flat_map(|record| record.parts.iter_mut()) {
             if part.holder == number {
                 part.holder = NOBODY;
             }
@@ -76,52 +77,85 @@ impl<E> Owner<E> {
     }
 }
 
-impl<E: Entry, D: Decision> Node<E, D> {
-    /// Makes sure of a record.
-    pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
-        let new = || Record { due: Millis::MAX, began: now, asked: false, parts: Vec::new(), withdrawn: Vec::new() };
-        let record = self.owner.records.entry(*id).or_insert_with(new);
+/// What became of a reported part.
+#[derive(Debug)]
+pub(crate) enum Taken<D> {
+    Yes,
+    /// The trace is decided.
+    Decided(D),
+    NoRoom,
+}
+
+impl<E> Record<E> {
+    fn new(now: Millis) -> Self {
+        Self { due: Millis::MAX, began: now, asked: false, parts: SmallVec::new(), withdrawn: Vec::new() }
+    }
+
+    /// One of its holders would decide it then, and has had it for the `wait` before.
+    fn expect_at(&mut self, id: &TraceId, due: Millis, wait: Millis, timetable: &mut Timetable) {
         // Whoever was there then may have a part of it, long before this node was its owner.
-        record.began = record.began.min(due.saturating_sub(self.settings.wait));
-        if due < record.due {
-            record.due = due;
-            self.owner.due.push(due, *id);
+        self.began = self.began.min(due.saturating_sub(wait));
+        if due < self.due {
+            self.due = due;
+            timetable.push(due, *id);
         }
     }
 
-    /// Takes a reported part. False if there is no room for it.
-    pub(crate) fn take_part(&mut self, (holder, incarnation): (u32, u64), part: Part<E>, now: Millis) -> bool {
+    /// What this run of the member held counts in another's part.
+    fn withdraw(&mut self, number: Option<u32>, name: &Arc<str>, incarnation: u64) {
+        self.parts.retain(|part| Some(part.holder) != number || part.incarnation > incarnation);
+        add_giver(&mut self.withdrawn, name, incarnation);
+    }
+}
+
+impl<E: Entry, D: Decision> Node<E, D> {
+    /// Makes sure of a record of a trace that is not decided.
+    pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
+        let Owner { records, due: timetable, .. } = &mut self.owner;
+        let record = records.entry(*id).or_insert_with(|| Record::new(now));
+        record.expect_at(id, due, self.settings.wait, timetable);
+    }
+
+    /// Takes a reported part.
+    pub(crate) fn take_part(&mut self, (holder, incarnation): (u32, u64), part: Part<E>, now: Millis) -> Taken<D> {
         let Part { id, due_in, entry, absorbed } = part;
         // Its own traces, of which there are as many at most, have their records in any case.
         let full = self.owner.len() >= self.settings.max_traces.saturating_mul(2);
-        if full && !self.owner.records.contains_key(&id) {
-            return false;
-        }
-        self.own(&id, now.saturating_add(due_in), now);
+        let Owner { records, due: timetable, .. } = &mut self.owner;
+        let record = match records.entry(id) {
+            // What has a record is not decided.
+            hash_map::Entry::Occupied(record) => record.into_mut(),
+            hash_map::Entry::Vacant(free) => match self.decisions.get(&id) {
+                Some(decision) => return Taken::Decided(decision),
+                None if full => return Taken::NoRoom,
+                None => free.insert(Record::new(now)),
+            },
+        };
+        record.expect_at(&id, now.saturating_add(due_in), self.settings.wait, timetable);
+        let known = |name: &Arc<str>| self.names.get(name).copied();
         for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
-            self.withdraw_part(&id, &name, incarnation);
+            record.withdraw(known(&name), &name, incarnation);
         }
-        let name = self.member(holder).map(|member| member.name.clone());
-        if let Some(record) = self.owner.records.get_mut(&id) {
-            let gave = |(giver, until): &Giver| Some(giver) == name.as_ref() && *until >= incarnation;
+        if !record.withdrawn.is_empty() {
+            let gave = |(giver, until): &Giver| known(giver) == Some(holder) && *until >= incarnation;
             if record.withdrawn.iter().any(gave) {
-                return true;
-            }
-            let part = Reported { holder, incarnation, entry };
-            match record.parts.iter_mut().find(|part| part.holder == holder) {
-                Some(before) => *before = part,
-                None => record.parts.push(part),
+                return Taken::Yes;
             }
         }
-        true
+        let part = Reported { holder, incarnation, entry };
+        match record.parts.iter_mut().find(|part| part.holder == holder) {
+            Some(before) => *before = part,
+            None => record.parts.push(part),
+        }
+        Taken::Yes
     }
 
     /// The member has handed its spans of a trace to another, in whose part they count from now on.
     pub(crate) fn withdraw_part(&mut self, id: &TraceId, name: &Arc<str>, incarnation: u64) {
         let number = self.number_of(name);
-        let Some(record) = self.owner.records.get_mut(id) else { return };
-        record.parts.retain(|part| Some(part.holder) != number || part.incarnation > incarnation);
-        add_giver(&mut record.withdrawn, name, incarnation);
+        if let Some(record) = self.owner.records.get_mut(id) {
+            record.withdraw(number, name, incarnation);
+        }
     }
 
     /// Most parts that the next report may bring.
@@ -156,50 +190,33 @@ impl<E: Entry, D: Decision> Node<E, D> {
         // `None` is less than any number.
         let covered = waited_for.map(|(_, member)| member.covered).min().unwrap_or(Some(self.owner.last_asked));
         let lost_at = self.lost_at(now).max(self.others().filter_map(|(_, member)| member.lost_at).max());
+        let slack = self.settings.suspect_after();
         while let Some(asked) = self.owner.asked.front().copied() {
             let is_covered = covered.is_some_and(|covered| asked.number <= covered);
             if !is_covered && now.saturating_sub(asked.at) <= grace {
                 return;
             }
             self.owner.asked.pop_front();
-            let Some(record) = self.owner.records.get(&asked.id) else { continue };
             let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
             if is_covered && !is_owner {
-                // All have seen the same owner, to whom the holders report: it is none of this node's. Unless one has
-                // changed its mind since, and has reported its part here.
-                let has_left_it = |part: &Reported<E>| {
-                    self.member(part.holder).is_none_or(|member| member.last_view == Some(self.view.digest()))
-                };
-                if record.parts.iter().all(has_left_it) {
-                    self.owner.records.remove(&asked.id);
-                } else if let Some(record) = self.owner.records.get_mut(&asked.id) {
-                    (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
-                    self.owner.due.push(record.due, asked.id);
-                }
+                self.let_go(&asked.id, now);
                 continue;
             }
+            let Some(record) = self.owner.records.remove(&asked.id) else { continue };
             // Who was lost when the trace began cannot have a part of it.
-            let slack = self.settings.suspect_after();
             let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.began);
             let own = self.holder.traces.get(&asked.id);
             let absorbed = own.map(|held| held.absorbed.as_slice()).unwrap_or_default();
             let counts_elsewhere = |holder: u32, incarnation: u64| {
-                let name = self.member(holder).map(|member| &member.name);
-                let gave = |(giver, until): &Giver| Some(giver) == name && *until >= incarnation;
+                let gave =
+                    |(giver, until): &Giver| self.names.get(giver).copied() == Some(holder) && *until >= incarnation;
                 record.withdrawn.iter().chain(absorbed).any(gave)
             };
-            let own = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
-            let mut parts = record
-                .parts
-                .iter()
-                .filter(|part| !counts_elsewhere(part.holder, part.incarnation))
-                .map(|part| &part.entry)
-                .chain(own);
-            let Some(mut entry) = parts.next().cloned() else {
-                // The part that made the record is gone: its holder has decided it.
-                self.owner.records.remove(&asked.id);
-                continue;
-            };
+            let own_entry = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
+            let reported = record.parts.iter().filter(|part| !counts_elsewhere(part.holder, part.incarnation));
+            let mut parts = reported.map(|part| &part.entry).chain(own_entry);
+            // Without any, the part that made the record is gone: its holder has decided it.
+            let Some(mut entry) = parts.next().cloned() else { continue };
             let mut merged = false;
             for part in parts {
                 entry.merge(part);
@@ -209,7 +226,36 @@ impl<E: Entry, D: Decision> Node<E, D> {
             self.counters.judged += 1;
             self.counters.merged += u64::from(merged);
             self.counters.incomplete += u64::from(basis == Basis::Incomplete);
-            out.judge.push(Judge { id: asked.id, entry, basis });
+            let holders = record.parts.iter().map(|part| part.holder).collect();
+            let held = self.holder.traces.remove(&asked.id).is_some_and(|held| !held.given);
+            out.judge.push(Judge { id: asked.id, entry, basis, holders, held });
+        }
+    }
+
+    /// All have seen the same owner of a trace, to whom the holders report: it is none of this node's. Unless one has
+    /// changed its mind since, and has reported its part here.
+    fn let_go(&mut self, id: &TraceId, now: Millis) {
+        let Some(record) = self.owner.records.get_mut(id) else { return };
+        let has_left_it = |part: &Reported<E>| {
+            let member = self.members.get(part.holder as usize).and_then(Option::as_ref);
+            member.is_none_or(|member| member.last_view == Some(self.view.digest()))
+        };
+        if record.parts.iter().all(has_left_it) {
+            self.owner.records.remove(id);
+        } else {
+            (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
+            self.owner.due.push(record.due, *id);
+        }
+    }
+
+    /// The host has judged what was given to it.
+    pub(crate) fn conclude_owned(&mut self, judge: &Judge<E>, decision: D, out: &mut Output<E, D>) {
+        self.decisions.insert(judge.id, decision);
+        if judge.held {
+            out.obey.push((judge.id, decision));
+        }
+        for holder in &judge.holders {
+            self.owe(*holder, &judge.id, decision);
         }
     }
 
@@ -226,11 +272,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// A decision is known from here on, unless one was known before: what is held is to be obeyed, and who has
     /// reported a part is told.
     pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
-        if let Some(known) = self.decisions.get(id) {
+        if let Some(known) = self.decisions.insert(*id, decision) {
             self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
             return;
         }
-        self.decisions.insert(*id, decision);
         if self.holder.traces.remove(id).is_some_and(|held| !held.given) {
             out.obey.push((*id, decision));
         }

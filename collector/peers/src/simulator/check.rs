@@ -127,9 +127,17 @@ impl Checks {
             }
             return Ok(());
         }
-        // Who is listed no more and was silent before the trace began counts as dead. One that is cut off lives.
+        // Third row of the table at the head of this crate: who is listed no more and has not been heard for the grace
+        // counts as dead, also if it only is cut off or hangs.
         let may_be_dead = |member: usize| {
-            self.profile.has(Profile::Cut) && hosts.get(judge).is_some_and(|host| host.sees.get(member) == Some(&false))
+            let Some(host) = hosts.get(judge).filter(|host| host.sees.get(member) == Some(&false)) else {
+                return false;
+            };
+            let Some(node) = &host.node else { return false };
+            let name = format!("member-{member}");
+            node.number_of(&name)
+                .and_then(|number| node.member(number))
+                .is_none_or(|other| other.is_lost(now + host.skew, super::plan::GRACE))
         };
         if let Some((before, _)) = trace.agreed.filter(|(before, _)| *before != decision) {
             // Those who know it, who need not be who made it: that one may have lost it.

@@ -487,7 +487,7 @@ impl World {
                 Basis::Alone => self.outcome.alone += 1,
             }
             if let Some(node) = &mut self.hosts[member].node {
-                node.conclude(&judge.id, decision, judge.basis, &mut out);
+                node.conclude(&judge, decision, &mut out);
             }
         }
         for (id, decision) in out.obey {

@@ -163,12 +163,6 @@ impl Config {
             problems
                 .add(format!("{path}::record_threshold"), "has no meaning with dry_run: every span stands for itself");
         }
-        if config.record_threshold && config.peers.is_some() {
-            problems.add(
-                format!("{path}::record_threshold"),
-                "is not supported with peers, who tell each other decisions without their probabilities",
-            );
-        }
         config.check_early(problems);
         config.check_policies(problems);
         config

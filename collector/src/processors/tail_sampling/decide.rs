@@ -50,7 +50,7 @@ const UNDECIDED: Verdict =
     Verdict { dropped: false, sampled: false, threshold: u64::MAX, policy: u16::MAX, composite: Label::NONE };
 
 /// A number that has nothing to do with the id's order, nor with the hash of `probabilistic`; the same in every run.
-fn scatter(id: &TraceId) -> u64 {
+pub(super) fn scatter(id: &TraceId) -> u64 {
     let (first, second) = super::id_hash::halves(id);
     let product = u128::from(first ^ 0x9e37_79b9_7f4a_7c15) * u128::from(second ^ 0xbf58_476d_1ce4_e5b9);
     (product >> 64) as u64 ^ product as u64
@@ -269,7 +269,7 @@ impl Sampler {
         let (id, facts) = (entry.id, entry.facts);
         self.note(&id, &facts, mark, early, votes, now);
         if let Some(exchange) = &mut self.exchange {
-            exchange.settled(id, decision);
+            exchange.settled(id, Decision { threshold: mark.threshold, ..decision });
         }
         self.settle(at, mark, true, now);
     }
@@ -314,17 +314,21 @@ impl Sampler {
             policy.kept += 1;
             policy.kept_spans += spans;
         }
-        Decision { outcome, policy }
+        Decision::new(outcome, policy)
     }
 
     /// The sampling threshold of a sampled trace: of all policies together, not of the responsible one alone. 0 if it
     /// is not asked for.
     pub(super) fn threshold_of(&self, at: u32) -> u64 {
+        let entry = self.table.entry(at);
+        self.threshold_on(Trace { id: &entry.id, facts: &entry.facts, answers: self.table.answers(at) })
+    }
+
+    /// As [`Sampler::threshold_of`], of a trace that need not wait here.
+    pub(super) fn threshold_on(&self, trace: Trace<'_>) -> u64 {
         if !self.config.record_threshold {
             return 0;
         }
-        let entry = self.table.entry(at);
-        let trace = Trace { id: &entry.id, facts: &entry.facts, answers: self.table.answers(at) };
         threshold::of_probability(self.policies.inclusion(trace, &self.state))
     }
 

@@ -51,7 +51,7 @@ use component::{Clock, Signal, TracesConsumer};
 
 pub use config::{Config, Strategy};
 pub use entry::{Facts, Shape};
-pub use part::TracePart;
+pub use part::{Answers, TracePart};
 pub use peers::{Cost, Fleet};
 pub use policy::{ErrorMode, PolicyConfig, PolicyKind};
 use policy::{Policies, Questions};

@@ -141,8 +141,8 @@ impl Sampler {
         let mut collecting = Collecting::default();
         let mut bytes = 0;
         while let Some((at, mut mark)) = self.kept.pop_front() {
-            if self.policies.has_limits() {
-                // Only now is it known what limits have let pass.
+            if self.policies.has_limits() && self.exchange.is_none() {
+                // Only now is it known what limits have let pass. With peers the owner knows.
                 mark.threshold = self.threshold_of(at);
             }
             let entry = self.table.entry(at);

@@ -4,7 +4,12 @@
 //! received ResourceSpans, in any order, gives the part of the whole trace, on which every policy votes alike. So
 //! instances that hold different spans of a trace can agree on a decision without moving spans. Nothing here sends.
 
+use smallvec::SmallVec;
+
 use super::entry::{Facts, Shape};
+
+/// Words of answers; most configurations need one or two.
+pub type Answers = SmallVec<[u64; 2]>;
 
 /// Facts and answers about some spans of one trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +17,7 @@ pub struct TracePart {
     /// Times, sizes and counts.
     pub facts: Facts,
     /// Answers of the per-span questions, laid out by the configuration's [`Shape`].
-    pub answers: Box<[u64]>,
+    pub answers: Answers,
 }
 
 impl TracePart {
@@ -50,7 +55,7 @@ impl TracePart {
             bytes: words.next()?,
             spans: words.next()?,
         };
-        let answers: Box<[u64]> = words.collect();
+        let answers: Answers = words.collect();
         (rest.is_empty() && answers.len() == shape.words()).then_some(Self { facts, answers })
     }
 }

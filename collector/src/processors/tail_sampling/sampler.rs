@@ -361,7 +361,7 @@ impl Sampler {
         // The span that was too much is not in the log.
         self.table.entry_mut(at).facts.spans -= 1;
         if let Some(exchange) = &mut self.exchange {
-            let decision = peers::Decision { outcome: Final::NotSampled, policy: u16::MAX };
+            let decision = peers::Decision::new(Final::NotSampled, u16::MAX);
             exchange.settled(self.table.entry(at).id, decision);
         }
         self.settle(at, NOT_SAMPLED, true, now);

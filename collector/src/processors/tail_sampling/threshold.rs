@@ -6,7 +6,7 @@
 //! states that cannot be read are left as they are, and counted by the caller.
 
 /// 2^56: thresholds are below, and reject the share of all randomness values that are below them.
-const SPACE: u64 = 1 << 56;
+pub(super) const SPACE: u64 = 1 << 56;
 const HEX_DIGITS: usize = 14;
 const MAX_LEN: usize = 1024;
 const MAX_MEMBERS: usize = 32;

@@ -1,8 +1,14 @@
 //! What goes between instances: a part of a trace as the protocol's entry, and a decision.
 
+use pdata::wire::{Cursor, put_varint};
+
 use super::super::counts::Final;
 use super::super::entry::Shape;
 use super::super::part::TracePart;
+use super::super::threshold;
+
+/// In the number of a packed decision: its threshold follows.
+const THRESHOLD: u64 = 4;
 
 /// A holder's part of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +31,10 @@ impl ::peers::Entry for Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Decision {
     pub(in super::super) outcome: Final,
-    /// Number of the policy that is responsible for keeping the trace; `u16::MAX` if none is. Its threshold is known
-    /// where the policies are.
+    /// Number of the policy that is responsible for keeping the trace; `u16::MAX` if none is.
     pub(in super::super) policy: u16,
+    /// With `record_threshold`, the sampling threshold of a kept trace, below 2^56; otherwise 0.
+    pub(in super::super) threshold: u64,
 }
 
 impl ::peers::Decision for Decision {
@@ -42,23 +49,37 @@ impl Decision {
         self.outcome == Final::Sampled
     }
 
-    pub(super) fn to_number(self) -> u64 {
-        // One byte for what is not kept.
-        let policy = if self.policy == u16::MAX { 0 } else { u64::from(self.policy) + 1 };
-        policy << 2 | self.outcome as u64
+    /// A decision without a threshold.
+    pub(in super::super) fn new(outcome: Final, policy: u16) -> Self {
+        Self { outcome, policy, threshold: 0 }
     }
 
-    pub(super) fn from_number(number: u64) -> Option<Self> {
+    /// Appends the decision: one byte for what is not kept, and for most of the rest.
+    pub(super) fn pack(self, out: &mut Vec<u8>) {
+        let policy = if self.policy == u16::MAX { 0 } else { u64::from(self.policy) + 1 };
+        let more = if self.threshold > 0 { THRESHOLD } else { 0 };
+        put_varint(out, policy << 3 | more | self.outcome as u64);
+        if self.threshold > 0 {
+            // Round percentages have zeros at the end only.
+            put_varint(out, self.threshold.reverse_bits() >> 8);
+        }
+    }
+
+    /// Reads what [`Decision::pack`] wrote.
+    pub(super) fn unpack(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let number = cursor.varint().ok()?;
         let outcome = match number & 3 {
             0 => Final::Sampled,
             1 => Final::NotSampled,
             2 => Final::Dropped,
             _ => return None,
         };
-        let policy = match number >> 2 {
+        let policy = match number >> 3 {
             0 => u16::MAX,
             policy => u16::try_from(policy - 1).ok()?,
         };
-        Some(Self { outcome, policy })
+        let reversed = if number & THRESHOLD == 0 { 0 } else { cursor.varint().ok()? };
+        let threshold = (reversed < threshold::SPACE).then(|| (reversed << 8).reverse_bits())?;
+        Some(Self { outcome, policy, threshold })
     }
 }

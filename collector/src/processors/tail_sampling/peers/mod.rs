@@ -207,8 +207,8 @@ impl Peers {
 
 /// What makes entries comparable: the policies, and the version of the protocol.
 fn fingerprint(config: &Config) -> u64 {
-    let Config { policies, sample_on_first_match, maximum_trace_size_bytes, path: _, .. } = config;
-    let text = format!("1 {policies:?} {sample_on_first_match} {maximum_trace_size_bytes}");
+    let Config { policies, sample_on_first_match, maximum_trace_size_bytes, record_threshold, .. } = config;
+    let text = format!("2 {policies:?} {sample_on_first_match} {maximum_trace_size_bytes} {record_threshold}");
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
@@ -335,7 +335,7 @@ impl Shared {
                     if judge.basis != Basis::Agreed {
                         tracing::debug!(basis = ?judge.basis, "tail_sampling has decided without hearing all its peers");
                     }
-                    node.conclude(&judge.id, decision, judge.basis, &mut out);
+                    node.conclude(judge, decision, &mut out);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::peers::{Basis, Node, Output, Ring, Settings};
+use ::peers::{Node, Output, Ring, Settings};
 use pdata::Traces;
 
 use super::super::Plan;
@@ -28,6 +28,8 @@ const GRACE_MILLIS: u64 = 10_000;
 /// One or several instances of a processor.
 pub struct Fleet {
     instances: Vec<Instance>,
+    /// Which of them the resolver lists; requests go to these.
+    listed: Vec<usize>,
     /// Milliseconds since the start.
     now: u64,
     random: u64,
@@ -37,6 +39,8 @@ pub struct Fleet {
 struct Instance {
     replay: Replay,
     node: Node<Entry, Decision>,
+    /// The part of all limits that its shards were last told to spend.
+    share: f64,
 }
 
 /// What agreeing took.
@@ -79,17 +83,23 @@ impl Plan {
     /// If machine code for its conditions cannot be generated.
     pub fn fleet(&self, engine: ottl::Engine, instances: usize) -> Result<Fleet, StartError> {
         let n = instances.max(1);
+        // The ring never changes, and nothing is known of an earlier time.
+        let mut fleet = self.instances(engine, n, 0)?;
+        fleet.list((0..n).collect());
+        Ok(fleet)
+    }
+
+    /// So many instances that do not know each other yet.
+    fn instances(&self, engine: ottl::Engine, n: usize, unsettled_for: u64) -> Result<Fleet, StartError> {
         // Room is made by decisions, which others have a say in: a sender that waits for it would stop the clock of all.
         let plan = Plan { config: Arc::new(Config { block_on_overflow: false, ..(*self.config).clone() }) };
         let plan = if n > 1 { &plan } else { self };
         let names: Vec<String> = (1..=n).map(|n| format!("instance-{n}")).collect();
-        let listed: Vec<&str> = names.iter().map(String::as_str).collect();
         let traces = self.config.num_traces.saturating_mul(self.config.num_shards as usize);
         let settings = Settings {
             wait: u64::from(self.config.decision_wait_seconds) * 1000,
             grace: GRACE_MILLIS,
-            // The ring never changes, and nothing is known of an earlier time.
-            unsettled_for: 0,
+            unsettled_for,
             max_traces: traces.saturating_add(1024),
             remember: self.config.remembered(),
             max_owed: MAX_OWED,
@@ -103,29 +113,51 @@ impl Plan {
                 let names = names.iter().map(|name| name.to_string()).collect();
                 Box::new(HashRing(ring::Ring::new(ring::Version::default(), names))) as Box<dyn Ring + Send>
             };
-            let mut node = Node::new(name, 1, fingerprint(&self.config), settings, 0, make_ring);
-            node.set_members(0, &listed);
+            let node = Node::new(name, 1, fingerprint(&self.config), settings, 0, make_ring);
             if n > 1 {
                 for shard in replay.shards_mut() {
                     shard.join_peers();
-                    shard.set_budget(node.share());
                 }
             }
-            Ok(Instance { replay, node })
+            Ok(Instance { replay, node, share: 1.0 })
         };
         let instances = names.iter().map(instance).collect::<Result<_, StartError>>()?;
-        Ok(Fleet { instances, now: 0, random: 0x9e37_79b9_7f4a_7c15, cost: Cost::default() })
+        Ok(Fleet { instances, listed: vec![0], now: 0, random: 0x9e37_79b9_7f4a_7c15, cost: Cost::default() })
     }
 }
 
 impl Fleet {
+    /// All hear of these members.
+    fn list(&mut self, listed: Vec<usize>) {
+        let names: Vec<String> = listed.iter().map(|at| self.names(*at)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for instance in &mut self.instances {
+            instance.node.set_members(self.now, &names);
+        }
+        self.listed = listed;
+        self.divide_limits();
+    }
+
+    /// As owners do in operation: who owns nothing goes on with what it was given last.
+    fn divide_limits(&mut self) {
+        for Instance { replay, node, share } in &mut self.instances {
+            let now = node.share();
+            if now > 0.0 && std::mem::replace(share, now) != now {
+                for shard in replay.shards_mut() {
+                    shard.set_budget(now);
+                }
+            }
+        }
+    }
+
     /// A batch arrives now, at one of the instances; what goes on at once comes back.
     pub fn take(&mut self, batch: &Traces) -> Vec<Traces> {
         // The same requests go to the same instances in every run.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let at = usize::try_from(self.random % self.instances.len() as u64).unwrap_or(0);
+        let at = usize::try_from(self.random % self.listed.len().max(1) as u64).unwrap_or(0);
+        let at = self.listed.get(at).copied().unwrap_or(0);
         if self.instances.len() > 1 {
             let node = &self.instances[at].node;
             let own = self.names(at);
@@ -204,7 +236,7 @@ impl Fleet {
     fn tick(&mut self) {
         for at in 0..self.instances.len() {
             let mut out = Output::default();
-            let Instance { replay, node } = &mut self.instances[at];
+            let Instance { replay, node, .. } = &mut self.instances[at];
             let mut without_room = Vec::new();
             let clock = replay.clock();
             for shard in replay.shards_mut() {
@@ -223,6 +255,7 @@ impl Fleet {
             node.tick(self.now, &mut out);
             self.act(at, out);
         }
+        self.divide_limits();
     }
 
     /// Does what a node wants done, and carries its messages and their answers.
@@ -250,7 +283,7 @@ impl Fleet {
     }
 
     fn judge(&mut self, at: usize, out: &mut Output<Entry, Decision>) {
-        let Instance { replay, node } = &mut self.instances[at];
+        let Instance { replay, node, .. } = &mut self.instances[at];
         let clock = replay.clock();
         let of = u32::try_from(replay.shards_mut().len()).unwrap_or(u32::MAX);
         let judged = std::mem::take(&mut out.judge);
@@ -259,8 +292,7 @@ impl Fleet {
             let mine: Vec<_> = judged.iter().filter(|judge| share.takes(&judge.id)).collect();
             let entries: Vec<_> = mine.iter().map(|judge| (judge.id, &judge.entry)).collect();
             for (judge, decision) in mine.iter().zip(shard.judge(&entries, &*clock)) {
-                let basis: Basis = judge.basis;
-                node.conclude(&judge.id, decision, basis, out);
+                node.conclude(judge, decision, out);
             }
         }
         for (shard, number) in replay.shards_mut().iter_mut().zip(0..) {
@@ -272,3 +304,7 @@ impl Fleet {
         out.obey.clear();
     }
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -1,10 +1,12 @@
 //! A shard's side: which parts have changed, judging whole traces for others, and obeying.
 
+use std::collections::VecDeque;
+
 use component::Clock;
 use pdata::{TraceId, Traces};
 
 use super::super::counts::{Early, Final};
-use super::super::decide::ask;
+use super::super::decide::{ask, scatter};
 use super::super::log::Link;
 use super::super::mark::{Late, Mark};
 use super::super::part::TracePart;
@@ -12,36 +14,27 @@ use super::super::policy::{Asked, Label, Trace};
 use super::super::sampler::{Sampler, Share, Taken, now};
 use super::entry::{Decision, Entry};
 
-/// A trace that goes on to change is offered after so many looks all the same.
-const MAX_LOOKS: u8 = 4;
+/// A part waits for more spans for one look in so many seconds of `decision_wait`.
+const SECONDS_A_LOOK: u32 = 5;
 
-/// Traces that are due within so many ticks are offered at once.
-const SOON: u32 = 2;
+/// And for at most so many looks.
+const MAX_DELAY: u32 = 2;
 
 /// What a shard keeps for the exchange; nothing of it exists without `peers`.
 #[derive(Default)]
 pub(in super::super) struct Exchange {
-    /// Numbers of entries that have got spans since the last look, some more than once.
+    /// Numbers of entries that have got spans since the last look, and were not listed.
     touched: Vec<u32>,
-    /// Numbers of entries that were still changing then.
-    waiting: Vec<u32>,
-    /// By the entry's number.
-    marks: Vec<Look>,
-    look: u32,
+    /// Those of earlier looks, the oldest first.
+    waiting: VecDeque<Vec<u32>>,
+    /// How many looks an entry waits in there, so that most traces are offered once.
+    delay: usize,
+    /// By the entry's number: it is in a list.
+    listed: Vec<bool>,
     /// Decisions that this shard had to make by itself.
     settled: Vec<(TraceId, Decision)>,
     /// Decisions of an earlier process, from its storage.
     recalled: Vec<(TraceId, Decision)>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Look {
-    look: u32,
-    looks: u8,
-    /// Spans at the last look.
-    seen: u64,
-    /// Spans when the part was offered last.
-    offered: u64,
 }
 
 /// A part that has changed.
@@ -55,22 +48,26 @@ pub(in super::super) struct Changed {
 impl Exchange {
     /// The entry has got a span.
     pub(in super::super) fn touch(&mut self, at: u32) {
-        if self.touched.last() != Some(&at) {
+        let slot = at as usize;
+        if self.listed.len() <= slot {
+            self.listed.resize(slot + 1, false);
+        }
+        if !std::mem::replace(&mut self.listed[slot], true) {
             self.touched.push(at);
         }
     }
 
     /// The entry's number may be another trace's soon.
     pub(in super::super) fn forget(&mut self, at: u32) {
-        if let Some(mark) = self.marks.get_mut(at as usize) {
-            *mark = Look { look: mark.look, ..Look::default() };
+        if let Some(listed) = self.listed.get_mut(at as usize) {
+            *listed = false;
         }
     }
 
     /// An earlier process has obeyed a decision.
     pub(in super::super) fn recall(&mut self, id: TraceId, sampled: bool) {
         let outcome = if sampled { Final::Sampled } else { Final::NotSampled };
-        self.recalled.push((id, Decision { outcome, policy: u16::MAX }));
+        self.recalled.push((id, Decision::new(outcome, u16::MAX)));
     }
 
     /// The shard has decided by itself.
@@ -82,45 +79,38 @@ impl Exchange {
 impl Sampler {
     /// From now on others decide, unless there is no room for waiting.
     pub(in super::super) fn join_peers(&mut self) {
-        self.exchange = Some(Box::default());
+        let wait = self.config.decision_wait_seconds;
+        let wait = self.config.decision_wait_after_root_seconds.map_or(wait, |after_root| after_root.min(wait));
+        let delay = (wait / SECONDS_A_LOOK).min(MAX_DELAY) as usize;
+        self.exchange = Some(Box::new(Exchange { delay, ..Exchange::default() }));
     }
 
-    /// Parts that have changed and were quiet for a look, so that most traces are offered once; all of them if `at_once`.
+    /// Parts that have changed, and some looks ago; all that have changed if `at_once`.
     pub(super) fn take_changed(&mut self, at_once: bool) -> Vec<Changed> {
         let Some(exchange) = self.exchange.as_deref_mut() else { return Vec::new() };
-        let mut changed = Vec::new();
-        let mut waiting = Vec::new();
-        exchange.look = exchange.look.wrapping_add(1).max(1);
+        exchange.waiting.push_back(std::mem::take(&mut exchange.touched));
+        let delay = if at_once { 0 } else { exchange.delay };
         let shape = self.policies.shape();
-        for at in exchange.waiting.drain(..).chain(exchange.touched.drain(..)) {
-            let slot = at as usize;
-            if exchange.marks.len() <= slot {
-                exchange.marks.resize(slot + 1, Look::default());
+        let mut changed = Vec::new();
+        while exchange.waiting.len() > delay
+            && let Some(list) = exchange.waiting.pop_front()
+        {
+            changed.reserve(list.len());
+            for at in list {
+                let Some(listed) = exchange.listed.get_mut(at as usize) else { continue };
+                // A number that was used again may be listed twice.
+                if !std::mem::replace(listed, false) {
+                    continue;
+                }
+                let Some(entry) = self.table.waiting(at) else { continue };
+                let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
+                changed.push(Changed {
+                    id: entry.id,
+                    due_in_seconds: entry.due.saturating_sub(self.tick),
+                    entry: Entry { part, received_bytes: entry.received_bytes, shape },
+                });
             }
-            let mark = &mut exchange.marks[slot];
-            let Some(entry) = self.table.waiting(at).filter(|_| mark.look != exchange.look) else { continue };
-            mark.look = exchange.look;
-            let spans = entry.facts.spans;
-            if spans == mark.offered {
-                continue;
-            }
-            let due_in = entry.due.saturating_sub(self.tick);
-            let quiet = spans == mark.seen || mark.looks >= MAX_LOOKS || due_in <= SOON;
-            mark.seen = spans;
-            if !quiet && !at_once {
-                mark.looks += 1;
-                waiting.push(at);
-                continue;
-            }
-            (mark.offered, mark.looks) = (spans, 0);
-            let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
-            changed.push(Changed {
-                id: entry.id,
-                due_in_seconds: due_in,
-                entry: Entry { part, received_bytes: entry.received_bytes, shape },
-            });
         }
-        exchange.waiting = waiting;
         changed
     }
 
@@ -195,8 +185,13 @@ impl Sampler {
     /// What the policies make of traces, of which this shard may hold parts or nothing.
     pub(super) fn judge(&mut self, entries: &[(TraceId, &Entry)], clock: &dyn Clock) -> Vec<Decision> {
         let policies = self.policies.clone();
-        let trace = |at: usize| {
-            let (id, entry): &(TraceId, &Entry) = &entries[at];
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        if self.config.record_threshold && policies.has_limits() {
+            // As where one instance decides, see `Sampler::queue`.
+            order.sort_by_cached_key(|at| scatter(&entries[*at].0));
+        }
+        let trace = |row: usize| {
+            let (id, entry): &(TraceId, &Entry) = &entries[order[row]];
             Trace { id, facts: &entry.part.facts, answers: &entry.part.answers }
         };
         let (first_match, noted) = (self.config.sample_on_first_match, self.recent.is_on());
@@ -204,18 +199,21 @@ impl Sampler {
         let judged = ask(&policies, limits, first_match, noted, clock, entries.len(), trace);
         let limit = self.config.maximum_trace_size_bytes;
         let now = now(clock);
-        let mut decisions = Vec::with_capacity(entries.len());
-        for (row, (id, entry)) in entries.iter().enumerate() {
+        let mut decisions = vec![Decision::new(Final::NotSampled, u16::MAX); entries.len()];
+        for (row, at) in order.iter().enumerate() {
+            let (id, entry) = &entries[*at];
             if limit > 0 && entry.received_bytes > limit {
                 self.counts.too_large += 1;
-                decisions.push(Decision { outcome: Final::NotSampled, policy: u16::MAX });
                 continue;
             }
             let verdict = judged.verdicts[row];
-            let decision = self.count(verdict, entry.part.facts.spans);
-            let mark = self.mark(decision, verdict.composite);
+            let mut decision = self.count(verdict, entry.part.facts.spans);
+            if decision.is_sampled() {
+                decision.threshold = self.threshold_on(trace(row));
+            }
+            let mark = Mark { threshold: decision.threshold, ..self.mark(decision, verdict.composite) };
             self.note(id, &entry.part.facts, mark, None, judged.votes(row), now);
-            decisions.push(decision);
+            decisions[*at] = decision;
         }
         decisions
     }
@@ -230,7 +228,7 @@ impl Sampler {
     pub(super) fn obey(&mut self, id: &TraceId, decision: Decision, clock: &dyn Clock) {
         if let Some(at) = self.table.find(id) {
             // Where it was decided, the member of a `composite` is known; here the policy is.
-            let mark = self.mark(decision, Label::NONE);
+            let mark = Mark { threshold: decision.threshold, ..self.mark(decision, Label::NONE) };
             self.settle(at, mark, true, now(clock));
         }
     }

@@ -16,15 +16,20 @@ use crate::net::tls;
 use crate::processors::tail_sampling::Plan;
 use crate::processors::tail_sampling::counts::Final;
 use crate::processors::tail_sampling::entry::{Facts, Shape};
-use crate::processors::tail_sampling::part::TracePart;
+use crate::processors::tail_sampling::part::{Answers, TracePart};
 use crate::processors::tail_sampling::processor::{Rules, TailSampling};
 use crate::processors::tail_sampling::tests::plan;
 use crate::testing::{Sink, context};
 
 fn decision() -> impl Strategy<Value = Decision> {
-    let kept = any::<u16>().prop_map(|policy| Decision { outcome: Final::Sampled, policy });
+    let thresholds = prop_oneof![Just(0), 0_u64..1 << 56, Just((1 << 56) - 1)];
+    let kept = (any::<u16>(), thresholds).prop_map(|(policy, threshold)| Decision {
+        outcome: Final::Sampled,
+        policy,
+        threshold,
+    });
     let other = prop::sample::select(vec![Final::NotSampled, Final::Dropped])
-        .prop_map(|outcome| Decision { outcome, policy: u16::MAX });
+        .prop_map(|outcome| Decision::new(outcome, u16::MAX));
     prop_oneof![kept, other]
 }
 
@@ -48,11 +53,11 @@ fn part(shape: Shape) -> impl Strategy<Value = Part<Entry>> {
 
 fn report(shape: Shape) -> impl Strategy<Value = Report<Entry, Decision>> {
     let numbers = prop::collection::vec(any::<u64>(), 6);
-    let flags = any::<(bool, bool, bool, Option<u32>)>();
+    let flags = any::<(bool, bool, bool, bool, Option<u32>)>();
     let parts = prop::collection::vec(part(shape), 0..5);
     let known = prop::collection::vec((any::<[u8; 16]>(), decision()), 0..5);
     (numbers, flags, parts, known, prop::collection::vec("[a-z0-9:.]{1,20}", 0..3)).prop_map(
-        |(numbers, (more, leaving, gone, lost_for), parts, known, others)| Report {
+        |(numbers, (more, leaving, gone, fresh, lost_for), parts, known, others)| Report {
             answers: (numbers[0], numbers[1]),
             incarnation: numbers[2],
             number: numbers[3],
@@ -61,6 +66,7 @@ fn report(shape: Shape) -> impl Strategy<Value = Report<Entry, Decision>> {
             more,
             leaving,
             gone,
+            fresh,
             lost_for: lost_for.map(u64::from),
             parts,
             known,
@@ -126,7 +132,7 @@ fn a_part_takes_some_forty_bytes() {
             bytes: 5000,
             spans: 8,
         };
-        let part = TracePart { facts, answers: [n % 16].into() };
+        let part = TracePart { facts, answers: Answers::from_slice(&[n % 16]) };
         let entry = Entry { part, received_bytes: 5400, shape: Shape::new(5, 0) };
         Part { id: [n as u8; 16], due_in: 9000, entry, absorbed: Vec::new() }
     });
@@ -139,6 +145,7 @@ fn a_part_takes_some_forty_bytes() {
         more: false,
         leaving: false,
         gone: false,
+        fresh: true,
         lost_for: None,
         parts: parts.collect(),
         known: Vec::new(),
@@ -230,7 +237,7 @@ policies: [{{name: all, type: always_sample}}]
         afresh: false,
         leaving: false,
         room: 10,
-        decisions: vec![([7; 16], Decision { outcome: Final::Dropped, policy: u16::MAX })],
+        decisions: vec![([7; 16], Decision::new(Final::Dropped, u16::MAX))],
         questions: vec![[8; 16]],
     };
     let good = wire::write_collect("127.0.0.1:1", &collect);

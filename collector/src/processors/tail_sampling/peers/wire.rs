@@ -8,7 +8,7 @@ use pdata::TraceId;
 use pdata::wire::{Cursor, Field, Fields, put_bytes, put_fixed64_field, put_varint, put_varint_field};
 
 use super::super::entry::{Facts, Shape};
-use super::super::part::TracePart;
+use super::super::part::{Answers, TracePart};
 use super::entry::{Decision, Entry};
 
 type Collect = ::peers::Collect<Decision>;
@@ -21,6 +21,7 @@ const DUE_BITS: u32 = 6;
 const MORE: u64 = 1;
 const LEAVING: u64 = 2;
 const GONE: u64 = 4;
+const FRESH: u64 = 8;
 
 /// The bytes are no message of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +105,8 @@ pub(super) fn write_report(report: &Report) -> Vec<u8> {
     put_fixed64_field(&mut out, 5, report.fingerprint);
     put_fixed64_field(&mut out, 6, report.view);
     let flag = |set: bool, flag: u64| if set { flag } else { 0 };
-    put_varint_field(&mut out, 7, flag(report.more, MORE) | flag(report.leaving, LEAVING) | flag(report.gone, GONE));
+    let (more, leaving) = (flag(report.more, MORE), flag(report.leaving, LEAVING));
+    put_varint_field(&mut out, 7, more | leaving | flag(report.gone, GONE) | flag(report.fresh, FRESH));
     put_varint_field(&mut out, 8, report.lost_for.map_or(0, |lost| lost.saturating_add(1)));
     put_fixed64_field(&mut out, 9, base);
     // Before the parts: a message that is cut between two fields has none of these without those.
@@ -128,6 +130,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
         more: false,
         leaving: false,
         gone: false,
+        fresh: false,
         lost_for: None,
         parts: Vec::new(),
         known: Vec::new(),
@@ -145,7 +148,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
             (6, Field::Fixed64(value)) => report.view = value,
             (7, Field::Varint(flags)) => {
                 (report.more, report.leaving) = (flags & MORE != 0, flags & LEAVING != 0);
-                report.gone = flags & GONE != 0;
+                (report.gone, report.fresh) = (flags & GONE != 0, flags & FRESH != 0);
             }
             (8, Field::Varint(value)) => report.lost_for = value.checked_sub(1),
             (9, Field::Fixed64(value)) => base = value,
@@ -278,7 +281,7 @@ fn pack_decisions(decisions: &[(TraceId, Decision)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(decisions.len() * 17);
     for (id, decision) in decisions {
         out.extend_from_slice(id);
-        put_varint(&mut out, decision.to_number());
+        decision.pack(&mut out);
     }
     out
 }
@@ -289,8 +292,7 @@ fn unpack_decisions(packed: &[u8]) -> Result<Vec<(TraceId, Decision)>, Malformed
     while !rest.is_empty() {
         let (id, after) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
         let mut cursor = Cursor::new(after);
-        let number = cursor.varint().map_err(|_| Malformed)?;
-        decisions.push((*id, Decision::from_number(number).ok_or(Malformed)?));
+        decisions.push((*id, Decision::unpack(&mut cursor).ok_or(Malformed)?));
         rest = cursor.rest();
     }
     Ok(decisions)
@@ -326,13 +328,13 @@ fn unpack_part(cursor: &mut Cursor<'_>, base: u64, shape: Shape) -> Option<::pee
     let latest_end = unzigzag(varint()?).wrapping_add(earliest_start);
     let (bytes, spans) = (varint()?, varint()?);
     let received_bytes = unzigzag(varint()?).wrapping_add(bytes);
-    let mut answers = Vec::with_capacity(shape.words());
+    let mut answers = Answers::with_capacity(shape.words());
     for word in 0..shape.words() {
         let value = varint()?;
         answers.push(if word < shape.bit_words() { value } else { value.wrapping_sub(1) });
     }
     let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
-    let part = TracePart { facts, answers: answers.into() };
+    let part = TracePart { facts, answers };
     Some(::peers::Part { id: *id, due_in, entry: Entry { part, received_bytes, shape }, absorbed: Vec::new() })
 }
 

@@ -149,8 +149,9 @@ impl Window {
             // A clock that was set back begins a new second, as upstream.
             let elapsed = second.checked_sub(*last).unwrap_or(1);
             // An owner decides when the others have answered, so that in one second it may have the traces of two and in the
-            // next none: with a part of a budget, what is left of a second may be spent in the next.
-            let floor = if budget < 1.0 { -part } else { 0.0 };
+            // next none: with a part of a budget, what is left of a second may be spent in the next. At least a trace's worth:
+            // less than that would be lost every second.
+            let floor = if budget < 1.0 { -part.max(spans as f64) } else { 0.0 };
             *kept = (*kept - part * elapsed as f64).max(floor);
             *last = second;
         }
@@ -267,7 +268,7 @@ mod tests {
         for second in 0..60_u64 {
             for (owner, budget) in budgets.iter().enumerate() {
                 // Two seconds' worth in every other one.
-                let due = if !uneven { 100 } else { 200 * ((second + owner as u64) % 2) };
+                let due = if !uneven { 200 } else { 400 * ((second + owner as u64) % 2) };
                 let fit = |_: &u64| windows[owner].admit(0, 8, 1000, *budget, second);
                 kept += 8 * i64::try_from((0..due).filter(fit).count()).unwrap();
             }
