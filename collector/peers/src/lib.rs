@@ -36,6 +36,7 @@
 //! | the same, and resolvers list it no more, but it lives and gets spans | 2, 3: it counts as dead, and it decides too | at the member: [`Basis::Incomplete`] while it lists the others |
 //! | members disagree on the ring beyond the grace | 2: each side decides | [`Basis::Incomplete`], counted |
 //! | no owner can be reached for twice the grace | 2: the holder decides its part | [`Basis::Alone`], counted |
+//! | a member that may not wait goes before all agree on the ring | 2: the others wait for it in vain | [`Basis::Incomplete`], counted |
 //! | a member has spans before the owner has heard of it | 3: its part is not in the decision, which it learns | |
 //! | a member that took over spans restarts from its storage before the giver is gone | 3: they count twice | |
 //! | a taker dies before its answer arrives, or the answer is lost for good | both have the spans, and may send them twice | logged |

@@ -198,8 +198,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
             self.owner.asked.pop_front();
             let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
-            if is_covered && !is_owner {
-                self.let_go(&asked.id, now);
+            if !is_owner && self.let_go(&asked.id, is_covered, now) {
                 continue;
             }
             let Some(record) = self.owner.records.remove(&asked.id) else { continue };
@@ -232,20 +231,24 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
     }
 
-    /// All have seen the same owner of a trace, to whom the holders report: it is none of this node's. Unless one has
-    /// changed its mind since, and has reported its part here.
-    fn let_go(&mut self, id: &TraceId, now: Millis) {
-        let Some(record) = self.owner.records.get_mut(id) else { return };
+    /// A trace whose holders see the same other owner as this node is that one's to decide. Where all have seen it once, but
+    /// one has changed its mind since and reports its part here, they are asked again. False if time is up and some holder
+    /// still sees another owner.
+    fn let_go(&mut self, id: &TraceId, is_covered: bool, now: Millis) -> bool {
+        let Some(record) = self.owner.records.get_mut(id) else { return true };
         let has_left_it = |part: &Reported<E>| {
             let member = self.members.get(part.holder as usize).and_then(Option::as_ref);
             member.is_none_or(|member| member.last_view == Some(self.view.digest()))
         };
         if record.parts.iter().all(has_left_it) {
             self.owner.records.remove(id);
-        } else {
+        } else if is_covered {
             (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
             self.owner.due.push(record.due, *id);
+        } else {
+            return false;
         }
+        true
     }
 
     /// The host has judged what was given to it.

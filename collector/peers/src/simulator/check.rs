@@ -221,6 +221,14 @@ impl Checks {
             }
             outcome.broken += 1;
         }
+        // Where all have lived from the beginning, they have counted what was decided without hearing all, each once.
+        let counters = hosts.iter().filter_map(|host| host.node.as_ref()).map(crate::Node::counters);
+        let counted = counters.fold((0, 0), |sum, more| (sum.0 + more.incomplete, sum.1 + more.alone));
+        let all_live = hosts.iter().all(|host| host.node.is_some() && host.starts == 1);
+        if all_live && counted != (outcome.incomplete, outcome.alone) {
+            let what = format!("{counted:?} decisions are counted as incomplete and alone, of {outcome:?}");
+            return Err(Failure { trace: None, what });
+        }
         Ok(())
     }
 }
