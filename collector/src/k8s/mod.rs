@@ -4,4 +4,5 @@
 //! in memory to give away five strings, and would be compiled into this crate again at every build.
 
 pub mod client;
+pub mod read;
 pub mod watch;

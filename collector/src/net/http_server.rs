@@ -17,7 +17,7 @@ use serde::de::IgnoredAny;
 use super::listen::{Listener, Place, Transport};
 use super::serve::{Handler, Lifetime, Protocol, Server};
 use super::tls;
-use crate::config::{Duration, Problems, Secret, optional};
+use crate::config::{Duration, Joined, Problems, Secret, optional};
 
 /// The section as written. What is absent has the component's default.
 #[derive(Clone, Default, Deserialize)]
@@ -61,6 +61,22 @@ pub struct Cors {
     pub exposed_headers: Vec<String>,
     /// Seconds that a preflight answer may be kept; 0 sends no header.
     pub max_age: u32,
+}
+
+/// The section of a component that is a server: its own keys and the server's, side by side.
+#[derive(Clone, Default, Deserialize)]
+#[serde(from = "Joined<Own, HttpServer>", bound(deserialize = "Own: Deserialize<'de>"))]
+pub struct Served<Own> {
+    /// The component's own keys.
+    pub own: Own,
+    /// The server's.
+    pub server: HttpServer,
+}
+
+impl<Own> From<Joined<Own, HttpServer>> for Served<Own> {
+    fn from(Joined(own, server): Joined<Own, HttpServer>) -> Self {
+        Self { own, server }
+    }
 }
 
 /// What holds where a section says nothing.

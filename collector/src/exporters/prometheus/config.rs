@@ -10,23 +10,11 @@ use serde::Deserialize;
 
 use super::name::Strategy;
 use super::translate::{ResourceLabels, Target, Translator};
-use crate::config::{Duration, Joined, Problems};
-use crate::net::http_server::{Defaults, HttpServer};
+use crate::config::{Duration, Problems};
+use crate::net::http_server::{Defaults, Served};
 
-/// The section.
-#[derive(Clone, Deserialize)]
-#[serde(from = "Joined<Own, HttpServer>")]
-pub struct Config {
-    own: Own,
-    /// Where the page is. The endpoint is required.
-    pub server: HttpServer,
-}
-
-impl From<Joined<Own, HttpServer>> for Config {
-    fn from(Joined(own, server): Joined<Own, HttpServer>) -> Self {
-        Self { own, server }
-    }
-}
+/// The section; the server is where the page is. Its endpoint is required.
+pub type Config = Served<Own>;
 
 /// Of the server's section.
 pub(super) const DEFAULTS: Defaults = Defaults {
@@ -40,7 +28,7 @@ pub(super) const DEFAULTS: Defaults = Defaults {
 /// The exporter's own keys.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Own {
+pub struct Own {
     sending_queue: Queue,
     namespace: String,
     const_labels: BTreeMap<String, String>,

@@ -5,24 +5,11 @@ use std::time::Duration as Span;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config::{Duration, Joined, Problems};
-use crate::net::http_server::{Defaults, HttpServer};
+use crate::config::{Duration, Problems};
+use crate::net::http_server::{Defaults, Served};
 
-/// The section.
-#[derive(Clone, Deserialize)]
-#[serde(from = "Joined<Own, HttpServer>")]
-pub struct Config {
-    /// The extension's own keys.
-    pub own: Own,
-    /// Where the page is.
-    pub server: HttpServer,
-}
-
-impl From<Joined<Own, HttpServer>> for Config {
-    fn from(Joined(own, server): Joined<Own, HttpServer>) -> Self {
-        Self { own, server }
-    }
-}
+/// The section; the server is where the page is.
+pub type Config = Served<Own>;
 
 /// Of the server's section.
 pub(super) const DEFAULTS: Defaults = Defaults {

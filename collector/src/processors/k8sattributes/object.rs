@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::k8s::read::null_is_empty;
 
 /// A pod.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,9 +26,9 @@ pub(super) struct PodSpec {
     pub(super) node_name: String,
     pub(super) hostname: String,
     pub(super) host_network: bool,
-    #[serde(deserialize_with = "or_empty")]
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) containers: Vec<Container>,
-    #[serde(deserialize_with = "or_empty")]
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) init_containers: Vec<Container>,
 }
 
@@ -43,9 +45,9 @@ pub(super) struct PodStatus {
     #[serde(rename = "podIP")]
     pub(super) pod_ip: String,
     pub(super) start_time: Option<Time>,
-    #[serde(deserialize_with = "or_empty")]
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) container_statuses: Vec<ContainerStatus>,
-    #[serde(deserialize_with = "or_empty")]
+    #[serde(deserialize_with = "null_is_empty")]
     pub(super) init_container_statuses: Vec<ContainerStatus>,
 }
 
@@ -58,10 +60,6 @@ pub(super) struct ContainerStatus {
     #[serde(rename = "imageID")]
     pub(super) image_id: String,
     pub(super) restart_count: i64,
-}
-
-fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl kube::Resource for Pod {

@@ -9,9 +9,9 @@ use std::time::Duration as Span;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config::{Duration, Joined, Problems, optional};
+use crate::config::{Duration, Problems, optional};
 use crate::net::compression::Algorithm;
-use crate::net::http_server::{Defaults, HttpServer, refuse_unsupported};
+use crate::net::http_server::{Defaults, Served, refuse_unsupported};
 use crate::net::listen::{Place, Transport};
 use crate::net::{grpc, tls};
 
@@ -108,25 +108,13 @@ struct EnforcementPolicy {
     permit_without_stream: bool,
 }
 
-/// `protocols::http`
-#[derive(Clone, Default, Deserialize)]
-#[serde(from = "Joined<HttpKeys, HttpServer>")]
-pub struct Http {
-    own: HttpKeys,
-    /// Where it listens.
-    pub server: HttpServer,
-}
-
-impl From<Joined<HttpKeys, HttpServer>> for Http {
-    fn from(Joined(own, server): Joined<HttpKeys, HttpServer>) -> Self {
-        Self { own, server }
-    }
-}
+/// `protocols::http`; the server is where it listens.
+pub(super) type Http = Served<HttpKeys>;
 
 /// The receiver's own keys of `protocols::http`.
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct HttpKeys {
+pub struct HttpKeys {
     traces_url_path: String,
     metrics_url_path: String,
     // A logs pipeline is refused before this could matter.

@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::Service;
+use crate::k8s::read::null_is_empty;
 use crate::k8s::watch::Event;
 
 /// All slices that are known.
@@ -85,18 +86,18 @@ impl Slices {
 #[serde(default)]
 pub(super) struct EndpointSlice {
     metadata: ObjectMeta,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_is_empty")]
     endpoints: Vec<Endpoint>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Endpoint {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_is_empty")]
     addresses: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_is_empty")]
     hostname: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_is_empty")]
     conditions: Conditions,
 }
 
@@ -104,11 +105,6 @@ struct Endpoint {
 #[serde(default)]
 struct Conditions {
     ready: Option<bool>,
-}
-
-/// Go writes null for what is empty.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl EndpointSlice {
