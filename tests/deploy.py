@@ -14,6 +14,7 @@ together (names, ports, grace periods). The chart's sizes are compared with `ott
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,6 +27,8 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 KUBERNETES = "1.36"
+# What the manifests take from the pod.
+POD = {"POD_NAME": "pod-0", "POD_NAMESPACE": "observability", "NODE_NAME": "node-1", "POD_IP": "10.0.0.1"}
 failures = []
 
 
@@ -87,11 +90,16 @@ def check_object(where, thing, keda):
             check(False, f"{name}: {error.path}: {error.message}")
 
 
+def validate(ottlcol, *files):
+    flags = [flag for file in files for flag in ("--config", file)]
+    return run(ottlcol, "validate", *flags, env={**os.environ, **POD})
+
+
 def check_config(where, text, ottlcol):
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(text)
         file.flush()
-        done = run(ottlcol, "validate", "--config", file.name)
+        done = validate(ottlcol, file.name)
     check(done.returncode == 0, f"{where}: {done.stderr}{done.stdout}")
 
 
@@ -156,16 +164,85 @@ RATES = [
 
 CHART = DEPLOY / "helm/ottlcol"
 
+# Values files that set what values.yaml documents, and what must be in the result.
+VALUES = [
+    ("sizes of one's own", """
+gateway: {size: {replicas: 3, memoryMib: 512, cpuMillicores: 250, queueBytes: 1048576}}
+sampler:
+  size: {replicas: 5, memoryMib: 1024, cpuMillicores: 500, numTraces: 1000, maxBufferBytes: 8388608, storageMaxSizeBytes: 16777216}
+  storage: {kind: persistentVolumeClaim, size: 4Gi, storageClassName: fast}
+""", ["replicas: 3", "memory: 512Mi", "replicas: 5", "num_traces: 1000", "max_size: 16777216", "storage: 4Gi", "storageClassName: fast"]),
+    ("pods", """
+image: {repository: registry.example/ottlcol, tag: v1, pullPolicy: Always}
+imagePullSecrets: [{name: registry}]
+gateway:
+  service: {type: LoadBalancer, annotations: {example.com/scheme: internal}}
+  env: [{name: TEAM, value: shop}]
+  podAnnotations: {example.com/a: b}
+  nodeSelector: {pool: tracing}
+  tolerations: [{key: tracing, operator: Exists}]
+sampler:
+  env: [{name: TEAM, value: shop}]
+  podAnnotations: {example.com/a: b}
+  nodeSelector: {pool: tracing}
+  tolerations: [{key: tracing, operator: Exists}]
+""", ["image: registry.example/ottlcol:v1", "imagePullPolicy: Always", "type: LoadBalancer", "pool: tracing", "example.com/a: b"]),
+    ("no Kubernetes API, no policies of the network", """
+gateway: {kubernetesAttributes: false}
+networkPolicy: {enabled: false}
+podMonitor: {enabled: true}
+""", ["automountServiceAccountToken: false"]),
+    ("configuration", """
+sampler:
+  policies: [{name: errors, type: ottl_condition, ottl_condition: {error_mode: ignore, span: ['status.code == STATUS_CODE_ERROR']}}]
+  config: {processors: {batch: {timeout: 1s}}}
+gateway: {config: {processors: {memory_limiter: {limit_percentage: 70}}}}
+backend: {endpoint: tempo:4317, tls: {insecure: false}}
+""", ["STATUS_CODE_ERROR", "timeout: 1s", "limit_percentage: 70", "endpoint: tempo:4317"]),
+    ("a scaler in the same namespace, by its short name", """
+autoscaling: {kind: keda-scaler, scalerAddress: "scaler:4318", pushEndpoint: "http://scaler:4317"}
+""", ["name: scaler\n"]),
+]
+# What the chart refuses, and a word of the reason.
+REFUSED = [
+    ("spansPerSecnd=1", "spansPerSecnd"),
+    ("spansPerSecond=0", "spansPerSecond"),
+    ("sizing.headroom=0.5", "headroom"),
+    ("sizing.headroom=much", "headroom"),
+    ("autoscaling.kind=keda", "kind"),
+    ("sampler.storage.size=large", "size"),
+    ("sampler.policies=null", "policies"),
+]
+
 
 def render(helm, sets):
     if helm:
         flags = [flag for value in sets for flag in ("--set", value)]
-        return output(helm, "template", "x", CHART, "--namespace", "observability", *flags)
+        return output(*template(helm), *flags)
     binary = ROOT / "target/chart"
     if not binary.exists():
         done = run("go", "build", "-o", binary, ".", cwd=ROOT / "tests/go/chart")
         check(done.returncode == 0, done.stderr)
     return output(binary, CHART, "observability", *sets)
+
+
+def check_values_files(helm, keda, ottlcol):
+    for name, values, wanted in VALUES:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(values)
+            file.flush()
+            text = output(*template(helm), "--values", file.name)
+        check_all(f"chart, {name}", text, keda, ottlcol)
+        for part in wanted:
+            check(part in text, f"chart, {name}: no {part!r}")
+    for pair, reason in REFUSED:
+        done = run(*template(helm), "--set", pair)
+        check(done.returncode != 0 and reason in done.stderr, f"the chart takes {pair}: {done.stderr}")
+
+
+def template(helm):
+    # Built by `go install` it takes the cluster for an old one.
+    return [helm, "template", "x", CHART, "--namespace", "observability", "--kube-version", KUBERNETES]
 
 
 def check_values():
@@ -203,6 +280,9 @@ def check_sizes(helm, ottlcol):
                 sampling = config["processors"]["tail_sampling"]
                 for key in ("num_traces", "max_buffer_bytes", "expected_new_traces_per_sec"):
                     pairs[key] = (sampling[key], size[key])
+                pairs["max_size"] = (sampling["storage"]["max_size"], size["storage_max_size_bytes"])
+                volume = next(volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
+                pairs["volume"] = (volume["sizeLimit"], f"{size['storage_volume_mib']}Mi")
             else:
                 queue = config["exporters"]["load_balancing"]["sending_queue"]["queue_size"]
                 # Floating point: a byte more or less is the same.
@@ -225,7 +305,7 @@ def main():
         if file.name == "push.yaml":
             for tier in ("gateway", "sampler"):
                 base = DEPLOY / f"k8s/base/config/{tier}.yaml"
-                done = run(options.ottlcol, "validate", "--config", base, "--config", file)
+                done = validate(options.ottlcol, base, file)
                 check(done.returncode == 0, f"{file} over {base}: {done.stderr}")
         else:
             check_all(str(file.relative_to(ROOT)), file.read_text(), keda, options.ottlcol)
@@ -235,6 +315,7 @@ def main():
     check_values()
     if options.helm:
         print(output(options.helm, "lint", "--strict", CHART).strip())
+        check_values_files(options.helm, keda, options.ottlcol)
     for kind in ("none", "hpa", "keda-prometheus", "keda-otel-add-on", "keda-scaler"):
         for storage in ("none", "emptyDir", "persistentVolumeClaim"):
             sets = [f"autoscaling.kind={kind}", f"sampler.storage.kind={storage}", "podMonitor.enabled=true"]

@@ -12,6 +12,7 @@
 //! num_traces     = traces/s / replicas x (decision_wait + 1 s) x headroom
 //! max_buffer     = num_traces x (spans_per_trace x bytes_per_span / compression + 130 B)
 //! memory limit   = (max_buffer + num_traces x 48 B + 64 MiB) / 0.6
+//! storage        = num_traces x spans_per_trace x bytes_per_span + 64 MiB; its volume a tenth and 128 MiB more
 //! grace period   = resolver_interval + dns_ttl + decision_wait + export_time + 5 s
 //! KEDA, tier 1   = 0.7 x capacity of one gateway, spans/s a pod
 //! KEDA, tier 2   = 0.6 x num_traces, traces waiting a pod
@@ -42,6 +43,11 @@ const WAITING_TRACE_BYTES: f64 = 130.0;
 const DECIDED_TRACE_BYTES: f64 = 48.0;
 /// Bytes a second that one sampler compresses; above this rate compression is not counted on.
 const COMPRESSED_PER_SECOND: f64 = 32.0 * MIB;
+/// What waits on disk is not compressed, and a file of 32 MiB goes when the last trace in it is decided.
+const STORAGE_SLACK_BYTES: f64 = 64.0 * MIB;
+/// A volume has room for what is no span: decisions, file ends. A pod whose `emptyDir` overflows is evicted.
+const VOLUME_FACTOR: f64 = 1.1;
+const VOLUME_SLACK_BYTES: f64 = 128.0 * MIB;
 /// `max_buffer_bytes` may not be less (`tail_sampling` refuses it).
 const MIN_BUFFER_BYTES: f64 = 4.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -196,6 +202,10 @@ pub struct Sampler {
     pub max_buffer_bytes: u64,
     /// `tail_sampling::expected_new_traces_per_sec`
     pub expected_new_traces_per_sec: u64,
+    /// `tail_sampling::storage::max_size`
+    pub storage_max_size_bytes: u64,
+    /// The volume of `storage`: `emptyDir::sizeLimit`, or the claim's request.
+    pub storage_volume_mib: u64,
 }
 
 /// The output of the command.
@@ -263,6 +273,7 @@ fn sampler(args: &Args, traces_per_second: f64) -> Sampler {
     let compression = if bytes_per_second > COMPRESSED_PER_SECOND { 1.0 } else { args.compression };
     let trace_bytes = args.spans_per_trace * args.bytes_per_span / compression + WAITING_TRACE_BYTES;
     let buffer = up_to(num_traces * trace_bytes, MIB).max(MIN_BUFFER_BYTES);
+    let storage = up_to(num_traces * args.spans_per_trace * args.bytes_per_span + STORAGE_SLACK_BYTES, MIB);
     // Until the last gateway has resolved the name again, spans of new traces still come here.
     let pre_stop = seconds(args.resolver_interval) + seconds(args.dns_ttl);
     let total = pre_stop + seconds(args.decision_wait) + seconds(args.export_time) + MARGIN_SECONDS;
@@ -274,6 +285,8 @@ fn sampler(args: &Args, traces_per_second: f64) -> Sampler {
         num_traces: whole(num_traces),
         max_buffer_bytes: whole(buffer),
         expected_new_traces_per_sec: whole(share),
+        storage_max_size_bytes: whole(storage),
+        storage_volume_mib: whole(up_to((storage * VOLUME_FACTOR + VOLUME_SLACK_BYTES) / MIB, 64.0)),
     }
 }
 
@@ -366,6 +379,10 @@ impl fmt::Display for Sizes {
         row("expected_new_traces_per_sec", none(), expected, "share of traces/s");
         let buffer = self.sampler.max_buffer_bytes.to_string();
         row("max_buffer_bytes", none(), buffer, "num_traces x (spans x bytes / compression + 130)");
+        let storage = self.sampler.storage_max_size_bytes.to_string();
+        row("storage max_size, bytes", none(), storage, "num_traces x spans x bytes + 64 MiB");
+        let volume = self.sampler.storage_volume_mib.to_string();
+        row("storage volume, Mi", none(), volume, "1.1 x storage + 128 MiB");
         writeln!(f, "{table}")?;
         let mut warnings = String::new();
         for warning in &self.warnings {

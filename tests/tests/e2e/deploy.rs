@@ -64,6 +64,8 @@ fn the_numbers_are_those_of_the_size_command() {
             for key in ["num_traces", "max_buffer_bytes", "expected_new_traces_per_sec"] {
                 expected.push((&config, format!("{key}: {}\n", size[key])));
             }
+            expected.push((&config, format!("max_size: {}}}\n", size["storage_max_size_bytes"])));
+            expected.push((&manifest, format!("emptyDir: {{sizeLimit: {}Mi}}\n", size["storage_volume_mib"])));
         } else {
             expected.push((&config, format!("queue_size: {}\n", size["sending_queue_bytes"])));
         }
@@ -134,6 +136,12 @@ fn what_keda_and_the_dashboard_ask_for_exists() {
     };
     let found = wait::until("all names are there", 20, || missing().is_empty().then_some(()));
     assert!(found.is_ok(), "nobody has {:?}", missing());
+
+    // The article's query names a receiver and no tier: it must count each span once.
+    let pages = [tier1, tier2].map(|port| scrape::scrape(&format!("http://127.0.0.1:{port}/metrics")).expect("a page"));
+    let name = "otelcol_receiver_accepted_spans_total";
+    let counted: f64 = pages.iter().map(|page| scrape::sum(page, name, &[("receiver", "otlp")])).sum();
+    assert!((counted - 2.0).abs() < f64::EPSILON, "2 spans were sent, {counted} are counted");
 
     // Probes as the manifests have them.
     for (port, path) in [(tier1_health, "/readyz"), (tier1_health, "/livez"), (tier2_health, "/readyz")] {

@@ -1,5 +1,5 @@
 {{/*
-The formulas of `ottlcol size` (collector/src/size.rs), computed once and handed round as YAML. deploy/check.py compares
+The formulas of `ottlcol size` (collector/src/size.rs), computed once and handed round as YAML. tests/deploy.py compares
 the two for several rates. Sprig's floats are exact enough: every result is rounded up to a step.
 */}}
 {{- define "ottlcol.sizes" -}}
@@ -19,6 +19,8 @@ the two for several rates. Sprig's floats are exact enough: every result is roun
 {{- if gt (mulf $sshare $z.bytesPerSpan) (mulf 32 $mib) }}{{ $compression = 1.0 }}{{ end -}}
 {{- $traceBytes := addf (divf (mulf $z.spansPerTrace $z.bytesPerSpan) $compression) 130 -}}
 {{- $buffer := maxf (mulf (maxf 1 (ceil (divf (mulf $traces $traceBytes) $mib))) $mib) (mulf 4 $mib) -}}
+{{- $storage := mulf (ceil (divf (addf (mulf $traces $z.spansPerTrace $z.bytesPerSpan) (mulf 64 $mib)) $mib)) $mib -}}
+{{- $volume := mulf (ceil (divf (divf (addf (mulf $storage 1.1) (mulf 128 $mib)) $mib) 64.0)) 64.0 -}}
 {{- $kept := addf $buffer (mulf $traces 48) -}}
 {{- $memory := mulf (maxf 1 (ceil (divf (divf (divf (addf $kept (mulf 64 $mib)) 0.6) $mib) 64.0))) 64.0 -}}
 {{- $gmemory := mulf (maxf 1 (ceil (divf (divf (divf (addf $queue (mulf 64 $mib)) 0.6) $mib) 64.0))) 64.0 -}}
@@ -44,6 +46,8 @@ sampler:
   numTraces: {{ int64 (dig "numTraces" (int64 $traces) .Values.sampler.size) }}
   maxBufferBytes: {{ int64 (dig "maxBufferBytes" (int64 $buffer) .Values.sampler.size) }}
   expectedNewTracesPerSec: {{ int64 (ceil $tshare) }}
+  storageMaxSizeBytes: {{ int64 (dig "storageMaxSizeBytes" (int64 $storage) .Values.sampler.size) }}
+  storageVolume: {{ .Values.sampler.storage.size | default (printf "%dMi" (int64 $volume)) }}
   kedaTarget: {{ int64 (ceil (mulf $traces 0.6)) }}
   preStopSeconds: {{ int (ceil $preStop) }}
   graceSeconds: {{ int (ceil (addf $preStop $z.decisionWaitSeconds $z.exportSeconds 5)) }}
