@@ -10,7 +10,7 @@ mod point;
 #[cfg(test)]
 mod tests;
 
-use forms::{any_value, length, plain_key_value};
+use forms::{any_value, length, plain_key_value, plain_value};
 use keys::KeyTable;
 use point::MetricSlots;
 
@@ -572,7 +572,7 @@ impl<'p> AttributePass<'p> {
             match message.get(4 + key_len..) {
                 Some(&[0x12, len, ref value @ ..]) if value.len() == usize::from(len) => {
                     let first = by_len[key_len & 0x7f];
-                    if first != 0 && self.take(first, message, value.len(), next) {
+                    if first != 0 && self.take(first, key_len, message, value, next) {
                         return Some(next);
                     }
                     rest = next;
@@ -597,14 +597,15 @@ impl<'p> AttributePass<'p> {
 
     /// Takes a KeyValue in its usual form, whose key may be wanted; whether it was the last one wanted.
     #[inline(never)]
-    fn take(&mut self, first: u16, message: &[u8], value_len: usize, next: &[u8]) -> bool {
-        let Some(key) = message.get(4..message.len().saturating_sub(value_len + 2)) else { return false };
+    fn take(&mut self, first: u16, key_len: usize, message: &[u8], value: &[u8], next: &[u8]) -> bool {
+        let Some(key) = message.get(4..4 + key_len) else { return false };
         let position = self.extractor.keys.find_from(first, key);
         if let Some(slot) = position.and_then(|position| self.slots.get_mut(position as usize))
             && slot.tag == tag::MISSING
         {
             let end = self.base.len() - next.len();
-            *slot = any_value(self.base, Range { start: end - value_len, end });
+            *slot = plain_value(value, end)
+                .unwrap_or_else(|| any_value(self.base, Range { start: end - value.len(), end }));
             self.wanted -= 1;
         }
         self.wanted == 0

@@ -72,6 +72,15 @@ pub struct SetId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SubstringsId(pub(crate) u32);
 
+/// What finds out that a text holds none of some substrings.
+#[derive(Clone, Debug)]
+enum Substrings {
+    /// A search for any of them.
+    AnyOf(regex::bytes::Regex),
+    /// A search for a part that all of them have.
+    Common(Box<memchr::memmem::Finder<'static>>),
+}
+
 /// Text forms of `span.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KindText {
@@ -167,7 +176,7 @@ pub struct Ir {
     calls: Vec<CallSite>,
     sets: Vec<Box<[Box<[u8]>]>>,
     /// Each finds out whether a text holds any of some substrings.
-    substrings: Vec<regex::bytes::Regex>,
+    substrings: Vec<Substrings>,
     slots: Vec<SlotPath>,
     known_nodes: HashMap<Node, NodeId>,
     known_constants: HashMap<String, ConstId>,
@@ -329,13 +338,22 @@ impl Ir {
     pub(crate) fn substrings<'l>(&mut self, literals: impl Iterator<Item = &'l [u8]>) -> Option<SubstringsId> {
         let escaped: Option<Vec<String>> =
             literals.map(|literal| std::str::from_utf8(literal).ok().map(regex::escape)).collect();
-        self.substrings.push(regex::bytes::Regex::new(&escaped?.join("|")).ok()?);
+        self.substrings.push(Substrings::AnyOf(regex::bytes::Regex::new(&escaped?.join("|")).ok()?));
         Some(SubstringsId(next_id(self.substrings.len() - 1)))
     }
 
-    /// Whether a text holds any of the substrings; an id from nowhere says that it may.
+    /// A search for what some substrings have in common.
+    pub(crate) fn common_substring(&mut self, common: &[u8]) -> SubstringsId {
+        self.substrings.push(Substrings::Common(Box::new(memchr::memmem::Finder::new(common).into_owned())));
+        SubstringsId(next_id(self.substrings.len() - 1))
+    }
+
+    /// Whether a text may hold any of the substrings; an id from nowhere says that it may.
     pub(crate) fn holds_any(&self, id: SubstringsId, text: &[u8]) -> bool {
-        self.substrings.get(id.0 as usize).is_none_or(|any| any.is_match(text))
+        self.substrings.get(id.0 as usize).is_none_or(|search| match search {
+            Substrings::AnyOf(any) => any.is_match(text),
+            Substrings::Common(common) => common.find(text).is_some(),
+        })
     }
 
     /// All slots in order of id.

@@ -43,5 +43,5 @@ pub use layout::{Level, LogField, MapSource, MetricField, PointField, PointKind,
 pub use limits::Limits;
 pub use program::{
     Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program, ProgramBuilder,
-    Random, ValueId,
+    Random, Rows, ValueId,
 };

@@ -140,6 +140,7 @@ pub struct ProgramBuilder {
 struct List {
     conditions: Box<[ConditionId]>,
     error_mode: ErrorMode,
+    over_rows: bool,
 }
 
 fn id(len: usize) -> u32 {
@@ -217,7 +218,14 @@ impl ProgramBuilder {
 
     /// A list of conditions: true as soon as one is.
     pub fn list(&mut self, conditions: &[ConditionId], error_mode: ErrorMode) -> ListId {
-        self.lists.push(List { conditions: conditions.into(), error_mode });
+        self.lists.push(List { conditions: conditions.into(), error_mode, over_rows: false });
+        ListId(id(self.lists.len() - 1))
+    }
+
+    /// As [`ProgramBuilder::list`], for one that [`Program::eval_rows`] asks about many spans at once. It takes twice as
+    /// long to compile.
+    pub fn list_over_rows(&mut self, conditions: &[ConditionId], error_mode: ErrorMode) -> ListId {
+        self.lists.push(List { conditions: conditions.into(), error_mode, over_rows: true });
         ListId(id(self.lists.len() - 1))
     }
 
@@ -243,8 +251,7 @@ impl ProgramBuilder {
         let (conditions, values) = roots.split_at(self.conditions.len());
         let layout = Arc::new(Layout::plan(ir.slots()));
         let conditions: Box<[NodeId]> = conditions.into();
-        let lists: Vec<ListPlan> =
-            self.lists.iter().map(|list| plan::list(&mut ir, &conditions, &list.conditions, list.error_mode)).collect();
+        let lists: Vec<ListPlan> = self.lists.iter().map(|list| plan::list(&mut ir, &conditions, list)).collect();
         let code = match self.options.engine {
             Engine::Jit => {
                 let listed: HashSet<ConditionId> =
@@ -593,6 +600,9 @@ fn outcome(code: u32) -> Outcome {
 }
 
 mod plan;
+mod rows;
+
+pub use rows::Rows;
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,12 @@ pub(crate) fn convert<'w>(kind: ParamKind, value: Value<'w>, limits: &Limits) ->
             let items: Result<Vec<_>, _> = list.iter().map(|value| computed_item(*item, value, limits)).collect();
             Ok(Value::List(List::owned(items?, ListRepr::Slice)))
         }
+        // Go's bytes are a list too, of numbers.
+        (Kind::SliceOf(item), Value::Bytes(bytes)) => {
+            let numbers = bytes.iter().map(|&byte| Value::Int(i64::from(byte)));
+            let items: Result<Vec<_>, _> = numbers.map(|value| computed_item(*item, value, limits)).collect();
+            Ok(Value::List(List::owned(items?, ListRepr::Slice)))
+        }
         _ => Err(EvalError::Type),
     }
 }

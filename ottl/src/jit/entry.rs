@@ -25,6 +25,15 @@ use crate::{interp::Interpreter, slot::RawSlot};
 type Failure = Box<ModuleError>;
 
 type ConditionFn = unsafe extern "C" fn(*const Interpreter<'_>, *const RawSlot, *const &[u8]) -> u32;
+type RowsFn = unsafe extern "C" fn(
+    *const Interpreter<'_>,
+    *const RawSlot,
+    *const &[u8],
+    *const RawSlot,
+    *const &[u8],
+    usize,
+    *mut u8,
+);
 type ListFn = unsafe extern "C" fn(*const Interpreter<'_>, *const RawSlot, *const &[u8], u32) -> u64;
 
 /// Machine code of one program.
@@ -33,6 +42,7 @@ pub(crate) struct Code {
     module: ManuallyDrop<Mutex<JITModule>>,
     conditions: Box<[Option<ConditionFn>]>,
     lists: Box<[Option<ListFn>]>,
+    rows: Box<[Option<RowsFn>]>,
 }
 
 impl Code {
@@ -49,7 +59,7 @@ impl Code {
         }
         let mut loader = Loader { module: JITModule::new(builder), context: Context::new() };
         match loader.define(generated, lowering, convention) {
-            Ok((conditions, lists)) => {
+            Ok(Defined { conditions, lists, rows }) => {
                 let module = loader.module;
                 // SAFETY: `define` made each of these with the signature of a condition, and finalized all of them.
                 let condition = |&id: &FuncId| unsafe {
@@ -59,9 +69,14 @@ impl Code {
                 let list = |&id: &FuncId| unsafe {
                     std::mem::transmute::<*const u8, ListFn>(module.get_finalized_function(id))
                 };
+                // SAFETY: as above, with the signature of rows.
+                let row = |&id: &FuncId| unsafe {
+                    std::mem::transmute::<*const u8, RowsFn>(module.get_finalized_function(id))
+                };
                 let conditions = conditions.iter().map(|id| id.as_ref().map(condition)).collect();
                 let lists = lists.iter().map(|id| id.as_ref().map(list)).collect();
-                Ok(Self { module: ManuallyDrop::new(Mutex::new(module)), conditions, lists })
+                let rows = rows.iter().map(|id| id.as_ref().map(row)).collect();
+                Ok(Self { module: ManuallyDrop::new(Mutex::new(module)), conditions, lists, rows })
             }
             Err(error) => {
                 // SAFETY: no pointer into the module was taken.
@@ -90,6 +105,28 @@ impl Code {
         // SAFETY: as in `condition`; a `start` beyond the list is answered with 0.
         Some(unsafe { function(interpreter, frame.slots.as_ptr(), frame.bases.as_ptr(), start) })
     }
+
+    /// Evaluates a list for each of some spans, if there is code for it: answers as of [`Self::condition`], one a span.
+    /// Each span has as many slots in `rows` as a frame, of which those of its own level are read.
+    #[must_use]
+    pub(crate) fn rows(
+        &self,
+        list: usize,
+        interpreter: &Interpreter<'_>,
+        rows: &[RawSlot],
+        spans: &[&[u8]],
+        answers: &mut [u8],
+    ) -> bool {
+        let Some(Some(function)) = self.rows.get(list) else { return false };
+        let frame = interpreter.frame;
+        if spans.len().saturating_mul(frame.slots.len()) > rows.len() || spans.len() != answers.len() {
+            return false;
+        }
+        let (rows, spans, n, answers) = (rows.as_ptr(), spans.as_ptr(), spans.len(), answers.as_mut_ptr());
+        // SAFETY: as in `condition`; there are as many rows, spans and answers as the code will go through.
+        unsafe { function(interpreter, frame.slots.as_ptr(), frame.bases.as_ptr(), rows, spans, n, answers) };
+        true
+    }
 }
 
 impl Drop for Code {
@@ -108,8 +145,13 @@ impl fmt::Debug for Code {
     }
 }
 
-/// Functions of a program's conditions, or of its lists.
-type Defined = Vec<Option<FuncId>>;
+/// Functions of a program.
+struct Defined {
+    conditions: Vec<Option<FuncId>>,
+    lists: Vec<Option<FuncId>>,
+    /// Of the lists, over many spans.
+    rows: Vec<Option<FuncId>>,
+}
 
 struct Loader {
     module: JITModule,
@@ -122,7 +164,7 @@ impl Loader {
         generated: &Generated<'_>,
         lowering: &Lowering<'_>,
         convention: CallConv,
-    ) -> Result<(Defined, Defined), Failure> {
+    ) -> Result<Defined, Failure> {
         // Functions refer to shims by their place in `Shim::ALL`: they are the module's first functions.
         for shim in Shim::ALL {
             self.module.declare_function(shim.name(), Linkage::Import, &shim.signature(convention))?;
@@ -132,15 +174,16 @@ impl Loader {
             let function = root.map(|root| self.function(lowering.condition(root, convention)));
             conditions.push(function.transpose()?);
         }
-        let mut lists = Vec::with_capacity(generated.lists.len());
+        let (mut lists, mut rows) = (Vec::new(), Vec::new());
         for list in generated.lists {
-            lists.push(match lowering.is_too_long(list) {
-                true => None,
-                false => Some(self.function(lowering.list(list, convention))?),
-            });
+            let fits = !lowering.is_too_long(list);
+            let function = fits.then(|| self.function(lowering.list(list, convention)));
+            lists.push(function.transpose()?);
+            let over_rows = if fits && list.over_rows { lowering.rows(list, convention) } else { None };
+            rows.push(over_rows.map(|function| self.function(function)).transpose()?);
         }
         self.module.finalize_definitions()?;
-        Ok((conditions, lists))
+        Ok(Defined { conditions, lists, rows })
     }
 
     fn function(&mut self, function: Function) -> Result<FuncId, Failure> {

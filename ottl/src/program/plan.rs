@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use grammar::ast::CompareOp;
 
-use super::{ConditionId, ErrorMode};
+use super::List;
 use crate::{
     error::EvalError,
     go::regexp::{Regexp, Search},
@@ -23,10 +23,10 @@ struct Run {
 }
 
 /// Plans a list; ids of conditions that are not of this program fail.
-pub(super) fn list(ir: &mut Ir, roots: &[NodeId], conditions: &[ConditionId], error_mode: ErrorMode) -> ListPlan {
-    let mut entries = Vec::with_capacity(conditions.len());
+pub(super) fn list(ir: &mut Ir, roots: &[NodeId], list: &List) -> ListPlan {
+    let mut entries = Vec::with_capacity(list.conditions.len());
     let mut run: Option<Run> = None;
-    for (position, condition) in conditions.iter().enumerate() {
+    for (position, condition) in list.conditions.iter().enumerate() {
         let root = match roots.get(condition.0 as usize) {
             Some(&root) => root,
             None => ir.node(Node::Fail(EvalError::Argument), Type::Any),
@@ -49,11 +49,14 @@ pub(super) fn list(ir: &mut Ir, roots: &[NodeId], conditions: &[ConditionId], er
     }
     entries.extend(run.map(|run| merged(ir, run)));
     let guards = guards(ir, &entries);
-    ListPlan { entries, error_mode, guards }
+    ListPlan { entries, error_mode: list.error_mode, guards, over_rows: list.over_rows }
 }
 
 /// From so many on, one search for all substrings costs less than a search for each.
 const MIN_GUARDED: usize = 4;
+
+/// From so many bytes on, what substrings have in common is looked for instead of them, which costs no more than one search.
+const MIN_COMMON: usize = 3;
 
 /// Searches of one slot for different substrings, `IsMatch(path, "literal")`: one search finds out that there is none of
 /// them, which is the answer for most texts. Nobody can tell: a search has no effect, and a slot that holds no string is
@@ -64,16 +67,28 @@ fn guards(ir: &mut Ir, entries: &[Entry]) -> Vec<Guard> {
     entries.iter().for_each(|entry| find_searches(ir, entry.root, &mut seen, &mut searches));
     let mut guards = Vec::new();
     for (slot, searches) in searches {
-        if searches.len() < MIN_GUARDED {
-            continue;
-        }
-        let literals = searches.iter().map(|(_, literal)| literal.as_slice());
-        // Too many literals for one automaton: each search is made by itself.
-        if let Some(any) = ir.substrings(literals) {
+        let literals: Vec<&[u8]> = searches.iter().map(|(_, literal)| literal.as_slice()).collect();
+        let common = common_start(&literals);
+        let any = match literals.len() {
+            2.. if common.len() >= MIN_COMMON => Some(ir.common_substring(common)),
+            // Too many literals for one automaton: each search is made by itself.
+            MIN_GUARDED.. => ir.substrings(literals.into_iter()),
+            _ => None,
+        };
+        if let Some(any) = any {
             guards.push(Guard { slot, any, calls: searches.into_iter().map(|(call, _)| call).collect() });
         }
     }
     guards
+}
+
+/// What all of some texts start with.
+fn common_start<'l>(literals: &[&'l [u8]]) -> &'l [u8] {
+    let shared = |left: &'l [u8], right: &[u8]| {
+        let len = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+        left.get(..len).unwrap_or_default()
+    };
+    literals.iter().copied().reduce(|left, right| shared(left, right)).unwrap_or_default()
 }
 
 fn find_searches(

@@ -112,7 +112,7 @@ const ZONES: &[&str] = &[
     "Local",
     "",
     "Nope/Zone",
-    "EST",
+    "Etc/GMT+5",
     "Australia/Lord_Howe",
     "Pacific/Apia",
     "america/new_york",

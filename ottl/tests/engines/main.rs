@@ -137,6 +137,58 @@ fn random_programs_have_one_answer() {
     assert!(true_or_error > 1_000, "{true_or_error}");
 }
 
+/// Spans asked by the row give what they give one by one, with the same errors in the same order.
+#[test]
+fn rows_answer_as_spans_one_by_one() {
+    let mut native_errors = 0;
+    for seed in 0..PROGRAMS / 4 {
+        let mut random = Random::new(seed);
+        // Now and then a list without a condition that fails, which is answered by one call.
+        let n_conditions = 1 + random.below(CONDITIONS);
+        let texts: Vec<String> = (0..n_conditions).map(|_| generate::question(&mut random, "span", 1)).collect();
+        let mut request = generate::request(&mut random);
+        let spans = (0..REQUESTS).map(|_| generate::request(&mut random).resource_spans.remove(0));
+        let spans = spans.flat_map(|mut other| other.scope_spans.remove(0).spans).collect();
+        request.resource_spans[0].scope_spans[0].spans = spans;
+        let traces = pdata::Traces::index(request.encode_to_vec().into()).unwrap();
+        for engine in [Engine::Interpreter, Engine::Jit] {
+            let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+            let conditions: Vec<ConditionId> =
+                texts.iter().filter_map(|text| builder.add(text, Context::Span, PathMode::Legacy).ok()).collect();
+            let lists = MODES.map(|mode| builder.list_over_rows(&conditions, mode));
+            let program = builder.build().unwrap();
+            let (mut rows, mut frame) = (program.rows(), program.frame());
+            for scope in traces.resources().flat_map(|resource| resource.scopes()) {
+                let Some(resource) = traces.resources().next() else { continue };
+                for frame in [rows.frame(), &mut frame] {
+                    program.load_resource(frame, resource.resource(), resource.schema_url());
+                    program.load_scope(frame, scope.scope(), scope.schema_url());
+                }
+                // Rows are used again: what was in them must not be seen.
+                for _ in 0..2 {
+                    rows.clear();
+                    scope.spans().for_each(|span| program.push_span(&mut rows, &span));
+                    for list in lists {
+                        let (mut heard, mut heard_alone) = (Vec::new(), Vec::new());
+                        let by_row =
+                            program.eval_rows(&mut rows, list, &mut |at, error| heard.push((at, error))).to_vec();
+                        let alone: Vec<Outcome> = scope
+                            .spans()
+                            .map(|span| {
+                                program.load_indexed_span(&mut frame, &span);
+                                program.eval_list(&frame, list, &mut |at, error| heard_alone.push((at, error)))
+                            })
+                            .collect();
+                        assert_eq!((by_row, &heard), (alone, &heard_alone), "seed {seed}, {engine:?}: {texts:#?}");
+                        native_errors += heard.len();
+                    }
+                }
+            }
+        }
+    }
+    assert!(native_errors > 100, "{native_errors}");
+}
+
 /// What is shown as the reason of an answer never contradicts it.
 #[test]
 fn reasons_lead_to_the_answer() {

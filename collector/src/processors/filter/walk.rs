@@ -68,7 +68,7 @@ impl Walk {
         }
         let [resource, scope, span, event] = lists.map(|conditions| {
             let (ids, texts): (Vec<_>, Vec<_>) = conditions.into_iter().unzip();
-            (!ids.is_empty()).then(|| List { id: builder.list(&ids, group.error_mode), texts })
+            (!ids.is_empty()).then(|| List { id: builder.list_over_rows(&ids, group.error_mode), texts })
         });
         match builder.build() {
             Ok(program) => Some(Self { program, resource, scope, span, event, error_mode: group.error_mode }),
@@ -85,7 +85,13 @@ impl Walk {
         let mut failed = Errors::default();
         let mut kept = Kept::new(batch);
         {
-            let mut pass = Pass { walk: self, frame: self.program.frame(), errors: &mut errors, failed: &mut failed };
+            let mut pass = Pass {
+                walk: self,
+                rows: self.program.rows(),
+                indexes: Vec::with_capacity(LOT),
+                errors: &mut errors,
+                failed: &mut failed,
+            };
             for resource in batch.resources() {
                 pass.resource(&resource, &mut kept);
             }
@@ -148,10 +154,15 @@ impl Kept {
     }
 }
 
+/// Spans that are asked about together: their slots stay in the nearest cache.
+const LOT: usize = 64;
+
 /// One walk over one batch.
 struct Pass<'p, 'w> {
     walk: &'p Walk,
-    frame: ottl::Frame<'w>,
+    rows: ottl::Rows<'w>,
+    /// Of the spans in `rows`.
+    indexes: Vec<usize>,
     errors: &'p mut Errors,
     failed: &'p mut Errors,
 }
@@ -159,7 +170,7 @@ struct Pass<'p, 'w> {
 impl<'w> Pass<'_, 'w> {
     fn resource(&mut self, resource: &ResourceView<'w>, kept: &mut Kept) {
         let walk = self.walk;
-        walk.program.load_resource(&mut self.frame, resource.resource(), resource.schema_url());
+        walk.program.load_resource(self.rows.frame(), resource.resource(), resource.schema_url());
         match self.ask(walk.resource.as_ref()) {
             Outcome::False => {}
             Outcome::True => {
@@ -184,7 +195,7 @@ impl<'w> Pass<'_, 'w> {
 
     fn scope(&mut self, scope: &ScopeView<'w>, kept: &mut Kept) {
         let walk = self.walk;
-        walk.program.load_scope(&mut self.frame, scope.scope(), scope.schema_url());
+        walk.program.load_scope(self.rows.frame(), scope.scope(), scope.schema_url());
         match self.ask(walk.scope.as_ref()) {
             Outcome::False => {}
             Outcome::True => {
@@ -201,14 +212,44 @@ impl<'w> Pass<'_, 'w> {
         if walk.span.is_none() && walk.event.is_none() {
             return;
         }
-        for span in scope.spans() {
-            self.span(&span, kept);
+        match (&walk.span, &walk.event) {
+            (Some(list), None) => self.spans(list, scope, kept),
+            _ => scope.spans().for_each(|span| self.span(&span, kept)),
         }
+    }
+
+    /// The spans of a scope where no condition is on events.
+    fn spans(&mut self, list: &List, scope: &ScopeView<'w>, kept: &mut Kept) {
+        for span in scope.spans() {
+            self.walk.program.push_span(&mut self.rows, &span);
+            self.indexes.push(span.index());
+            if self.rows.len() == LOT {
+                self.lot(list, kept);
+            }
+        }
+        self.lot(list, kept);
+    }
+
+    fn lot(&mut self, list: &List, kept: &mut Kept) {
+        let errors = &mut *self.errors;
+        let mut on_error = |index: usize, error: EvalError| {
+            errors.add(list.texts.get(index).map_or("", String::as_str), error);
+        };
+        let outcomes = self.walk.program.eval_rows(&mut self.rows, list.id, &mut on_error);
+        for (outcome, &index) in outcomes.iter().zip(&self.indexes) {
+            match outcome {
+                Outcome::False => {}
+                Outcome::True => kept.drop_span(index),
+                Outcome::Error(error) => self.failed.add(list.texts.first().map_or("", String::as_str), *error),
+            }
+        }
+        self.rows.clear();
+        self.indexes.clear();
     }
 
     fn span(&mut self, span: &SpanView<'w>, kept: &mut Kept) {
         let walk = self.walk;
-        walk.program.load_indexed_span(&mut self.frame, span);
+        walk.program.load_indexed_span(self.rows.frame(), span);
         match self.ask(walk.span.as_ref()) {
             Outcome::False => {}
             Outcome::True => return kept.drop_span(span.index()),
@@ -219,7 +260,7 @@ impl<'w> Pass<'_, 'w> {
         }
         let gone: Vec<bool> = events(span.bytes())
             .map(|event| {
-                walk.program.load_event(&mut self.frame, event);
+                walk.program.load_event(self.rows.frame(), event);
                 self.ask(walk.event.as_ref()) == Outcome::True
             })
             .collect();
@@ -234,7 +275,7 @@ impl<'w> Pass<'_, 'w> {
         let mut on_error = |index: usize, error: EvalError| {
             errors.add(list.texts.get(index).map_or("", String::as_str), error);
         };
-        let outcome = self.walk.program.eval_list(&self.frame, list.id, &mut on_error);
+        let outcome = self.walk.program.eval_list(self.rows.frame(), list.id, &mut on_error);
         if let Outcome::Error(error) = outcome {
             self.failed.add(list.texts.first().map_or("", String::as_str), error);
         }

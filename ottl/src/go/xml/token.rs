@@ -186,15 +186,22 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-/// Only version 1.0, and only UTF-8: character sets of other names would need the document decoded before.
+/// Only version 1.0, and only UTF-8: character sets of other names would need the document decoded before. What stands
+/// there without quotes is not looked at, as by Go's `encoding/xml`.
 fn check_declaration(body: &str) -> Result<(), Malformed> {
-    let attributes = pseudo_attributes(body);
-    let fits = |attribute: &Attribute| match attribute.name.local.as_str() {
-        "version" => attribute.value == "1.0",
-        "encoding" => attribute.value.eq_ignore_ascii_case("utf-8"),
-        _ => true,
-    };
-    if attributes.iter().all(fits) { Ok(()) } else { Err(Malformed) }
+    let version = quoted(body, "version=").is_none_or(|version| version == "1.0");
+    let encoding = quoted(body, "encoding=").is_none_or(|encoding| encoding.eq_ignore_ascii_case("utf-8"));
+    if version && encoding { Ok(()) } else { Err(Malformed) }
+}
+
+/// The first quoted value behind `name`; `None` if there is none, or an empty one.
+fn quoted<'t>(body: &'t str, name: &str) -> Option<&'t str> {
+    let value = body.match_indices(name).find_map(|(at, _)| {
+        let value = body.get(at + name.len()..)?;
+        value.starts_with(['"', '\'']).then_some(value)
+    })?;
+    let (value, _) = value.get(1..)?.split_once(value.chars().next()?)?;
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// `version="1.0"` and the like inside a declaration.

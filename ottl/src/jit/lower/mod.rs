@@ -6,6 +6,7 @@ mod bytes;
 mod call;
 mod compare;
 mod number;
+mod rows;
 mod slots;
 
 use std::collections::{HashMap, HashSet};
@@ -47,6 +48,8 @@ pub(crate) struct ListPlan {
     pub(crate) entries: Vec<Entry>,
     pub(crate) error_mode: ErrorMode,
     pub(crate) guards: Vec<Guard>,
+    /// Whether it is asked about many spans at once as well.
+    pub(crate) over_rows: bool,
 }
 
 /// One search that rules out many.
@@ -136,6 +139,7 @@ impl Lowering<'_> {
             params,
             failed,
             guards: HashMap::new(),
+            row: None,
         };
         body(&mut lower);
         let mut builder = lower.builder;
@@ -166,6 +170,8 @@ struct Lower<'l, 'f> {
     failed: Block,
     /// By call: zero where the call is known not to match.
     guards: HashMap<CallId, Variable>,
+    /// Where spans come by the row, the one that is asked about.
+    row: Option<rows::Row>,
 }
 
 impl Lower<'_, '_> {
@@ -262,6 +268,24 @@ impl Lower<'_, '_> {
     fn list(&mut self, plan: &ListPlan) {
         let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
         let (yes, no) = (self.builder.create_block(), self.builder.create_block());
+        let guards = self.guards(plan);
+        self.dispatch(&blocks, no);
+        self.entries(plan, &blocks, guards, [yes, no], |lower, at| {
+            let code = lower.builder.block_params(lower.failed)[0];
+            let code = lower.builder.ins().uextend(types::I64, code);
+            let place = lower.builder.ins().iconst(types::I64, (at as i64) << 32);
+            let answer = lower.builder.ins().bor(code, place);
+            lower.builder.ins().return_(&[answer]);
+        });
+        for (block, answer) in [(yes, 1), (no, 0)] {
+            self.builder.switch_to_block(block);
+            let answer = self.builder.ins().iconst(types::I64, answer);
+            self.builder.ins().return_(&[answer]);
+        }
+    }
+
+    /// Declares what guards know: nothing yet.
+    fn guards<'p>(&mut self, plan: &'p ListPlan) -> Vec<(Variable, &'p Guard)> {
         let mut guards: Vec<(Variable, &Guard)> = Vec::with_capacity(plan.guards.len());
         for guard in &plan.guards {
             // Anything may match until the search was made, also where the list is entered behind it.
@@ -271,8 +295,20 @@ impl Lower<'_, '_> {
             self.guards.extend(guard.calls.iter().map(|&call| (call, variable)));
             guards.push((variable, guard));
         }
-        self.dispatch(&blocks, no);
-        for (at, (entry, &block)) in plan.entries.iter().zip(&blocks).enumerate() {
+        guards
+    }
+
+    /// A list's conditions, each in its block, one after the other; `on_error` ends the block of an error that is not
+    /// silent.
+    fn entries(
+        &mut self,
+        plan: &ListPlan,
+        blocks: &[Block],
+        mut guards: Vec<(Variable, &Guard)>,
+        [yes, no]: [Block; 2],
+        on_error: impl Fn(&mut Self, usize),
+    ) {
+        for (at, (entry, &block)) in plan.entries.iter().zip(blocks).enumerate() {
             let next = blocks.get(at + 1).copied().unwrap_or(no);
             self.failed = self.builder.create_block();
             self.builder.append_block_param(self.failed, types::I32);
@@ -295,19 +331,8 @@ impl Lower<'_, '_> {
                 ErrorMode::Silent => {
                     self.builder.ins().jump(next, &[]);
                 }
-                ErrorMode::Ignore | ErrorMode::Propagate => {
-                    let code = self.builder.block_params(self.failed)[0];
-                    let code = self.builder.ins().uextend(types::I64, code);
-                    let place = self.builder.ins().iconst(types::I64, (at as i64) << 32);
-                    let answer = self.builder.ins().bor(code, place);
-                    self.builder.ins().return_(&[answer]);
-                }
+                ErrorMode::Ignore | ErrorMode::Propagate => on_error(self, at),
             }
-        }
-        for (block, answer) in [(yes, 1), (no, 0)] {
-            self.builder.switch_to_block(block);
-            let answer = self.builder.ins().iconst(types::I64, answer);
-            self.builder.ins().return_(&[answer]);
         }
     }
 

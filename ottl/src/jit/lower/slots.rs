@@ -5,6 +5,7 @@ use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, Type as ClifT
 use super::Lower;
 use crate::{
     ir::{Node, NodeId, Type},
+    layout::{Base, Level},
     slot::RawSlot,
 };
 
@@ -13,12 +14,14 @@ use crate::{
 pub(super) struct SlotRef {
     offset: i32,
     base: i32,
+    /// Whether each row has its own.
+    of_span: bool,
     pub(super) ty: Type,
     pub(super) is_handle: bool,
 }
 
 /// Size of a slice reference in `Frame::bases`.
-const SLICE: i32 = 16;
+pub(super) const SLICE: i32 = 16;
 const LEN: i32 = 4;
 const BITS: i32 = 8;
 
@@ -38,40 +41,47 @@ impl Lower<'_, '_> {
         let Node::Slot(slot) = self.ir.get(id) else { return None };
         let placed = self.layout.placed(*slot)?;
         let offset = i32::try_from(placed.position as usize * size_of::<RawSlot>()).ok()?;
-        Some(SlotRef { offset, base: placed.base as i32, ty: self.ir.ty(id), is_handle: placed.path.is_handle() })
+        let of_span = placed.path.level() == Level::Span;
+        let is_handle = placed.path.is_handle();
+        Some(SlotRef { offset, base: placed.base as i32, of_span, ty: self.ir.ty(id), is_handle })
     }
 
-    fn load(&mut self, ty: ClifType, offset: i32) -> Value {
-        let slots = self.params[1];
-        self.builder.ins().load(ty, slot_memory(), slots, offset)
+    fn load(&mut self, ty: ClifType, slot: SlotRef, part: i32) -> Value {
+        let slots = match self.row {
+            Some(row) if slot.of_span => row.slots,
+            _ => self.params[1],
+        };
+        self.builder.ins().load(ty, slot_memory(), slots, slot.offset + part)
     }
 
     pub(super) fn tag(&mut self, slot: SlotRef) -> Value {
-        self.load(types::I32, slot.offset)
+        self.load(types::I32, slot, 0)
     }
 
     pub(super) fn len(&mut self, slot: SlotRef) -> Value {
-        self.load(types::I32, slot.offset + LEN)
+        self.load(types::I32, slot, LEN)
     }
 
     /// Tag and length as one number, as [`head`] makes it.
     pub(super) fn head(&mut self, slot: SlotRef) -> Value {
-        self.load(types::I64, slot.offset)
+        self.load(types::I64, slot, 0)
     }
 
     pub(super) fn bits(&mut self, slot: SlotRef) -> Value {
-        self.load(types::I64, slot.offset + BITS)
+        self.load(types::I64, slot, BITS)
     }
 
     /// The bits of a double.
     pub(super) fn double_bits(&mut self, slot: SlotRef) -> Value {
-        self.load(types::F64, slot.offset + BITS)
+        self.load(types::F64, slot, BITS)
     }
 
     /// Where a slot's range starts in memory.
     pub(super) fn address(&mut self, slot: SlotRef) -> Value {
-        let at = slot.base * SLICE + self.slice_pointer;
-        let bases = self.params[2];
+        let (bases, at) = match self.row {
+            Some(row) if slot.base == Base::Span as i32 => (row.span, self.slice_pointer),
+            _ => (self.params[2], slot.base * SLICE + self.slice_pointer),
+        };
         let start = self.builder.ins().load(types::I64, slot_memory(), bases, at);
         let offset = self.bits(slot);
         self.builder.ins().iadd(start, offset)

@@ -1,0 +1,83 @@
+//! A list over many spans in one call: the same code as for one span, in a loop over rows of slots. A call of a function
+//! takes as long as a comparison or two, so that most conditions take longer to call than to answer.
+//!
+//! The loop runs over the rows that the caller counted, and writes one answer a row, where the caller says. Nothing else
+//! is written.
+
+use cranelift_codegen::{
+    ir::{Block, BlockArg, Function, InstBuilder as _, MemFlagsData, Value, types},
+    isa::CallConv,
+};
+
+use super::{ListPlan, Lower, Lowering, Shim, slots::SLICE};
+
+/// Where a span's slots and its bytes are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// Its slots, with room for those of all levels.
+    pub(super) slots: Value,
+    /// The reference to its bytes.
+    pub(super) span: Value,
+}
+
+/// Which parameter is what, behind those of a condition.
+const ROWS: usize = 3;
+const SPANS: usize = 4;
+const N_ROWS: usize = 5;
+const ANSWERS: usize = 6;
+
+impl Lowering<'_> {
+    /// `(context, slots, bases, rows, spans, n, answers)`: one byte a row, an answer as of a condition. `None` where the
+    /// interpreter takes part, which knows of one span only.
+    pub(in crate::jit) fn rows(&self, plan: &ListPlan, convention: CallConv) -> Option<Function> {
+        let mut signature = super::signature(convention, &[types::I64; 7], types::I64);
+        signature.returns.clear();
+        let mut alone = true;
+        let function = self.function(signature, convention, |lower| {
+            lower.rows(plan);
+            alone = lower.shims[Shim::Truth as usize].is_none();
+        });
+        alone.then_some(function)
+    }
+}
+
+impl Lower<'_, '_> {
+    fn rows(&mut self, plan: &ListPlan) {
+        let (head, body, done) =
+            (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
+        let [slots, span, answer, left] = [head; 4].map(|head| self.builder.append_block_param(head, types::I64));
+        let start = [ROWS, SPANS, ANSWERS, N_ROWS].map(|at| BlockArg::Value(self.params[at]));
+        self.builder.ins().jump(head, &start);
+        self.builder.switch_to_block(head);
+        self.branch(left, body, done);
+        self.builder.switch_to_block(done);
+        self.builder.ins().return_(&[]);
+
+        self.builder.switch_to_block(body);
+        self.row = Some(Row { slots, span });
+        let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
+        let [yes, no, answered] = [(); 3].map(|()| self.builder.create_block());
+        let code = self.builder.append_block_param(answered, types::I32);
+        let guards = self.guards(plan);
+        self.builder.ins().jump(blocks.first().copied().unwrap_or(no), &[]);
+        self.entries(plan, &blocks, guards, [yes, no], |lower, _| {
+            let code = lower.builder.block_params(lower.failed)[0];
+            lower.builder.ins().jump(answered, &[BlockArg::Value(code)]);
+        });
+        for (block, outcome) in [(yes, 1), (no, 0)] {
+            self.builder.switch_to_block(block);
+            let outcome = self.builder.ins().iconst(types::I32, outcome);
+            self.builder.ins().jump(answered, &[BlockArg::Value(outcome)]);
+        }
+        self.builder.switch_to_block(answered);
+        self.builder.ins().istore8(MemFlagsData::trusted(), code, answer, 0);
+        let stride = size_of_val(self.layout.template());
+        let next = [
+            self.builder.ins().iadd_imm_s(slots, stride as i64),
+            self.builder.ins().iadd_imm_s(span, i64::from(SLICE)),
+            self.builder.ins().iadd_imm_s(answer, 1),
+            self.builder.ins().iadd_imm_s(left, -1),
+        ];
+        self.builder.ins().jump(head, &next.map(BlockArg::Value));
+    }
+}

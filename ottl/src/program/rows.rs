@@ -1,0 +1,115 @@
+//! Many spans at once: each is extracted into a row of slots, then a list is asked about all rows in one call of its
+//! machine code. What is not inline there, and every error, is answered row by row through the frame, as always.
+
+use super::{ListId, Outcome, Program, outcome};
+use crate::{
+    error::EvalError,
+    frame::Frame,
+    layout::{Base, Level},
+    slot::RawSlot,
+};
+
+/// Spans of one scope, with their slots. Made once a batch and emptied for each next lot of spans; a few dozen at a time
+/// stay in the processor's nearest cache.
+#[derive(Clone, Debug)]
+pub struct Rows<'w> {
+    /// What the rows share: connection, resource, scope.
+    frame: Frame<'w>,
+    /// As many a row as the frame has; only those of spans are filled.
+    slots: Vec<RawSlot>,
+    spans: Vec<&'w [u8]>,
+    answers: Vec<u8>,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'w> Rows<'w> {
+    /// The frame to load resource and scope into. What is loaded there holds for all rows.
+    pub fn frame(&mut self) -> &mut Frame<'w> {
+        &mut self.frame
+    }
+
+    /// The number of spans.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there are no spans.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Takes the spans out; what was loaded into the frame stays.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+    }
+}
+
+impl Program {
+    /// Memory for many spans.
+    #[must_use]
+    pub fn rows<'w>(&self) -> Rows<'w> {
+        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new(), outcomes: Vec::new() }
+    }
+
+    /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
+    #[inline]
+    pub fn push_span<'w>(&self, rows: &mut Rows<'w>, span: &pdata::SpanView<'w>) {
+        if !self.owns(&rows.frame) {
+            *rows = self.rows();
+        }
+        let bytes = span.bytes();
+        let width = rows.frame.slots.len();
+        let start = rows.spans.len() * width;
+        if rows.slots.len() < start + width {
+            rows.slots.resize(start + width, RawSlot::MISSING);
+        }
+        let Some(slots) = rows.slots.get_mut(start..start + width) else { return };
+        match span.order() {
+            Some(order) => self.span.extract_in_order(bytes, order, slots),
+            None => self.span.extract(bytes, slots),
+        }
+        rows.spans.push(bytes);
+    }
+
+    /// Evaluates a list for each span, as [`Program::eval_list`] does for one: outcomes in order of the spans.
+    pub fn eval_rows<'r>(
+        &self,
+        rows: &'r mut Rows<'_>,
+        list: ListId,
+        on_error: &mut dyn FnMut(usize, EvalError),
+    ) -> &'r [Outcome] {
+        rows.outcomes.clear();
+        rows.answers.clear();
+        rows.answers.resize(rows.spans.len(), 0);
+        let native = self.owns(&rows.frame)
+            && self.code.as_ref().is_some_and(|code| {
+                let interpreter = self.interpreter(&rows.frame);
+                code.rows(list.0 as usize, &interpreter, &rows.slots, &rows.spans, &mut rows.answers)
+            });
+        for at in 0..rows.spans.len() {
+            let answered = rows.answers.get(at).copied().filter(|&answer| native && answer <= 1);
+            let found = match answered {
+                Some(answer) => outcome(u32::from(answer)),
+                None => {
+                    self.load_row(rows, at);
+                    self.eval_list(&rows.frame, list, on_error)
+                }
+            };
+            rows.outcomes.push(found);
+        }
+        &rows.outcomes
+    }
+
+    /// Makes a row the frame's span.
+    fn load_row(&self, rows: &mut Rows<'_>, at: usize) {
+        let own = self.layout.level(Level::Span);
+        let start = at * rows.frame.slots.len();
+        let row = rows.slots.get(start + own.start..start + own.end);
+        if let (Some(to), Some(row), Some(span)) = (rows.frame.slots.get_mut(own), row, rows.spans.get(at)) {
+            to.copy_from_slice(row);
+            rows.frame.bases[Base::Span as usize] = span;
+        }
+    }
+}
