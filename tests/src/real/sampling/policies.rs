@@ -168,7 +168,7 @@ impl Random {
             "name == \"exception\"",
             "attributes[\"retry\"] == \"2\"",
             "spanevent.name != \"exception\" and span.status.code == STATUS_CODE_ERROR",
-            "Int(attributes[\"retry\"]) > 1",
+            "IsMatch(attributes[\"retry\"], \"^[0-9]+$\") and Int(attributes[\"retry\"]) > 1",
             "time_unix_nano > 0 and resource.attributes[\"service.name\"] == \"shop-2\"",
         ])
     }
@@ -205,7 +205,8 @@ impl Random {
             // Fails where the attribute is no string.
             "Len(attributes[\"tier\"]) > 3",
             "Split(attributes[\"tier\"], \"l\")[0] == \"go\"",
-            "Int(attributes[\"tier\"]) == 7",
+            // Of a text that is no number Int makes nothing in OTTL 0.159, which the peer has, and fails in later ones.
+            "IsInt(attributes[\"tier\"]) and Int(attributes[\"tier\"]) == 7",
             "Concat([name, attributes[\"tier\"]], \"-\") == \"work-gold\"",
             "trace_state[\"vendor\"] == \"a\"",
             "parent_span_id == SpanID(0x0000000000000000)",
