@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::decided::{CACHED_BYTES, DECISION_BYTES};
 use super::low::Low;
 use super::peers::PeersConfig;
 use super::policy::{PolicyConfig, PolicyKind};
@@ -23,7 +24,7 @@ pub struct Config {
     pub num_traces: usize,
     /// Refuse to take in more instead of deciding the oldest trace early.
     pub block_on_overflow: bool,
-    /// Most bytes of memory that waiting traces may take; 0 means no limit.
+    /// Most bytes of memory that waiting traces and remembered decisions may take; 0 means no limit.
     pub max_buffer_bytes: u64,
     /// Ids of sampled traces to remember beyond `num_traces`; 0 means off.
     pub sampled_cache_size: usize,
@@ -74,6 +75,16 @@ const RECORD_POLICY: &str = "processor.tailsamplingprocessor.recordpolicy";
 /// A decision that can be looked at takes some 200 bytes.
 const MAX_RECENT: u64 = 100_000;
 
+/// Remembered decisions take this part of `max_buffer_bytes` at most.
+const DECISIONS_PART: u64 = 8;
+
+/// This part of `max_buffer_bytes` is left for what is on its way: batches that are put together from kept traces, and
+/// what comes in before the oldest traces are decided for it.
+const WAY_PART: u64 = 8;
+
+/// See [`Config::spare_bytes`].
+const SPARE_PART: u64 = 64;
+
 /// Below this a shard would decide traces as they arrive: the open segment alone takes a sixteenth of it.
 const MIN_BUFFER_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -110,12 +121,6 @@ impl Config {
         }
         let at = format!("{path}::storage");
         let storage = low.storage.and_then(|low| StorageConfig::parse(low, &at, problems));
-        if storage.is_some() && strategy == Strategy::SpanIngest {
-            problems.add(
-                &at,
-                "is not supported with sampling_strategy \"span-ingest\", whose decisions depend on how spans arrived",
-            );
-        }
         if storage.as_ref().is_some_and(|storage| storage.keep_on_shutdown) && low.drop_pending_traces_on_shutdown {
             problems.add(format!("{at}::on_shutdown"), "cannot be \"keep\" with drop_pending_traces_on_shutdown");
         }
@@ -157,6 +162,17 @@ impl Config {
             problems.add(
                 format!("{path}::max_buffer_bytes"),
                 format!("must be at least {MIN_BUFFER_BYTES} for each of num_shards"),
+            );
+        }
+        let cached = config.sampled_cache_size.saturating_add(config.non_sampled_cache_size);
+        let cached = u64::try_from(cached).unwrap_or(u64::MAX).saturating_mul(CACHED_BYTES);
+        if config.max_buffer_bytes > 0 && cached > config.max_buffer_bytes / 2 {
+            problems.add(
+                format!("{path}::decision_cache"),
+                format!(
+                    "takes {cached} bytes when it is full, which is more than half of max_buffer_bytes ({})",
+                    config.max_buffer_bytes
+                ),
             );
         }
         if config.record_threshold && config.dry_run {
@@ -236,6 +252,30 @@ impl Config {
                 );
             }
         }
+    }
+
+    /// How many decisions a shard remembers beside its caches.
+    pub(super) fn decisions(&self) -> usize {
+        match self.max_buffer_bytes {
+            0 => self.num_traces,
+            limit => self.num_traces.min(size(limit / DECISIONS_PART / DECISION_BYTES)),
+        }
+    }
+
+    /// Bytes that waiting traces and recycled buffers of a shard may take; 0 means no limit. What remembered decisions take
+    /// is set aside from the beginning: buffers that would make room for them later go back to the allocator one by one,
+    /// and stay there as long as their neighbours are in use.
+    pub(super) fn high_water(&self) -> u64 {
+        let bytes = |number: usize, each: u64| u64::try_from(number).unwrap_or(u64::MAX).saturating_mul(each);
+        let cached = bytes(self.sampled_cache_size.saturating_add(self.non_sampled_cache_size), CACHED_BYTES);
+        let limit = self.max_buffer_bytes;
+        (limit - limit / WAY_PART).saturating_sub(bytes(self.decisions(), DECISION_BYTES)).saturating_sub(cached)
+    }
+
+    /// Recycled buffers that a shard keeps also when it makes room. It needs them again at once, and what goes back and
+    /// forth between here and the allocator leaves memory there that nobody uses.
+    pub(super) fn spare_bytes(&self) -> u64 {
+        self.max_buffer_bytes / SPARE_PART
     }
 
     /// How many decisions all shards remember together.

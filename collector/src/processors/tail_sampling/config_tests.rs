@@ -81,7 +81,6 @@ fn refuses_mistakes_in_storage() {
         "{storage: 5}",
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop, max_size: big, sync: true}}",
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop}}",
-        "{storage: /x, sampling_strategy: span-ingest}",
         "{storage: {directory: /x, on_shutdown: keep}, drop_pending_traces_on_shutdown: true}",
     ];
     insta::assert_snapshot!(all.map(problems).join("\n"));

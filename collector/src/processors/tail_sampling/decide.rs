@@ -20,8 +20,8 @@ use super::threshold;
 /// many short steps would let a busy core fall behind its ticks, and what is decided late is memory.
 const SLICE: usize = 8192;
 
-/// Spans that are read in one step, and fewer if segments have to be decompressed: two or three milliseconds.
-const WORK: usize = 16_384;
+/// Spans that are read in one step, and fewer if segments have to be decompressed: one or two milliseconds.
+const WORK: usize = 8192;
 
 /// What a step came to.
 #[derive(Debug)]

@@ -24,6 +24,12 @@ pub(super) struct Decision {
     pub(super) note: Note,
 }
 
+/// Memory of a remembered decision: itself, and its number in a table that may have just doubled.
+pub(super) const DECISION_BYTES: u64 = size_of::<Decision>() as u64 + 22;
+
+/// The same of an id in a decision cache.
+pub(super) const CACHED_BYTES: u64 = size_of::<Node>() as u64 + 22;
+
 /// Decisions of one chunk.
 const CHUNK: usize = 1024;
 
@@ -94,38 +100,36 @@ impl Decided {
         (self.index.bytes() + self.queue.bytes()) as u64
     }
 
+    /// Remembers so many from now on. Fewer become effective as decisions are added.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
     fn position(&self, sequence: u32) -> usize {
         sequence.wrapping_sub(self.base) as usize
     }
 
     pub(super) fn get_mut(&mut self, id: &TraceId) -> Option<&mut Decision> {
         let (base, queue) = (self.base, &self.queue);
-        let same =
-            |sequence: &u32| queue.get(sequence.wrapping_sub(base) as usize).is_some_and(|known| known.id == *id);
-        let at = self.position(*self.index.find(self.hash.hash(id), same)?);
+        let same = |sequence: u32| queue.get(sequence.wrapping_sub(base) as usize).is_some_and(|known| known.id == *id);
+        let at = self.position(self.index.find(self.hash.hash(id), same)?);
         self.queue.get_mut(at)
     }
 
     /// Remembers a decision and returns the one that had to go for it.
     pub(super) fn insert(&mut self, decision: Decision) -> Option<Decision> {
         let mut gone = None;
-        if self.queue.len >= self.capacity {
+        while self.queue.len >= self.capacity {
             gone = self.queue.pop_front();
             let sequence = self.base;
             self.base = self.base.wrapping_add(1);
-            if let Some(oldest) = &gone
-                && let Ok(found) = self.index.find_entry(self.hash.hash(&oldest.id), |other| *other == sequence)
-            {
-                found.remove();
+            if let Some(oldest) = &gone {
+                self.index.remove(self.hash.hash(&oldest.id), sequence);
             }
         }
         let sequence = self.base.wrapping_add(u32::try_from(self.queue.len).unwrap_or(u32::MAX));
         self.queue.push_back(decision);
-        let (hash, base, queue) = (self.hash, self.base, &self.queue);
-        // All numbers of the index are in the queue.
-        let rehash =
-            |sequence: &u32| queue.get(sequence.wrapping_sub(base) as usize).map_or(0, |known| hash.hash(&known.id));
-        self.index.insert_unique(hash.hash(&decision.id), sequence, rehash);
+        self.index.insert(self.hash.hash(&decision.id), sequence);
         gone
     }
 }
@@ -168,7 +172,7 @@ impl Lru {
     /// What is remembered of the id; it is young again then.
     pub(super) fn touch(&mut self, id: &TraceId) -> Option<Note> {
         let nodes = &self.nodes;
-        let at = *self.index.find(self.hash.hash(id), |at| nodes[*at as usize].id == *id)?;
+        let at = self.index.find(self.hash.hash(id), |at| nodes[at as usize].id == *id)?;
         self.unlink(at);
         self.push(at);
         Some(self.nodes[at as usize].note)
@@ -185,17 +189,14 @@ impl Lru {
         } else {
             let at = self.oldest;
             let hash = self.hash.hash(&self.nodes[at as usize].id);
-            if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
-                found.remove();
-            }
+            self.index.remove(hash, at);
             self.unlink(at);
             let node = &mut self.nodes[at as usize];
             (node.id, node.note) = (id, note);
             at
         };
         self.push(at);
-        let (hash, nodes) = (self.hash, &self.nodes);
-        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&nodes[*at as usize].id));
+        self.index.insert(self.hash.hash(&id), at);
     }
 
     fn unlink(&mut self, at: u32) {

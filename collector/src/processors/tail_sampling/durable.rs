@@ -40,7 +40,8 @@ impl Sampler {
             let entry = self.table.entry(at);
             let first_seen = whole_seconds(entry.facts.first_arrival);
             let sampled = outcome == Final::Sampled;
-            unlogged.push(Decision { id: entry.id, first_seen, decided: self.settled_seconds, sampled });
+            let decided = self.settled_seconds;
+            unlogged.push(Decision { id: entry.id, first_seen, decided, sampled, forgotten: false });
         }
     }
 
@@ -84,7 +85,7 @@ impl Sampler {
 
     /// Remembers a decision of an earlier process.
     fn remember(&mut self, decision: Decision) {
-        let Decision { id, first_seen, decided, sampled } = decision;
+        let Decision { id, first_seen, decided, sampled, forgotten } = decision;
         if let Some(exchange) = &mut self.exchange {
             exchange.recall(id, sampled);
         }
@@ -94,6 +95,9 @@ impl Sampler {
             let (born, empty) = (self.table.entry(at).born, self.table.entry(at).last == Link::NONE);
             self.table.settle(at);
             self.let_go(at, born, empty);
+        }
+        if forgotten {
+            return;
         }
         let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
         // The log knows no more of a decision: late spans after a restart name no policy and stand for themselves.

@@ -177,3 +177,48 @@ async fn a_log_in_use_or_missing_is_refused_at_start() {
     let error = Running::try_start(&yaml, 0).await.err().unwrap().to_string();
     assert!(error.contains("directory must exist"), "{error}");
 }
+
+#[tokio::test]
+async fn with_span_ingest_what_waited_is_asked_about_as_it_arrived() {
+    let folder = Folder::new();
+    let drop =
+        "{name: no, type: drop, drop: {drop_sub_policy: [{name: many, type: span_count, span_count: {min_spans: 4}}]}}";
+    let policies = ERRORS.replace("policies: [", &format!("policies: [{drop}, "));
+    let yaml = |folder: &Folder, policies: &str| {
+        let storage =
+            format!("storage: {{directory: {}, on_shutdown: keep, acknowledge: written}}", folder.0.display());
+        format!("decision_wait: 5s\nsampling_strategy: span-ingest\n{storage}{policies}")
+    };
+    let running = Running::start(&yaml(&folder, ERRORS), 0).await;
+    running.take(&[(1, Kind::Child), (2, Kind::Child), (3, Kind::Error), (4, Kind::Child)]).await;
+    assert_eq!(running.out(), [(3, 1)].into());
+    assert_eq!(running.seconds(3).await, NOTHING);
+    running.take(&[(2, Kind::Child), (5, Kind::Child)]).await;
+
+    // Killed: what waited waits on, and what was sampled is not sent again.
+    let killed = folder.copy_all();
+    let running = Running::start(&yaml(&killed, ERRORS), 4).await;
+    assert_eq!(running.out(), NOTHING);
+    running.take(&[(1, Kind::Error), (3, Kind::Child)]).await;
+    assert_eq!(running.out(), [(1, 2), (3, 1)].into());
+    // 2 and 4 are forgotten now, 5 waits on.
+    assert_eq!(running.seconds(3).await, NOTHING);
+    running.take(&[(4, Kind::Child)]).await;
+    assert_eq!(running.stop().await, NOTHING);
+
+    // What was forgotten is a new trace in the next process, too.
+    let running = Running::start(&yaml(&killed, ERRORS), 8).await;
+    running.take(&[(2, Kind::Error), (4, Kind::Error), (5, Kind::Error)]).await;
+    assert_eq!(running.out(), [(2, 1), (4, 2), (5, 2)].into());
+    assert_eq!(running.stop().await, NOTHING);
+
+    // What a drop policy has dropped is remembered.
+    let dropping = Folder::new();
+    let running = Running::start(&yaml(&dropping, &policies), 0).await;
+    running.take(&[(1, Kind::Child); 4]).await;
+    assert_eq!(running.stop().await, NOTHING);
+    let running = Running::start(&yaml(&dropping, &policies), 1).await;
+    running.take(&[(1, Kind::Error)]).await;
+    assert_eq!(running.seconds(10).await, NOTHING);
+    assert_eq!(running.stop().await, NOTHING);
+}

@@ -1,76 +1,195 @@
-//! A hash table that never grows all at once.
+//! A hash table of numbers by which large tables are looked up a batch at a time.
 //!
-//! A table of a million entries that doubles has to hash all of them again: tens of milliseconds in which no span gets
-//! in. This one is 64 tables, each of which grows by itself, for about a millisecond at that size.
+//! In a table of a million every look-up waits for memory. What a number hashes to stands beside it in eight bytes, so
+//! that a look-up touches one cache line before it knows which entry to look at, and [`Index::warm`] can ask for the
+//! lines of a whole batch before the first is needed. Such a table that doubles all at once would take tens of
+//! milliseconds in which no span gets in: this one is 64 tables, each of which grows by itself, without looking at what
+//! the numbers stand for.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::{AbsentEntry, OccupiedEntry};
+use std::hint::black_box;
 
 const PARTS: usize = 64;
 
-/// Numbers by hash, as `HashTable<u32>`.
+/// Slots of a part when it gets its first number.
+const FEWEST: usize = 8;
+
+/// Numbers by hash: open addressing, the next slot if one is taken.
 pub(super) struct Index {
-    parts: Box<[HashTable<u32>; PARTS]>,
+    parts: Box<[Part; PARTS]>,
+}
+
+/// [`EMPTY`], or a key in the high and a number in the low half. The number of slots is a power of two or none.
+#[derive(Default)]
+struct Part {
+    slots: Box<[u64]>,
+    len: usize,
+}
+
+const EMPTY: u64 = 0;
+
+/// The 32 bits of a hash that are kept; never 0, so that no slot that is taken looks empty.
+fn key(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+fn slot(key: u32, number: u32) -> u64 {
+    u64::from(key) << 32 | u64::from(number)
+}
+
+impl Part {
+    /// Where the key belongs.
+    fn home(&self, key: u32) -> usize {
+        (key >> 1) as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & self.slots.len().wrapping_sub(1)
+    }
+
+    /// Where a number with this key is that `same` says yes to.
+    #[inline]
+    fn position(&self, key: u32, mut same: impl FnMut(u32) -> bool) -> Option<(usize, u32)> {
+        let mut at = self.home(key);
+        // A quarter of the slots is empty, so this ends.
+        while let Some(slot) = self.slots.get(at).filter(|slot| **slot != EMPTY) {
+            if (slot >> 32) as u32 == key && same(*slot as u32) {
+                return Some((at, *slot as u32));
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    fn put(&mut self, new: u64) {
+        let mut at = self.home((new >> 32) as u32);
+        while let Some(slot) = self.slots.get_mut(at) {
+            if *slot == EMPTY {
+                *slot = new;
+                return;
+            }
+            at = self.next(at);
+        }
+    }
+
+    fn insert(&mut self, key: u32, number: u32) {
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
+            let more = vec![EMPTY; (self.slots.len() * 2).max(FEWEST)].into_boxed_slice();
+            for slot in std::mem::replace(&mut self.slots, more).iter().filter(|slot| **slot != EMPTY) {
+                self.put(*slot);
+            }
+        }
+        self.put(slot(key, number));
+        self.len += 1;
+    }
+
+    /// Empties the slot and moves those behind it up that a search would not reach any more.
+    fn clear(&mut self, mut hole: usize) {
+        let mut at = hole;
+        loop {
+            at = self.next(at);
+            let Some(slot) = self.slots.get(at).copied().filter(|slot| *slot != EMPTY) else { break };
+            let distance = |from: usize| at.wrapping_sub(from) & self.slots.len().wrapping_sub(1);
+            if distance(self.home((slot >> 32) as u32)) >= distance(hole) {
+                if let Some(into) = self.slots.get_mut(hole) {
+                    *into = slot;
+                }
+                hole = at;
+            }
+        }
+        if let Some(into) = self.slots.get_mut(hole) {
+            *into = EMPTY;
+        }
+        self.len -= 1;
+    }
 }
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { parts: Box::new([const { HashTable::new() }; PARTS]) }
+        Self { parts: Box::new(std::array::from_fn(|_| Part::default())) }
     }
 
-    /// Within a part the lowest and the highest bits place and tell entries; these are neither.
-    fn part(hash: u64) -> usize {
-        (hash >> 40) as usize % PARTS
+    /// Bits that are not in [`key`].
+    fn part(&self, hash: u64) -> &Part {
+        &self.parts[hash as usize % PARTS]
     }
 
+    fn part_mut(&mut self, hash: u64) -> &mut Part {
+        &mut self.parts[hash as usize % PARTS]
+    }
+
+    /// Asks for the memory that a search begins with, without waiting for it.
     #[inline]
-    pub(super) fn find(&self, hash: u64, same: impl FnMut(&u32) -> bool) -> Option<&u32> {
-        self.parts[Self::part(hash)].find(hash, same)
+    pub(super) fn warm(&self, hash: u64) {
+        let part = self.part(hash);
+        black_box(part.slots.get(part.home(key(hash))).copied());
     }
 
-    pub(super) fn find_entry(
-        &mut self,
-        hash: u64,
-        same: impl FnMut(&u32) -> bool,
-    ) -> Result<OccupiedEntry<'_, u32>, AbsentEntry<'_, u32>> {
-        self.parts[Self::part(hash)].find_entry(hash, same)
+    /// The number of this hash that `same` says yes to.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, same: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.part(hash).position(key(hash), same).map(|(_, number)| number)
     }
 
     /// Adds a number that is not in the table.
-    pub(super) fn insert_unique(&mut self, hash: u64, number: u32, rehash: impl Fn(&u32) -> u64) {
-        self.parts[Self::part(hash)].insert_unique(hash, number, rehash);
+    pub(super) fn insert(&mut self, hash: u64, number: u32) {
+        self.part_mut(hash).insert(key(hash), number);
+    }
+
+    /// Takes the number out. False if it is not in the table.
+    pub(super) fn remove(&mut self, hash: u64, number: u32) -> bool {
+        let part = self.part_mut(hash);
+        let Some((at, _)) = part.position(key(hash), |other| other == number) else { return false };
+        part.clear(at);
+        true
     }
 
     /// Memory taken.
     pub(super) fn bytes(&self) -> usize {
-        let capacity: usize = self.parts.iter().map(HashTable::capacity).sum();
-        capacity * 8 / 7 * (size_of::<u32>() + 1)
+        self.parts.iter().map(|part| part.slots.len() * size_of::<u64>()).sum()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(HashTable::len).sum()
+        self.parts.iter().map(|part| part.len).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn finds_what_was_added_until_it_is_removed() {
-        let hash = |n: &u32| u64::from(*n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn parts_are_used_equally() {
         let mut index = Index::new();
-        for n in 0..10_000 {
-            index.insert_unique(hash(&n), n, hash);
+        for number in 0..10_000 {
+            index.insert(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32), number);
         }
         assert_eq!(index.len(), 10_000);
-        assert!((0..10_000).all(|n| index.find(hash(&n), |other| *other == n).is_some()));
-        for n in (0..10_000).step_by(2) {
-            index.find_entry(hash(&n), |other| *other == n).unwrap().remove();
+        assert!(index.parts.iter().all(|part| (80..240).contains(&part.len)));
+    }
+
+    proptest! {
+        /// Few hashes, so that many numbers have the same, and homes that collide and wrap around.
+        #[test]
+        fn is_a_set(ops in prop::collection::vec((0_u32..80, any::<bool>()), 1..400), bits in 1_u32..6) {
+            let hash = |number: u32| (u64::from(number) % (1 << bits)) << 33 | 1 << 32;
+            let (mut index, mut set) = (Index::new(), BTreeSet::new());
+            for (number, add) in ops {
+                if add && set.insert(number) {
+                    index.insert(hash(number), number);
+                } else if !add {
+                    prop_assert_eq!(index.remove(hash(number), number), set.remove(&number));
+                }
+                prop_assert_eq!(index.len(), set.len());
+            }
+            for number in 0..80 {
+                let found = index.find(hash(number), |other| other == number);
+                prop_assert_eq!(found, set.get(&number).copied());
+            }
         }
-        assert!((0..10_000).all(|n| index.find(hash(&n), |other| *other == n).is_some() == (n % 2 == 1)));
-        // All parts are used about equally.
-        assert!(index.parts.iter().all(|part| (40..120).contains(&part.len())));
     }
 }

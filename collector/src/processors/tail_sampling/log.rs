@@ -8,11 +8,12 @@
 
 use std::collections::VecDeque;
 
+use super::archive::{Archive, Block};
 use super::envelope::Envelopes;
 use super::pack::{self, Packer};
 
 /// Bytes of a segment before it is sealed. A longer record gets a segment of its own length.
-const SEGMENT_BYTES: usize = 256 * 1024;
+pub(super) const SEGMENT_BYTES: usize = 256 * 1024;
 
 /// Decompressed segments that are kept while links are followed.
 const OPENED_SEGMENTS: usize = 4;
@@ -59,15 +60,17 @@ pub(super) struct Lost(u32, u32);
 pub(super) struct Usage {
     /// Capacity of segments that are not compressed.
     pub(super) raw: u64,
-    /// Segments that are compressed.
+    /// Buffers of segments that are compressed.
     pub(super) compressed: u64,
+    /// What is known of each segment.
+    pub(super) lists: u64,
     /// Recycled buffers that wait for use.
     pub(super) free: u64,
 }
 
 enum Data {
     Raw(Vec<u8>),
-    Lz4 { block: Box<[u8]>, raw_len: usize },
+    Lz4 { block: Block, raw_len: usize },
 }
 
 struct Segment {
@@ -84,6 +87,13 @@ struct Segment {
     incompressible: bool,
 }
 
+impl Segment {
+    /// Memory beside the spans, from when it is sealed.
+    fn list_bytes(&self) -> u64 {
+        (size_of::<Self>() + self.envelopes.capacity() * size_of::<u32>()) as u64
+    }
+}
+
 /// The log of one shard.
 pub(super) struct Log {
     segments: VecDeque<Segment>,
@@ -91,8 +101,10 @@ pub(super) struct Log {
     base: u32,
     /// All segments before this one are compressed or cannot be.
     compressed_to: u32,
+    archive: Archive,
     free: Vec<Vec<u8>>,
     opened: Vec<(u32, Vec<u8>)>,
+    /// What is compressed, or about to be decompressed.
     scratch: Vec<u8>,
     /// Packs into the last segment.
     packer: Packer,
@@ -115,6 +127,7 @@ impl Log {
             segments: VecDeque::new(),
             base: 0,
             compressed_to: 0,
+            archive: Archive::default(),
             free: Vec::new(),
             opened: Vec::new(),
             scratch: Vec::new(),
@@ -186,21 +199,13 @@ impl Log {
     }
 
     fn open(&mut self, needed: usize) {
-        if !self.segments.is_empty() {
+        if let Some(sealed) = self.segments.back_mut() {
             self.sealed[self.trims] += 1;
+            sealed.envelopes.shrink_to_fit();
+            self.usage.lists += sealed.list_bytes();
         }
         self.packer.begin();
-        let capacity = needed.max(SEGMENT_BYTES);
-        let buf = match self.free.pop() {
-            Some(buf) if buf.capacity() >= capacity => {
-                self.usage.free -= buf.capacity() as u64;
-                buf
-            }
-            other => {
-                self.free.extend(other);
-                Vec::with_capacity(capacity)
-            }
-        };
+        let buf = buffer(&mut self.free, &mut self.usage, needed);
         self.usage.raw += buf.capacity() as u64;
         self.segments.push_back(Segment {
             data: Data::Raw(buf),
@@ -237,10 +242,16 @@ impl Log {
             return Some(slot);
         }
         let Segment { data: Data::Lz4 { block, raw_len }, .. } = self.segments.get(at)? else { return None };
+        let (block, raw_len) = (*block, *raw_len);
         self.decompressions += 1;
-        let mut buf = if self.opened.len() < OPENED_SEGMENTS { Vec::new() } else { self.opened.remove(0).1 };
-        buf.resize(*raw_len, 0);
-        let written = lz4_flex::block::decompress_into(block, &mut buf).ok()?;
+        if self.opened.len() >= OPENED_SEGMENTS {
+            let (_, oldest) = self.opened.remove(0);
+            self.recycle(oldest);
+        }
+        let mut buf = buffer(&mut self.free, &mut self.usage, raw_len);
+        let packed = self.archive.read(block, &mut self.scratch)?;
+        buf.resize(raw_len, 0);
+        let written = lz4_flex::block::decompress_into(packed, &mut buf).ok()?;
         buf.truncate(written);
         self.opened.push((number, buf));
         Some(self.opened.len() - 1)
@@ -248,7 +259,9 @@ impl Log {
 
     /// Forgets what [`Log::read`] opened.
     pub(super) fn close(&mut self) {
-        self.opened.clear();
+        while let Some((_, buf)) = self.opened.pop() {
+            self.recycle(buf);
+        }
     }
 
     /// A trace that was born in `segment` no longer needs its `records`. Frees what nothing points into any more.
@@ -260,6 +273,7 @@ impl Log {
         }
         while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.born == 0) {
             let Some(front) = self.segments.pop_front() else { return };
+            self.usage.lists -= front.list_bytes();
             self.records -= u64::from(front.records);
             self.base = self.base.wrapping_add(1);
             for envelope in &front.envelopes {
@@ -270,18 +284,17 @@ impl Log {
                     self.usage.raw -= buf.capacity() as u64;
                     self.recycle(buf);
                 }
-                Data::Lz4 { block, .. } => self.usage.compressed -= block.len() as u64,
+                Data::Lz4 { block, .. } => {
+                    let (archive, free, usage) = (&mut self.archive, &mut self.free, &mut self.usage);
+                    archive.release(block, |buf| recycle(free, usage, buf));
+                    usage.compressed = archive.bytes();
+                }
             }
         }
     }
 
-    fn recycle(&mut self, mut buf: Vec<u8>) {
-        // A buffer of an odd length is as good as gone: few spans are that long.
-        if buf.capacity() == SEGMENT_BYTES {
-            buf.clear();
-            self.usage.free += SEGMENT_BYTES as u64;
-            self.free.push(buf);
-        }
+    fn recycle(&mut self, buf: Vec<u8>) {
+        recycle(&mut self.free, &mut self.usage, buf);
     }
 
     /// Compresses the oldest segments that are full and not compressed yet, until `budget` bytes were read.
@@ -316,12 +329,12 @@ impl Log {
                 return raw_len;
             }
         };
-        let block: Box<[u8]> = packed.into();
-        self.usage.compressed += block.len() as u64;
         self.usage.raw -= buf.capacity() as u64;
-        let buf = std::mem::take(buf);
+        let (free, usage) = (&mut self.free, &mut self.usage);
+        recycle(free, usage, std::mem::take(buf));
+        let block = self.archive.append(packed, || buffer(free, usage, SEGMENT_BYTES));
+        usage.compressed = self.archive.bytes();
         segment.data = Data::Lz4 { block, raw_len };
-        self.recycle(buf);
         raw_len
     }
 
@@ -341,14 +354,13 @@ impl Log {
         self.segments.front().map(|front| (self.base, front.epoch))
     }
 
-    /// Gives back `bytes` of recycled buffers, or a little more. False if there are none.
-    pub(super) fn shed(&mut self, bytes: u64) -> bool {
+    /// Gives back `bytes` of recycled buffers, or a little more.
+    pub(super) fn shed(&mut self, bytes: u64) {
         let mut shed = 0;
         while shed < bytes && self.free.pop().is_some() {
             shed += SEGMENT_BYTES as u64;
         }
         self.usage.free -= shed;
-        shed > 0
     }
 
     /// Bytes of the segments that were filled since the last [`Log::trim`].
@@ -365,6 +377,29 @@ impl Log {
             self.usage.free -= ((self.free.len() - keep) * SEGMENT_BYTES) as u64;
             self.free.truncate(keep);
         }
+    }
+}
+
+/// An empty buffer of at least so many bytes, a recycled one if there is one.
+fn buffer(free: &mut Vec<Vec<u8>>, usage: &mut Usage, needed: usize) -> Vec<u8> {
+    match free.pop() {
+        Some(buf) if buf.capacity() >= needed => {
+            usage.free -= buf.capacity() as u64;
+            buf
+        }
+        other => {
+            free.extend(other);
+            Vec::with_capacity(needed.max(SEGMENT_BYTES))
+        }
+    }
+}
+
+fn recycle(free: &mut Vec<Vec<u8>>, usage: &mut Usage, mut buf: Vec<u8>) {
+    // A buffer of an odd length is as good as gone: few spans are that long.
+    if buf.capacity() == SEGMENT_BYTES {
+        buf.clear();
+        usage.free += SEGMENT_BYTES as u64;
+        free.push(buf);
     }
 }
 

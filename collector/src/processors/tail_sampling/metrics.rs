@@ -128,7 +128,7 @@ const EARLY_DECISIONS: Definition = Definition {
 const MEMORY_BYTES: Definition = Definition {
     name: "ottlcol_processor_tail_sampling_memory",
     unit: "By",
-    description: "Memory of waiting spans and of what is known about traces",
+    description: "All memory of the processor, which max_buffer_bytes limits: waiting spans, recycled buffers, what is known about traces, remembered decisions",
     scope: SCOPE,
 };
 
@@ -172,7 +172,7 @@ struct StorageMetrics {
 const BUFFER_BYTES: Definition = Definition {
     name: "ottlcol_processor_tail_sampling_buffer",
     unit: "By",
-    description: "Bytes that count towards max_buffer_bytes: waiting spans and what is known about their traces",
+    description: "Memory of waiting spans and of what is known about their traces",
     scope: SCOPE,
 };
 

@@ -4,6 +4,7 @@
 //! ([`entry`], [`table`]) as spans arrive, and a decision reads entries only ([`decide`]). The shards ([`sampler`]) are
 //! pure; this file gives them time, a lock each, and somewhere to send to. User's page: `README.md` beside this file.
 
+mod archive;
 mod config;
 #[cfg(test)]
 mod config_tests;

@@ -13,19 +13,32 @@ use super::config::Strategy;
 use super::counts::Early;
 use super::log::Link;
 use super::mark::Mark;
+use super::processor::COMPRESS_BYTES;
 use super::sampler::Sampler;
 
 /// A batch is closed when its traces have this many bytes. Well below the 4 MiB that gRPC servers take by default.
 const BATCH_BYTES: u64 = 1024 * 1024;
 
+/// Spans of a batch of ordinary size.
+const MOST_SPANS: usize = 8192;
+
 /// Sampled traces that were decided early wait for the next tick, unless they are this large together.
 const KEPT_BYTES: u64 = 4 * BATCH_BYTES;
+
+/// Where more than this arrives between two ticks, compressing a little of it would free too little to be worth it.
+const OUTRUN_BYTES: usize = 4 * COMPRESS_BYTES;
 
 /// Bytes that are compressed at once when memory is short.
 const RELIEF_BYTES: usize = 1024 * 1024;
 
-/// Traces that are decided at once when memory is short.
-const RELIEF_TRACES: usize = 256;
+/// When memory is short, this part of the waiting traces is decided at once, within limits: enough for batches worth
+/// sending, and not more than has to be.
+const RELIEF_PART: usize = 64;
+const FEWEST_RELIEF_TRACES: usize = 64;
+const MOST_RELIEF_TRACES: usize = 1024;
+
+/// Spans that are moved or read under one hold of the lock when memory is short.
+const RELIEF_WORK: usize = 8192;
 
 /// Decompressing a segment takes as long as reading this many spans of one that is not compressed.
 pub(super) const DECOMPRESSION_WORK: usize = 512;
@@ -59,6 +72,19 @@ pub(super) struct Collecting {
 }
 
 impl Collecting {
+    /// Empties it for the next batch, and keeps the memory of one of ordinary size.
+    fn clear(&mut self) {
+        let Self { traces, ids, marks, links, buffer, spans } = self;
+        traces.clear();
+        ids.clear();
+        marks.clear();
+        links.clear();
+        buffer.clear();
+        buffer.shrink_to(2 * BATCH_BYTES as usize);
+        spans.clear();
+        spans.shrink_to(MOST_SPANS);
+    }
+
     /// The number of the mark that the trace's scopes get. Thresholds are on spans.
     fn mark_of(&mut self, trace: usize) -> u32 {
         let Some((_, mark)) = self.ids.get(trace) else { return 0 };
@@ -75,6 +101,8 @@ impl Collecting {
 pub(super) enum Relief {
     /// Spans of kept traces, to be sent before going on.
     Output(Traces),
+    /// There is more to do.
+    More,
     /// Memory is within its limit, or nothing more can be done.
     Done,
 }
@@ -82,10 +110,19 @@ pub(super) enum Relief {
 impl Sampler {
     /// Spans of kept traces that should not wait for the next tick.
     pub(super) fn flush(&mut self) -> Option<Traces> {
+        self.flushes().then(|| self.collect())
+    }
+
+    fn flushes(&self) -> bool {
         // With span-ingest a decision is meant to be heard at once.
         let at_once =
             self.config.strategy == Strategy::SpanIngest || self.config.decide_early || self.kept_bytes > KEPT_BYTES;
-        (at_once && self.has_output()).then(|| self.collect())
+        at_once && self.has_output()
+    }
+
+    /// True if [`Sampler::flush`] or [`Sampler::relieve`] has something to do.
+    pub(super) fn overflows(&self) -> bool {
+        self.flushes() || self.is_short() || self.surplus() > 0
     }
 
     /// True while spans of kept traces are in the log.
@@ -130,15 +167,17 @@ impl Sampler {
             .spans
             .sort_unstable_by_key(|span| (span.resource, span.envelope, span.mark, span.trace, Reverse(span.age)));
         let out = self.build(&collecting);
-        for ((at, born), (_, mark)) in collecting.traces.into_iter().zip(collecting.ids) {
-            self.hands_on(at, mark.outcome);
-            self.let_go(at, born, false);
+        for ((at, born), (_, mark)) in collecting.traces.iter().zip(&collecting.ids) {
+            self.hands_on(*at, mark.outcome);
+            self.let_go(*at, *born, false);
         }
+        collecting.clear();
+        self.emptied = collecting;
         Some(out)
     }
 
     fn begin_collecting(&mut self) -> Collecting {
-        let mut collecting = Collecting::default();
+        let mut collecting = std::mem::take(&mut self.emptied);
         let mut bytes = 0;
         while let Some((at, mut mark)) = self.kept.pop_front() {
             if self.policies.has_limits() && self.exchange.is_none() {
@@ -212,56 +251,63 @@ impl Sampler {
         builder.build()
     }
 
-    /// Bytes of the log that were filled since the last tick.
-    pub(super) fn filled(&self) -> usize {
-        self.log.filled()
-    }
-
     /// Compresses sealed segments within `budget` bytes; returns how many were read.
     pub(super) fn compress(&mut self, budget: usize) -> usize {
         self.log.compress(budget)
     }
 
+    /// The same, but nothing in a second in which so much arrives that it would not help.
+    pub(super) fn compress_in_time(&mut self, budget: usize) -> usize {
+        if self.log.filled() > OUTRUN_BYTES { 0 } else { self.log.compress(budget) }
+    }
+
     /// As far as compression goes towards `max_buffer_bytes`.
     pub(super) fn relieve_by_compressing(&mut self) {
-        let limit = self.config.max_buffer_bytes;
-        while limit > 0 && self.held_bytes() > limit && (self.shed() || self.log.compress(RELIEF_BYTES) > 0) {}
+        while self.is_short() && self.log.compress(RELIEF_BYTES) > 0 {}
+        self.log.shed(self.surplus());
     }
 
-    /// What `max_buffer_bytes` limits: memory of waiting traces, and of recycled buffers.
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.buffer_bytes() + self.log.usage().free
+    /// True if what waits and what is remembered take more than `max_buffer_bytes` leaves for them.
+    fn is_short(&self) -> bool {
+        let high_water = self.config.high_water();
+        high_water > 0 && self.buffer_bytes() > high_water.saturating_sub(self.config.spare_bytes())
     }
 
-    /// Gives recycled buffers back that there is no room for. False if there are none.
-    fn shed(&mut self) -> bool {
-        self.log.shed(self.held_bytes().saturating_sub(self.config.max_buffer_bytes))
+    /// Bytes of recycled buffers that there is no room for.
+    fn surplus(&self) -> u64 {
+        match self.config.high_water() {
+            0 => 0,
+            high_water => {
+                let free = self.log.usage().free;
+                let excess = (self.buffer_bytes() + free).saturating_sub(high_water);
+                excess.min(free.saturating_sub(self.config.spare_bytes()))
+            }
+        }
     }
 
     /// Brings memory back under `max_buffer_bytes`: compresses, then decides the oldest traces, on whose account the
     /// oldest segments are held. Nothing is thrown away undecided. To be called until it is done.
     pub(super) fn relieve(&mut self, clock: &dyn Clock) -> Relief {
-        let limit = self.config.max_buffer_bytes;
-        while limit > 0 && self.held_bytes() > limit {
-            if self.shed() {
-                continue;
-            }
+        while self.is_short() {
             if self.log.compress(RELIEF_BYTES) > 0 {
                 continue;
             }
             if self.has_output() {
-                return Relief::Output(self.collect());
+                return self.collect_some(RELIEF_WORK).map_or(Relief::More, Relief::Output);
             }
-            if self.relocate(RELIEF_TRACES) {
-                continue;
+            if self.relocate(RELIEF_WORK) {
+                return Relief::More;
             }
             if self.table.len() == 0 {
                 // What is left is memory that a burst of small traces has taken for its entries.
                 self.table.shrink_if_empty();
                 break;
             }
-            self.decide_oldest(RELIEF_TRACES, Early::MaxBufferBytes, clock);
+            let count = (self.table.len() / RELIEF_PART).clamp(FEWEST_RELIEF_TRACES, MOST_RELIEF_TRACES);
+            self.decide_oldest(count, Early::MaxBufferBytes, clock);
         }
+        self.log.close();
+        self.log.shed(self.surplus());
         Relief::Done
     }
 }

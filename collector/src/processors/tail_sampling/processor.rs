@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use component::{Clock, Consume, Consumer, TracesConsumer};
 use pdata::Traces;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -33,13 +33,10 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Most bytes that a shard compresses in one tick: about a fiftieth of one core's time. At rates where more than that
 /// arrives there is no time to spare, and memory has to come from `max_buffer_bytes`.
-const COMPRESS_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const COMPRESS_BYTES: usize = 32 * 1024 * 1024;
 
-/// Where more than this arrives between two ticks, compressing so little of it would free too little to be worth it.
-const OUTRUN_BYTES: usize = 4 * COMPRESS_BYTES;
-
-/// Bytes compressed under one hold of the lock.
-pub(super) const COMPRESS_STEP: usize = 4 * 1024 * 1024;
+/// Bytes compressed under one hold of the lock: about two milliseconds.
+pub(super) const COMPRESS_STEP: usize = 1024 * 1024;
 
 /// A `tail_sampling` processor.
 pub(super) struct TailSampling {
@@ -58,6 +55,10 @@ pub(super) struct Shared {
     metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
     next: TracesConsumer,
+    /// For tasks of its own.
+    me: Weak<Shared>,
+    /// Who sends before the next tick, one at a time.
+    turns: Arc<Semaphore>,
     /// Told after each tick, for batches that wait for room.
     room: Notify,
     /// The log on disk, if there is to be one, from start on.
@@ -93,13 +94,15 @@ impl TailSampling {
             }
             Mutex::new(shard)
         };
-        let shared = Shared {
+        let make = |me: &Weak<Shared>| Shared {
             shards: (0..config.num_shards).map(shard).collect(),
             metrics: Metrics::new(&context.registry, &context.id, policies, config.storage.is_some()),
             rules: Mutex::new(rules),
             engine,
             clock: context.clock.clone(),
             next,
+            turns: Arc::new(Semaphore::new(1)),
+            me: me.clone(),
             room: Notify::new(),
             storage: OnceLock::new(),
             acknowledges_written: config.storage.as_ref().is_some_and(|storage| storage.acknowledges_written),
@@ -114,7 +117,7 @@ impl TailSampling {
             let settings = storage.settings(&owner, config.remembered(), &context.storages)?;
             Ok((storage.clone(), settings))
         };
-        let shared = Arc::new(shared);
+        let shared = Arc::new_cyclic(make);
         let (weak, pipeline) = (Arc::downgrade(&shared), context.pipeline.clone());
         let ask = move |query: &str| report(&weak, pipeline.as_deref(), query);
         context.registry.report(&context.id.to_string(), Box::new(ask));
@@ -263,7 +266,7 @@ impl Shared {
                 tokio::pin!(room);
                 room.as_mut().enable();
                 let taken = lock(shard).ingest(&batch, &asked, share, from, &*self.clock, &mut late);
-                self.release(shard).await;
+                self.release(number).await;
                 match taken {
                     Taken::All => break,
                     Taken::UpTo(row) => from = row,
@@ -322,13 +325,26 @@ impl Shared {
     }
 
     /// Sends what a shard wants to be rid of before the next tick.
-    pub(super) async fn release(&self, shard: &Mutex<Sampler>) {
+    pub(super) async fn release(&self, number: u32) {
+        let Some(shard) = self.shards.get(number as usize) else { return };
+        if self.with(shard, |shard| shard.overflows()) {
+            self.send_apart(move |shared| async move {
+                if let Some(shard) = shared.shards.get(number as usize) {
+                    shared.relieve(shard).await;
+                }
+            })
+            .await;
+        }
+    }
+
+    async fn relieve(&self, shard: &Mutex<Sampler>) {
         while let Some(traces) = self.with(shard, Sampler::flush) {
             self.hand_on(traces).await;
         }
         loop {
             match self.with(shard, |shard| shard.relieve(&*self.clock)) {
                 Relief::Output(traces) => self.hand_on(traces).await,
+                Relief::More => tokio::task::yield_now().await,
                 Relief::Done => return,
             }
         }
@@ -338,13 +354,37 @@ impl Shared {
     /// trace's decision is on disk: after a crash it would be sent again with its trace.
     async fn catch_up(&self) {
         let Some(storage) = self.storage.get() else { return };
-        for shard in &self.shards {
-            while let Some(traces) = self.with(shard, |shard| shard.has_output().then(|| shard.collect())) {
-                self.hand_on(traces).await;
-            }
+        if self.shards.iter().any(|shard| lock(shard).has_output()) {
+            self.send_apart(|shared| async move {
+                for shard in &shared.shards {
+                    while let Some(traces) = shared.with(shard, |shard| shard.has_output().then(|| shard.collect())) {
+                        shared.hand_on(traces).await;
+                    }
+                }
+            })
+            .await;
         }
         // What another task has collected is logged and may not be written.
         storage.written().await;
+    }
+
+    /// Sends what others have sent while a sender waits. If the sender gives up, its batch is not handed on further;
+    /// the traces of others are, so they go in a task of their own. One after another: where the next consumer is slow,
+    /// each would else wait for it with a batch in hand.
+    async fn send_apart<F>(&self, send: impl FnOnce(Arc<Self>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // The semaphore is never closed, and whoever calls holds the processor.
+        let (Ok(turn), Some(shared)) = (self.turns.clone().acquire_owned().await, self.me.upgrade()) else { return };
+        let sending = send(shared);
+        let sent = tokio::spawn(self.watch.task(async move {
+            sending.await;
+            drop(turn);
+        }));
+        if let Err(error) = sent.await {
+            tracing::error!(%error, "a task of tail_sampling that sends kept traces has failed");
+        }
     }
 
     /// Works on a shard under its lock and logs what it has decided, in that order and under the same lock.
@@ -372,9 +412,8 @@ impl Shared {
             lock(shard).begin_tick();
             self.finish(shard).await;
             let mut compressed = 0;
-            let budget = if lock(shard).filled() > OUTRUN_BYTES { 0 } else { COMPRESS_BYTES };
-            while compressed < budget {
-                match lock(shard).compress(COMPRESS_STEP) {
+            while compressed < COMPRESS_BYTES {
+                match lock(shard).compress_in_time(COMPRESS_STEP) {
                     0 => break,
                     some => compressed += some,
                 }

@@ -32,6 +32,7 @@ impl Sampler {
         // What was counted under other policies has been taken before.
         self.counts = Counts { policies: Counts::new(policies.list().len()).policies, ..self.counts.take() };
         self.marking = Marking::of(&config);
+        self.decided.set_capacity(config.decisions());
         (self.config, self.policies, self.questions) = (config, policies, questions);
     }
 

@@ -122,8 +122,12 @@ impl Replay {
                 while let Some(traces) = shard.flush() {
                     out.push(traces);
                 }
-                while let Relief::Output(traces) = shard.relieve(&*self.clock) {
-                    out.push(traces);
+                loop {
+                    match shard.relieve(&*self.clock) {
+                        Relief::Output(traces) => out.push(traces),
+                        Relief::More => {}
+                        Relief::Done => break,
+                    }
                 }
                 self.seconds_left = self.seconds_left.max(shard.seconds_left());
                 match taken {
@@ -203,8 +207,8 @@ impl Replay {
 
     /// What `max_buffer_bytes` limits.
     #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.shards.iter().map(Sampler::held_bytes).sum()
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.shards.iter().map(Sampler::memory_bytes).sum()
     }
 
     /// Records in the logs, of waiting traces and of others.

@@ -24,7 +24,7 @@ use super::policy::{Asked, Now, Policies, Questions, State};
 use super::recent::Recent;
 use super::size::Place;
 use super::storage;
-use super::table::Table;
+use super::table::{Located, Table};
 
 /// The part of a shard that waits for ticks. See `decide.rs` for decisions and `output.rs` for what comes out.
 pub(super) struct Sampler {
@@ -48,6 +48,8 @@ pub(super) struct Sampler {
     pub(super) kept_bytes: u64,
     /// The batch that is being put together from them.
     pub(super) collecting: Option<Collecting>,
+    /// What the last one was put together in.
+    pub(super) emptied: Collecting,
     /// ResourceSpans are numbered: those of the arriving batch from here on.
     first_part: u32,
     next_part: u32,
@@ -63,7 +65,7 @@ pub(super) struct Sampler {
     /// While the log of an earlier process is read: seconds since the batch arrived.
     pub(super) recovering: Option<u32>,
     /// Where the traces of a batch's rows wait, as far as they did when its turn came.
-    located: Vec<u32>,
+    located: Located,
     /// With peers.
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) marking: Marking,
@@ -83,6 +85,9 @@ pub(super) struct Touched {
     pub(super) parts: Vec<(u32, Facts)>,
     pub(super) answers: Vec<u64>,
 }
+
+/// contrib writes a status to every span, and measures what it would write.
+const EMPTY_STATUS: usize = 2;
 
 /// Which of a batch's rows a shard takes.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +137,7 @@ impl Sampler {
             table: Table::new(policies.shape(), hash),
             log: Log::new(),
             envelopes: Envelopes::new(hash.seed()),
-            decided: Decided::new(config.num_traces, hash),
+            decided: Decided::new(config.decisions(), hash),
             sampled_cache: Lru::new(config.sampled_cache_size, hash),
             non_sampled_cache: Lru::new(config.non_sampled_cache_size, hash),
             counts: Counts::new(policies.list().len()),
@@ -142,6 +147,7 @@ impl Sampler {
             kept: VecDeque::new(),
             kept_bytes: 0,
             collecting: None,
+            emptied: Collecting::default(),
             first_part: 0,
             next_part: 0,
             last_arrival: 0,
@@ -151,7 +157,7 @@ impl Sampler {
             unlogged: None,
             held_epochs: BTreeMap::new(),
             recovering: None,
-            located: Vec::new(),
+            located: Located::default(),
             exchange: None,
             marking: Marking::of(&config),
             recent: Recent::new(config.recent_decisions),
@@ -183,8 +189,7 @@ impl Sampler {
             return Taken::Outdated;
         }
         let now = now(clock);
-        self.located.clear();
-        self.table.locate(traces.trace_ids(), &mut self.located);
+        self.table.locate(traces, &mut self.located);
         let mut recent: Option<(TraceId, u32)> = None;
         let mut taken = Taken::All;
         'rows: for resource in traces.resources() {
@@ -263,7 +268,7 @@ impl Sampler {
 
     /// Finds the trace, or what was decided about it, or makes room for it.
     fn place(&mut self, id: &TraceId, row: usize, part: u32, clock: &dyn Clock, now: Now) -> Placed {
-        let located = self.located.get(row).copied().filter(|at| self.table.waits(*at, id));
+        let located = Some(self.located.row(row)).filter(|at| self.table.waits(*at, id));
         if let Some(at) = located.or_else(|| self.table.find(id)) {
             return Placed::Waiting(at);
         }
@@ -289,7 +294,8 @@ impl Sampler {
         let arrival = now.unix_nano.max(self.last_arrival.saturating_add(1));
         self.last_arrival = arrival;
         let entry = self.table.entry_mut(at);
-        let growth = entry.group.add(place, narrow(span.len()));
+        let len = span.len() + if facts.has_status { 0 } else { EMPTY_STATUS };
+        let growth = entry.group.add(place, narrow(len));
         let part = Facts {
             first_arrival: arrival,
             earliest_start: facts.start_unix_nano,
@@ -384,11 +390,12 @@ impl Sampler {
         let first_seen = narrow_seconds(entry.facts.first_arrival);
         self.settled_seconds = seconds(now);
         let goes_out = self.goes_out(mark) && !empty;
+        let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
         if let (Some(unlogged), false) = (&mut self.unlogged, goes_out) {
             // Decisions to keep are logged when the spans are about to go out.
-            unlogged.push(storage::Decision { id, first_seen, decided: seconds(now), sampled });
+            let forgotten = !remember && !cache.is_enabled();
+            unlogged.push(storage::Decision { id, first_seen, decided: seconds(now), sampled, forgotten });
         }
-        let cache = if sampled { &mut self.sampled_cache } else { &mut self.non_sampled_cache };
         if cache.is_enabled() {
             cache.insert(id, mark.note());
             self.counts.removal_ages.add(seconds(now).saturating_sub(first_seen));
@@ -430,10 +437,10 @@ impl Sampler {
     /// Bytes of waiting spans and of what is known about their traces.
     pub(super) fn buffer_bytes(&self) -> u64 {
         let usage = self.log.usage();
-        usage.raw + usage.compressed + self.envelopes.bytes() + self.table.bytes()
+        usage.raw + usage.compressed + usage.lists + self.envelopes.bytes() + self.table.bytes()
     }
 
-    /// All memory of the shard.
+    /// All memory of the shard: what `max_buffer_bytes` limits.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.buffer_bytes()
             + self.log.usage().free

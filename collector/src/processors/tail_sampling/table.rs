@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use pdata::TraceId;
+use pdata::{TraceId, Traces};
 
 use super::entry::{Facts, Shape};
 use super::id_hash::IdHash;
@@ -21,8 +21,12 @@ const NONE: u32 = u32::MAX;
 /// No entry.
 pub(super) const NOWHERE: u32 = NONE;
 
-/// A waiting trace.
+/// Words of answers that an entry has room for.
+const INLINE_WORDS: usize = 3;
+
+/// A waiting trace, in two cache lines that lie side by side: processors fetch them together.
 #[derive(Clone, Debug)]
+#[repr(align(128))]
 pub(super) struct Entry {
     pub(super) id: TraceId,
     pub(super) facts: Facts,
@@ -38,6 +42,24 @@ pub(super) struct Entry {
     pub(super) received_bytes: u64,
     older: u32,
     newer: u32,
+    /// The answers, if they are few.
+    answers: [u64; INLINE_WORDS],
+}
+
+const _: () = assert!(size_of::<Entry>() == 128, "an entry fills its cache lines");
+
+/// Where the traces of a batch's rows wait. Memory that is used again for each batch.
+#[derive(Default)]
+pub(super) struct Located {
+    hashes: Vec<u64>,
+    at: Vec<u32>,
+}
+
+impl Located {
+    /// Of one row, [`NOWHERE`] if it did not wait.
+    pub(super) fn row(&self, row: usize) -> u32 {
+        self.at.get(row).copied().unwrap_or(NOWHERE)
+    }
 }
 
 /// Entries of one chunk. A list that grows by doubling would copy all it has, and take three times its memory meanwhile.
@@ -45,7 +67,7 @@ const CHUNK: usize = 1024;
 
 struct Chunk {
     entries: Vec<Entry>,
-    /// So many words an entry as the questions need.
+    /// So many words an entry as the questions need, if those are more than an entry has room for.
     answers: Vec<u64>,
 }
 
@@ -58,7 +80,12 @@ struct Entries {
 
 impl Entries {
     fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * (size_of::<Entry>() + self.words * size_of::<u64>())
+        self.chunks.len() * CHUNK * (size_of::<Entry>() + self.words_outside() * size_of::<u64>())
+    }
+
+    /// Words an entry that are not in it.
+    fn words_outside(&self) -> usize {
+        if self.words > INLINE_WORDS { self.words } else { 0 }
     }
 
     #[inline]
@@ -78,24 +105,31 @@ impl Entries {
 
     #[inline]
     fn answers(&self, at: u32) -> &[u64] {
-        &self.chunks[at as usize / CHUNK].answers[at as usize % CHUNK * self.words..][..self.words]
+        let chunk = &self.chunks[at as usize / CHUNK];
+        match chunk.entries[at as usize % CHUNK].answers.get(..self.words) {
+            Some(answers) => answers,
+            None => &chunk.answers[at as usize % CHUNK * self.words..][..self.words],
+        }
     }
 
     #[inline]
     fn answers_mut(&mut self, at: u32) -> &mut [u64] {
-        &mut self.chunks[at as usize / CHUNK].answers[at as usize % CHUNK * self.words..][..self.words]
+        let chunk = &mut self.chunks[at as usize / CHUNK];
+        match chunk.entries[at as usize % CHUNK].answers.get_mut(..self.words) {
+            Some(answers) => answers,
+            None => &mut chunk.answers[at as usize % CHUNK * self.words..][..self.words],
+        }
     }
 
-    /// Adds an entry with the answers of no span.
-    fn push(&mut self, entry: Entry, empty: impl Iterator<Item = u64>) -> u32 {
+    /// Adds an entry, whose answers are to be set.
+    fn push(&mut self, entry: Entry) -> u32 {
         let at = self.len;
         if at.is_multiple_of(CHUNK) {
-            let answers = Vec::with_capacity(CHUNK * self.words);
+            let answers = vec![0; CHUNK * self.words_outside()];
             self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), answers });
         }
         if let Some(chunk) = self.chunks.last_mut() {
             chunk.entries.push(entry);
-            chunk.answers.extend(empty);
         }
         self.len += 1;
         u32::try_from(at).unwrap_or(NONE)
@@ -144,29 +178,33 @@ impl Table {
 
     pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
         let entries = &self.entries;
-        self.index.find(self.hash.hash(id), |at| entries.at(*at).id == *id).copied()
+        self.index.find(self.hash.hash(id), |at| entries.at(at).id == *id)
     }
 
-    /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table each look-up is a chain
-    /// of cache misses; in a loop that does nothing else the processor follows several chains at once.
-    pub(super) fn locate<'a>(&self, ids: impl Iterator<Item = &'a TraceId>, into: &mut Vec<u32>) {
-        let mut last: Option<(&TraceId, u32)> = None;
-        into.extend(ids.map(|id| {
-            let at = match last {
-                Some((before, at)) if before == id => at,
-                _ => self.find(id).inspect(|at| self.touch(*at)).unwrap_or(NOWHERE),
-            };
-            last = Some((id, at));
+    /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table a look-up waits for
+    /// memory twice, for the index and for the entry; here all rows ask for theirs before the first is waited for.
+    pub(super) fn locate(&self, traces: &Traces, located: &mut Located) {
+        let Located { hashes, at: ats } = located;
+        hashes.clear();
+        ats.clear();
+        hashes.extend(traces.trace_ids().map(|id| {
+            let hash = self.hash.hash(id);
+            self.index.warm(hash);
+            hash
+        }));
+        // As good as always it is the entry that the trace has, if it has one.
+        ats.extend(hashes.iter().map(|hash| {
+            let at = self.index.find(*hash, |_| true).unwrap_or(NOWHERE);
+            if let Some(entry) = self.entries.get(at) {
+                black_box((entry.id, entry.due, entry.facts.spans, entry.received_bytes, entry.answers[0]));
+            }
             at
         }));
-    }
-
-    /// Reads from all cache lines of an entry and from its answers, so that they are near when they are written to.
-    #[inline]
-    fn touch(&self, at: u32) {
-        let entry = self.entries.at(at);
-        let answers = self.entries.answers(at).first();
-        black_box((entry.due, entry.facts.first_arrival, entry.facts.spans, entry.received_bytes, answers.copied()));
+        for ((id, hash), at) in traces.trace_ids().zip(&*hashes).zip(ats) {
+            if self.entries.get(*at).is_some_and(|entry| entry.id != *id) {
+                *at = self.index.find(*hash, |at| self.entries.at(at).id == *id).unwrap_or(NOWHERE);
+            }
+        }
     }
 
     /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.
@@ -194,14 +232,23 @@ impl Table {
     /// Lays the answers of all entries out anew, for other questions.
     pub(super) fn move_answers(&mut self, shape: Shape, moves: &Moves) {
         let (before, words) = (self.shape, self.shape.words());
+        let (outside, inline) = (shape.words() > INLINE_WORDS, words <= INLINE_WORDS);
         for chunk in &mut self.entries.chunks {
-            let mut answers = Vec::with_capacity(CHUNK * shape.words());
-            for at in 0..chunk.entries.len() {
-                answers.extend(moves.apply(
-                    before,
-                    shape,
-                    chunk.answers.get(at * words..(at + 1) * words).unwrap_or_default(),
-                ));
+            let mut answers = Vec::with_capacity(if outside { CHUNK * shape.words() } else { 0 });
+            for (at, entry) in chunk.entries.iter_mut().enumerate() {
+                let row =
+                    if inline { entry.answers.get(..words) } else { chunk.answers.get(at * words..(at + 1) * words) };
+                let moved = moves.apply(before, shape, row.unwrap_or_default());
+                if outside {
+                    answers.extend(moved);
+                } else {
+                    for (word, moved) in entry.answers.iter_mut().zip(moved) {
+                        *word = moved;
+                    }
+                }
+            }
+            if outside {
+                answers.resize(CHUNK * shape.words(), 0);
             }
             chunk.answers = answers;
         }
@@ -236,24 +283,24 @@ impl Table {
             received_bytes: 0,
             older: self.newest,
             newer: NONE,
+            answers: [0; INLINE_WORDS],
         };
         let at = match self.free.pop() {
             Some(at) => {
                 *self.entries.at_mut(at) = entry;
-                for (word, empty) in self.entries.answers_mut(at).iter_mut().zip(self.shape.empty()) {
-                    *word = empty;
-                }
                 at
             }
-            None => self.entries.push(entry, self.shape.empty()),
+            None => self.entries.push(entry),
         };
+        for (word, empty) in self.entries.answers_mut(at).iter_mut().zip(self.shape.empty()) {
+            *word = empty;
+        }
         match self.newest {
             NONE => self.oldest = at,
             before => self.entries.at_mut(before).newer = at,
         }
         self.newest = at;
-        let (entries, hash) = (&self.entries, self.hash);
-        self.index.insert_unique(hash.hash(&id), at, |at| hash.hash(&entries.at(*at).id));
+        self.index.insert(self.hash.hash(&id), at);
         self.waiting += 1;
         self.sets.entry(due).or_default().push(at);
         at
@@ -330,8 +377,7 @@ impl Table {
         // No tick decides it any more, however often it is listed.
         entry.due = u32::MAX;
         let hash = self.hash.hash(&entry.id);
-        if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
-            found.remove();
+        if self.index.remove(hash, at) {
             self.waiting -= 1;
         }
     }

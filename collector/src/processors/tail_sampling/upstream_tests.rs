@@ -17,6 +17,23 @@ fn second(replay: &mut Replay) -> Vec<u8> {
     counts(&replay.second()).into_keys().collect()
 }
 
+/// Takes a batch when it is let.
+struct Slow {
+    asked: tokio::sync::Notify,
+    open: tokio::sync::Semaphore,
+    sink: Arc<crate::testing::Sink>,
+}
+
+impl component::Consumer<Traces> for Slow {
+    fn consume(&self, batch: Traces) -> component::Consume<'_> {
+        Box::pin(async move {
+            self.asked.notify_one();
+            self.open.acquire().await.unwrap().forget();
+            self.sink.consume(batch).await
+        })
+    }
+}
+
 /// Traces of one span, by the first byte of their ids.
 fn singles(ids: std::ops::Range<u8>) -> Traces {
     batch(&ids.map(|id| (id, Kind::Child)).collect::<Vec<_>>())
@@ -44,6 +61,23 @@ fn a_bucket_is_full_at_first_and_fills_up_with_time() {
         // The first four fit into the burst; two seconds pass between two looks, and bring what was spent back.
         assert_eq!(kept, [4, 4, 4], "{policy}: {limit}");
     }
+}
+
+#[test]
+fn a_span_without_a_status_is_as_large_as_with_an_empty_one() {
+    use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+    use prost::Message;
+    let mut replay = replay(ALWAYS);
+    for (id, status) in [(1, None), (2, Some(Status::default()))] {
+        let span = Span { trace_id: vec![id; 16], span_id: vec![7; 8], status, ..Span::default() };
+        let mut builder = TracesBuilder::new();
+        builder.resource(b"", b"");
+        builder.scope(b"", b"");
+        builder.span([id; 16], &span.encode_to_vec());
+        replay.take(&builder.build());
+    }
+    let bytes = |id| replay.part(&[id; 16]).unwrap().facts.bytes;
+    assert_eq!(bytes(1), bytes(2));
 }
 
 #[test]
@@ -277,6 +311,29 @@ async fn spans_from_many_senders_are_all_counted() {
     assert!(out.len() == 100 && out.values().all(|spans| *spans == 8), "{out:?}");
     let series = series(&running.registry);
     assert!(series.contains("otelcol_processor_tail_sampling_new_trace_id_received{} 100 {traces}"), "{series}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_gives_up_takes_nothing_of_others_with_it() {
+    let slow = Arc::new(Slow {
+        asked: tokio::sync::Notify::new(),
+        open: tokio::sync::Semaphore::new(0),
+        sink: crate::testing::Sink::new(),
+    });
+    let context = crate::testing::context("tail_sampling");
+    let plan = plan(&format!("decide_early: true{ERRORS}"));
+    let part = crate::factory::ProcessorPlan::make_traces(&plan, &context, slow.clone()).unwrap();
+    part.input.consume(batch(&[(1, Kind::Child)])).await.unwrap();
+    tokio::select! {
+        biased;
+        // The trace is certain to be kept now, with the span of another sender.
+        _ = part.input.consume(batch(&[(1, Kind::Error)])) => panic!("nothing was let through"),
+        () = slow.asked.notified() => {}
+    }
+    slow.open.add_permits(1);
+    slow.sink.arrived.notified().await;
+    assert_eq!(slow.sink.span_counts(), [2]);
+    part.lifecycle.unwrap().shutdown().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

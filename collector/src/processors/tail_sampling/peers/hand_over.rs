@@ -161,7 +161,7 @@ impl Shared {
             if !mine.is_empty() {
                 self.with(shard, |shard| shard.decide_here(&mine, &*self.clock));
             }
-            self.release(shard).await;
+            self.release(share.shard).await;
         }
         peers.metrics.taken_over.add(ids.len() as u64);
         self.forward(batch, late).await;

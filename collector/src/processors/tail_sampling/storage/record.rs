@@ -8,7 +8,7 @@
 //! file    "ottlts01" record*
 //! record  length of payload: u32 | checksum: u64 | sequence: u64 | kind: u8 | payload       (little endian)
 //! batch   kind 1   arrival, Unix nanoseconds: u64 | ExportTraceServiceRequest
-//! decided kind 2   (trace id: 16 | first seen, Unix seconds: u32 | decided, Unix seconds: u32 | sampled: u8)*
+//! decided kind 2   (trace id: 16 | first seen, Unix seconds: u32 | decided, Unix seconds: u32 | flags: u8)*
 //! ```
 
 use pdata::{TraceId, Traces};
@@ -29,6 +29,10 @@ const DECISIONS: u8 = 2;
 /// Bytes of one decision.
 pub(super) const DECISION_LEN: usize = 16 + 4 + 4 + 1;
 
+/// Flags of a decision.
+const SAMPLED: u8 = 1;
+const FORGOTTEN: u8 = 2;
+
 /// A decision as it is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Decision {
@@ -38,6 +42,8 @@ pub(in super::super) struct Decision {
     /// Unix seconds.
     pub(in super::super) decided: u32,
     pub(in super::super) sampled: bool,
+    /// Late spans make a new trace. With `span-ingest`, of traces that were not sampled in time.
+    pub(in super::super) forgotten: bool,
 }
 
 /// A record that was read.
@@ -93,7 +99,7 @@ pub(super) fn put_decisions(out: &mut Vec<u8>, sequence: u64, decisions: &[Decis
             out.extend_from_slice(&decision.id);
             out.extend_from_slice(&decision.first_seen.to_le_bytes());
             out.extend_from_slice(&decision.decided.to_le_bytes());
-            out.push(u8::from(decision.sampled));
+            out.push(u8::from(decision.sampled) * SAMPLED | u8::from(decision.forgotten) * FORGOTTEN);
         }
     });
 }
@@ -192,11 +198,13 @@ pub(super) fn decisions(payload: &[u8]) -> impl Iterator<Item = Decision> {
         let (id, rest) = bytes.split_first_chunk::<16>()?;
         let (first_seen, rest) = rest.split_first_chunk::<4>()?;
         let (decided, rest) = rest.split_first_chunk::<4>()?;
+        let flags = *rest.first()?;
         Some(Decision {
             id: *id,
             first_seen: u32::from_le_bytes(*first_seen),
             decided: u32::from_le_bytes(*decided),
-            sampled: rest.first().is_some_and(|sampled| *sampled != 0),
+            sampled: flags & SAMPLED != 0,
+            forgotten: flags & FORGOTTEN != 0,
         })
     })
 }
@@ -217,7 +225,13 @@ mod tests {
     }
 
     fn decision(n: u8) -> Decision {
-        Decision { id: [n; 16], first_seen: u32::from(n), decided: u32::from(n) + 9, sampled: n.is_multiple_of(2) }
+        Decision {
+            id: [n; 16],
+            first_seen: u32::from(n),
+            decided: u32::from(n) + 9,
+            sampled: n.is_multiple_of(2),
+            forgotten: n.is_multiple_of(3),
+        }
     }
 
     /// A record as a test writes it: spans or decisions.

@@ -103,7 +103,7 @@ fn traces(spans: &[(u8, u8)], padding: usize) -> Traces {
 }
 
 fn decision(trace: u8) -> Decision {
-    Decision { id: [trace; 16], first_seen: 1, decided: 2, sampled: true }
+    Decision { id: [trace; 16], first_seen: 1, decided: 2, sampled: true, forgotten: false }
 }
 
 /// What is found: spans by trace, each (trace, span), and decisions in order.
