@@ -99,7 +99,7 @@ pub(super) fn put_decisions(out: &mut Vec<u8>, sequence: u64, decisions: &[Decis
             out.extend_from_slice(&decision.id);
             out.extend_from_slice(&decision.first_seen.to_le_bytes());
             out.extend_from_slice(&decision.decided.to_le_bytes());
-            out.push(u8::from(decision.sampled) * SAMPLED | u8::from(decision.forgotten) * FORGOTTEN);
+            out.push((u8::from(decision.sampled) * SAMPLED) | (u8::from(decision.forgotten) * FORGOTTEN));
         }
     });
 }
