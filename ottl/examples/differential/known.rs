@@ -15,8 +15,20 @@ pub(crate) const KNOWN: &[(&str, Meant)] = &[
     (
         "maps, times and bytes under verbs that are not for them are printed as Go's structs and addresses",
         |case, go, ours| {
-            let printed =
-                ["attributes", "metadata", "body", "{", "time", "Time(", "Unix(", "Now(", "0x", "status", "JSON("];
+            let printed = [
+                "attributes",
+                "metadata",
+                "body",
+                "{",
+                "time",
+                "Time(",
+                "Unix(",
+                "Now(",
+                "0x",
+                "status",
+                "JSON(",
+                "data_points",
+            ];
             let formatted = case.text.contains("Format(") && printed.iter().any(|name| case.text.contains(name));
             let is_answer = |answer: &Answer| matches!(answer, Answer::Value(_) | Answer::True | Answer::False);
             formatted && matches!(&go.outcome, GoOutcome::Answer(answer) if is_answer(answer)) && is_answer(ours)

@@ -63,11 +63,7 @@ fn select(xpath: &str) -> Vec<String> {
         Tree::parse(b"<r><a id='1'>one</a><b><a id='2' k='v'>two</a><!--c--></b><a id='3'>th<![CDATA[re]]>e</a></r>")
             .unwrap();
     let show = |selected| match selected {
-        Selected::Node(id) => {
-            let mut out = String::new();
-            tree.push_node_text(&mut out, id);
-            out
-        }
+        Selected::Node(id) => tree.gathered_text(&[id], usize::MAX).unwrap(),
         Selected::Attribute { name, value, .. } => format!("{name}={value}"),
     };
     XPath::new(xpath).unwrap_or_else(|error| panic!("{xpath}: {error}")).select(&tree).into_iter().map(show).collect()
@@ -107,4 +103,23 @@ fn refused_expressions() {
     }
     assert!(XPath::new("\u{e9}\u{20ac}").is_err());
     assert!(XPath::new(&"(".repeat(10_000)).is_err());
+}
+
+/// Answers of contrib's `GetXML` (pkg/ottl v0.159.0), which makes what is selected siblings where it stands.
+#[test]
+fn gathered_nodes_take_their_later_siblings_along() {
+    let gathered = |text: &str, xpath: &str, limit| {
+        let tree = Tree::parse(text.as_bytes()).unwrap();
+        let nodes = XPath::new(xpath).unwrap().select(&tree).into_iter();
+        let ids: Vec<_> = nodes.map(|node| if let Selected::Node(id) = node { id } else { panic!() }).collect();
+        tree.gathered_text(&ids, limit)
+    };
+    let text = "<a><c><b></b></c></a>";
+    let answer = "<a><c><b></b></c><b></b></a><c><b></b></c><b></b>";
+    assert_eq!(gathered(text, "//*", 1000).as_deref(), Some(answer));
+    assert_eq!(gathered(text, "//*", answer.len() - 1), None);
+    // Each level doubles what is printed.
+    let deep = "<a>".repeat(200) + &"</a>".repeat(200);
+    assert_eq!(gathered(&deep, "//a", 1 << 20), None);
+    assert_eq!(gathered(&deep, "/a", 1 << 20), Some(deep));
 }
