@@ -1,11 +1,10 @@
 //! The collector as a process.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 
 use crate::{Failure, Outcome, wait};
 
@@ -141,17 +140,30 @@ fn build() -> Result<PathBuf, String> {
     Ok(directory.join("ottlcol"))
 }
 
-/// A port of 127.0.0.1 that is free now.
-pub fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// An empty directory below the target directory, so that `cargo clean` takes it along.
+/// An empty directory below the target directory, so that `cargo clean` takes it along. It stays until the next run, for
+/// whoever wants to know why a case failed.
 pub fn fresh_directory(name: &str) -> Outcome<PathBuf> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static SWEPT: Once = Once::new();
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e");
+    SWEPT.call_once(|| sweep(&all));
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/e2e/{}-{number}-{name}", std::process::id()));
+    let directory = all.join(format!("{}-{number}-{name}", std::process::id()));
     fs::create_dir_all(&directory)?;
     Ok(directory)
+}
+
+/// Removes the directories of processes that are gone, where `/proc` can say so. One that cannot be removed is no
+/// reason to fail a case.
+fn sweep(all: &Path) {
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }

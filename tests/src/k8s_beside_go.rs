@@ -8,7 +8,7 @@ use std::path::Path;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Value, json};
 
-use crate::{ApiServer, Backend, Collector, Failure, Outcome, client, collector, wait};
+use crate::{ApiServer, Backend, Collector, Failure, Outcome, client, collector, port, wait};
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -173,7 +173,7 @@ struct Side {
 impl Side {
     fn start(name: &'static str, program: &Path, environment: &[(&str, &str)]) -> Outcome<Self> {
         let backend = Backend::start()?;
-        let grpc = collector::free_port()?;
+        let grpc = port::free()?;
         let collector = Collector::start_program(program, &config(grpc, backend.address), environment)?;
         Ok(Self { name, _collector: collector, backend, grpc, sent: std::cell::Cell::new(0) })
     }

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tonic::{Code, Request, Response, Status};
 
-use crate::{Collector, Failure, Outcome, check, client, collector, wait};
+use crate::{Collector, Failure, Outcome, check, client, collector, port, wait};
 
 /// `decision_wait` of the collector, seconds. It decides in the second after.
 const WAIT: f64 = 2.0;
@@ -28,9 +28,6 @@ const FLUSH: f64 = 0.1;
 
 /// How much later than `flush_interval` a busy machine may write.
 const LATE_FLUSH: f64 = 0.4;
-
-/// No process takes requests sooner after its start, seconds.
-const START: f64 = 0.05;
 
 /// How long after its tick a batch may still be on its way.
 const ON_ITS_WAY: f64 = 1.0;
@@ -91,7 +88,7 @@ struct Kill {
 /// If the collector does not come back, or anything was lost or delivered twice that must not be.
 pub fn run(rounds: u32, seed: u64, mut progress: impl FnMut(&str)) -> Outcome<Report> {
     let backend = Backend::start()?;
-    let port = collector::free_port()?;
+    let port = port::free()?;
     let directory = collector::fresh_directory("storage")?;
     let config = config(port, &backend.address, &directory);
     let mut running = Collector::start(&config)?;
@@ -248,8 +245,8 @@ fn compare(rounds: u32, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, 
         if came > 0 {
             continue;
         }
-        // On a busy machine a client notices an answer when the process that gave it is gone already.
-        let before = |kill: &&Kill| kill.at <= span.accepted + FLUSH + LATE_FLUSH && span.accepted <= kill.gone + START;
+        // Until it is gone, the process that is being killed gives answers.
+        let before = |kill: &&Kill| kill.at <= span.accepted + FLUSH + LATE_FLUSH && span.accepted <= kill.gone;
         // A late span goes out as soon as it arrives, the others with their trace.
         let due = begun.get(&trace_of(span.number)).map_or(0.0, |first| first + WAIT).max(span.accepted);
         if let Some(kill) = kills.iter().find(before) {

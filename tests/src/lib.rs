@@ -11,6 +11,7 @@ pub mod client;
 pub mod collector;
 pub mod k8s_beside_go;
 pub mod kill;
+pub mod port;
 pub mod scrape;
 pub mod wait;
 

@@ -1,7 +1,7 @@
 //! The end-to-end run with real parts: an OpenTelemetry SDK as client, Prometheus as scraper, an OTLP backend.
 //!
 //! It installs what it needs by the ordinary package clients, then goes on in a network namespace of its own, where
-//! every port is free. Each case prints a line; the last line is `N passed, N failed`.
+//! every port is free and connections take only the highest. Each case prints a line; the last line is `N passed, N failed`.
 
 #![allow(clippy::disallowed_methods, reason = "end-to-end runs happen in real time")]
 
@@ -86,7 +86,8 @@ fn enter_namespace(wanted: Option<&str>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let script = "ip link set lo up && exec \"$0\" --inside \"$@\"";
+    let script =
+        "ip link set lo up && echo 60000 65535 > /proc/sys/net/ipv4/ip_local_port_range && exec \"$0\" --inside \"$@\"";
     let error =
         Command::new("unshare").args(["--net", "--mount", "--", "sh", "-c", script]).arg(this).args(wanted).exec();
     say(&format!("cannot enter a network namespace (unshare --net, as root): {error}"));

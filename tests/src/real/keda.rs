@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use e2e::{Collector, Failure, Outcome, check, client, collector, wait};
+use e2e::{Collector, Failure, Outcome, check, client, port, wait};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ const STILL: [&str; 4] = [
 ];
 
 pub(crate) fn run(parts: &Parts) -> Outcome {
-    let (push, keda) = (collector::free_port()?, collector::free_port()?);
+    let (push, keda) = (port::free()?, port::free()?);
     let _scaler = Collector::start(&scaler(push, keda))?;
-    let ports = || collector::free_port().and_then(|otlp| Ok((otlp, collector::free_port()?)));
+    let ports = || port::free().and_then(|otlp| Ok((otlp, port::free()?)));
     let (samplers, gateways) = ([ports()?, ports()?, ports()?], [ports()?, ports()?]);
     let mut running = Vec::new();
     for (number, (otlp, page)) in samplers.iter().enumerate() {

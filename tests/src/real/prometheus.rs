@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use e2e::{Outcome, collector, wait};
+use e2e::{Outcome, collector, port, wait};
 
 use super::Parts;
 
@@ -26,7 +26,7 @@ impl Prometheus {
             ));
         }
         std::fs::write(&file, config)?;
-        let port = collector::free_port()?;
+        let port = port::free()?;
         let log = std::fs::File::create(directory.join("log"))?;
         let child = Command::new(&parts.prometheus)
             .arg(format!("--config.file={}", file.display()))

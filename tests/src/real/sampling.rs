@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use e2e::{Backend, Collector, Failure, Outcome, check, client, collector, wait};
+use e2e::{Backend, Collector, Failure, Outcome, check, client, port, wait};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::Parts;
@@ -76,7 +76,7 @@ fn compare(parts: &Parts, seed: u64, configurations: u64) -> Outcome {
 /// What comes out of each pipeline.
 fn kept(processors: &[String], traffic: &Traffic, go: Option<&Path>) -> Outcome<Vec<Kept>> {
     let backends = processors.iter().map(|_| Backend::start()).collect::<Outcome<Vec<_>>>()?;
-    let port = collector::free_port()?;
+    let port = port::free()?;
     let mut config = format!(
         "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{port}'}}}}}}}}\n\
          service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n"

@@ -1,6 +1,6 @@
 //! Hostile and unlucky input: what the client is told, what is counted, and that the server goes on.
 
-use e2e::{Backend, Collector, client, collector, scrape, wait};
+use e2e::{Backend, Collector, client, port, scrape, wait};
 use tonic::Code;
 
 fn plain(grpc: u16, http: u16, own: u16, backend: std::net::SocketAddr, more: &str) -> String {
@@ -32,7 +32,7 @@ service:
 #[test]
 fn malformed_requests_are_refused_whole_and_the_server_goes_on() {
     let backend = Backend::start().expect("a backend");
-    let [grpc, http, own] = [(); 3].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, own] = [(); 3].map(|()| port::free().expect("a free port"));
     let running = Collector::start(&plain(grpc, http, own, backend.address, "")).expect("the collector starts");
     let url = format!("http://127.0.0.1:{http}/v1/traces");
 
@@ -63,7 +63,7 @@ fn malformed_requests_are_refused_whole_and_the_server_goes_on() {
 #[test]
 fn over_the_memory_limit_clients_are_told_to_come_back() {
     let backend = Backend::start().expect("a backend");
-    let [grpc, http, own] = [(); 3].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, own] = [(); 3].map(|()| port::free().expect("a free port"));
     let limiter = "processors:\n  memory_limiter: { check_interval: 10ms, limit_mib: 2, spike_limit_mib: 1 }";
     let running = Collector::start(&plain(grpc, http, own, backend.address, limiter)).expect("the collector starts");
     let one = || client::request("shop", vec![client::span([3; 16], 1, "a", 1, false)]);
@@ -81,9 +81,9 @@ fn over_the_memory_limit_clients_are_told_to_come_back() {
 
 #[test]
 fn a_backend_that_is_down_is_retried_until_it_is_back() {
-    let port = collector::free_port().expect("a free port");
+    let port = port::free().expect("a free port");
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-    let [grpc, http, own] = [(); 3].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, own] = [(); 3].map(|()| port::free().expect("a free port"));
     let running = Collector::start(&plain(grpc, http, own, address, "")).expect("the collector starts");
     let one = client::request("shop", vec![client::span([4; 16], 1, "a", 1, false)]);
     client::send_grpc(grpc, one).expect("accepted: the queue holds it");
@@ -94,9 +94,9 @@ fn a_backend_that_is_down_is_retried_until_it_is_back() {
 
 #[test]
 fn what_is_dropped_in_the_end_is_counted_and_logged() {
-    let port = collector::free_port().expect("a free port");
+    let port = port::free().expect("a free port");
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-    let [grpc, http, own] = [(); 3].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, own] = [(); 3].map(|()| port::free().expect("a free port"));
     let config = plain(grpc, http, own, address, "");
     let running = Collector::start_with(&config, &[("MAX_ELAPSED", "300ms")]).expect("the collector starts");
     let two = vec![client::span([5; 16], 1, "a", 1, false), client::span([5; 16], 2, "b", 1, false)];

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use e2e::{ApiServer, Backend, Collector, client, collector, scrape, wait};
+use e2e::{ApiServer, Backend, Collector, client, collector, port, scrape, wait};
 use serde_json::Value;
 
 fn deploy() -> &'static Path {
@@ -91,7 +91,7 @@ fn what_keda_and_the_dashboard_ask_for_exists() {
     let environment = [("KUBECONFIG", &*kubeconfig.to_string_lossy()), ("POD_NAME", "pod-0"), ("POD_NAMESPACE", "x")];
     let backend = Backend::start().expect("a backend");
     let [otlp, red, tier2, tier2_health, grpc, http, tier1, tier1_health] =
-        [(); 8].map(|()| collector::free_port().expect("a free port"));
+        [(); 8].map(|()| port::free().expect("a free port"));
     let storage: PathBuf = collector::fresh_directory("waiting").expect("a directory");
     let local = |text: String, ports: &[(u16, u16)]| {
         ports.iter().fold(text, |text, (from, to)| text.replace(&format!("0.0.0.0:{from}"), &format!("127.0.0.1:{to}")))

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use e2e::{ApiServer, Backend, Collector, client, collector, scrape, wait};
+use e2e::{ApiServer, Backend, Collector, client, collector, port, scrape, wait};
 use serde_json::{Value, json};
 
 const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
@@ -41,8 +41,8 @@ fn send(grpc: u16, number: u8) {
 #[test]
 fn the_ring_follows_the_endpoints_and_outlives_the_api() {
     let server = ApiServer::start().expect("an API server");
-    let (grpc, metrics) = (collector::free_port().expect("a port"), collector::free_port().expect("a port"));
-    let port = collector::free_port().expect("a port");
+    let (grpc, metrics) = (port::free().expect("a port"), port::free().expect("a port"));
+    let port = port::free().expect("a port");
     let address = |n: u8| format!("127.0.6.{n}");
     let backends: Vec<Backend> =
         (1..=3).map(|n| Backend::start_on(SocketAddr::from(([127, 0, 6, n], port))).expect("a backend")).collect();

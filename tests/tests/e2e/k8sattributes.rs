@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{ApiServer, Backend, Collector, client, collector, wait};
+use e2e::{ApiServer, Backend, Collector, client, collector, port, wait};
 use serde_json::{Value, json};
 
 const PODS: &str = "/api/v1/pods";
@@ -53,7 +53,7 @@ struct Running {
 impl Running {
     fn start(server: &ApiServer, section: &str) -> Self {
         let backend = Backend::start().expect("a backend");
-        let grpc = collector::free_port().expect("a free port");
+        let grpc = port::free().expect("a free port");
         let kubeconfig = server.kubeconfig().expect("a file");
         let environment = [("KUBECONFIG", &*kubeconfig.to_string_lossy())];
         let config = config(grpc, backend.address, section);

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use e2e::{Collector, client, collector, scrape, wait};
+use e2e::{Collector, client, collector, port, scrape, wait};
 
 fn config(grpc: u16, own: u16, more: &str) -> String {
     format!(
@@ -17,7 +17,7 @@ service:
 }
 
 fn ports() -> [u16; 2] {
-    [(); 2].map(|()| collector::free_port().expect("a free port"))
+    [(); 2].map(|()| port::free().expect("a free port"))
 }
 
 /// Waits until the collector on this port counts a reload of this outcome.

@@ -1,7 +1,7 @@
 //! The main job: RED metrics of all traffic, errors and slow traces kept, probes dropped, 5% of the rest.
 
 use crate::probabilistic::kept_at_5_percent;
-use e2e::{Backend, Collector, client, collector, scrape, wait};
+use e2e::{Backend, Collector, client, port, scrape, wait};
 
 /// Example 3 of the article with test ports and a short wait.
 fn example_3(grpc: u16, http: u16, red: u16, own: u16, backend: std::net::SocketAddr) -> String {
@@ -62,7 +62,7 @@ service:
 #[test]
 fn red_counts_are_exact_and_the_right_traces_arrive() {
     let backend = Backend::start().expect("a backend");
-    let [grpc, http, red, own] = [(); 4].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, red, own] = [(); 4].map(|()| port::free().expect("a free port"));
     let running = Collector::start(&example_3(grpc, http, red, own, backend.address)).expect("the collector starts");
 
     let mut expected = std::collections::BTreeSet::new();
@@ -128,7 +128,7 @@ fn red_counts_are_exact_and_the_right_traces_arrive() {
 #[test]
 fn a_stop_decides_and_delivers_what_is_waiting() {
     let backend = Backend::start().expect("a backend");
-    let [grpc, http, red, own] = [(); 4].map(|()| collector::free_port().expect("a free port"));
+    let [grpc, http, red, own] = [(); 4].map(|()| port::free().expect("a free port"));
     let config = example_3(grpc, http, red, own, backend.address).replace("decision_wait: 1s", "decision_wait: 600s");
     let running = Collector::start(&config).expect("the collector starts");
     let error = client::span([9; 16], 1, "pay", 10, true);

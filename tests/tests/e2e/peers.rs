@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::probabilistic::kept_at_5_percent;
-use e2e::{Backend, Collector, client, collector, scrape, wait};
+use e2e::{Backend, Collector, client, port, scrape, wait};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 const MEMBERS: usize = 3;
@@ -23,7 +23,7 @@ struct Fleet {
 impl Fleet {
     fn start(decision_wait: &str, more: &str) -> Self {
         let backend = Backend::start().expect("a backend");
-        let ports = || -> Vec<u16> { (0..MEMBERS).map(|_| collector::free_port().expect("a free port")).collect() };
+        let ports = || -> Vec<u16> { (0..MEMBERS).map(|_| port::free().expect("a free port")).collect() };
         let (grpc, own, peer, page) = (ports(), ports(), ports(), ports());
         let hostnames: Vec<String> = peer.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
         let config = |n: usize| {

@@ -201,11 +201,13 @@ async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<bytes::Bytes, (Op
     call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), super::PATH, message).await
 }
 
-#[tokio::test]
-async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothing() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let yaml = format!(
-        "
+/// A processor that listens for peers with a client CA. Another connection may take a port that was free just now, so
+/// it tries a few.
+async fn listening() -> (u16, TailSampling) {
+    for _ in 0..20 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let yaml = format!(
+            "
 peers:
   endpoint: 127.0.0.1:{port}
   name: 127.0.0.1:{port}
@@ -214,19 +216,28 @@ peers:
   client_tls: {{ca_file: '{ca}', cert_file: '{}', key_file: '{}'}}
 policies: [{{name: all, type: always_sample}}]
 ",
-        file("server.pem"),
-        file("server.key"),
-        file("client.pem"),
-        file("client.key"),
-        ca = file("ca.pem"),
-    );
-    let plan = plan(&yaml);
-    let clock = Arc::new(ManualClock::new(1_700_000_000_000_000_000));
-    let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
-    let context = Context { clock, ..context("tail_sampling") };
-    let rules = Rules { config: plan.config.clone(), policies, questions };
-    let processor = TailSampling::new(rules, ottl::Engine::Interpreter, &context, Sink::new()).unwrap();
-    processor.start().await.unwrap();
+            file("server.pem"),
+            file("server.key"),
+            file("client.pem"),
+            file("client.key"),
+            ca = file("ca.pem"),
+        );
+        let plan = plan(&yaml);
+        let clock = Arc::new(ManualClock::new(1_700_000_000_000_000_000));
+        let (policies, questions) = plan.compiled(ottl::Engine::Interpreter, clock.clone()).unwrap();
+        let context = Context { clock, ..context("tail_sampling") };
+        let rules = Rules { config: plan.config.clone(), policies, questions };
+        let processor = TailSampling::new(rules, ottl::Engine::Interpreter, &context, Sink::new()).unwrap();
+        if processor.start().await.is_ok() {
+            return (port, processor);
+        }
+    }
+    panic!("no port to listen at")
+}
+
+#[tokio::test]
+async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothing() {
+    let (port, processor) = listening().await;
 
     let collect = Collect {
         incarnation: 1,
