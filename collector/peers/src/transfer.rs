@@ -72,7 +72,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// May spans of so many traces be taken that a member of this name hands over?
     pub fn admits_transfer(&self, from: &str, traces: usize) -> bool {
         let has_room = self.holder.len().saturating_add(traces) <= self.settings.max_traces;
-        has_room && !self.departed && self.number_of(from).is_some_and(|number| number != SELF)
+        let member = self.number_of(from).filter(|number| *number != SELF).and_then(|number| self.member(number));
+        // One with other policies has other owners, and would not give anything to this one.
+        has_room && !self.departed && member.is_some_and(|member| !member.incompatible)
     }
 
     /// The spans of a trace that a member has handed over are in the part that was offered last.

@@ -36,79 +36,87 @@ const EARLY: [Early; 3] = [Early::NumTraces, Early::MaxBufferBytes, Early::Certa
 const SPANS_GATE: &str = "processor.tailsamplingprocessor.metricstatcountspanssampled";
 const BYTES_GATE: &str = "processor.tailsamplingprocessor.metricstatcountbytessampled";
 
+/// An instrument: prefix and name, unit, description.
 macro_rules! definition {
+    ($scope:expr, $prefix:literal, $name:literal, $unit:literal, $description:expr) => {
+        Definition { name: concat!($prefix, $name), unit: $unit, description: $description, scope: $scope }
+    };
+}
+pub(super) use definition;
+
+/// One of upstream's.
+macro_rules! upstream {
     ($name:literal, $unit:literal, $description:literal) => {
-        Definition {
-            name: concat!("otelcol_processor_tail_sampling_", $name),
-            unit: $unit,
-            description: concat!($description, " [Development]"),
-            scope: SCOPE,
-        }
+        definition!(SCOPE, "otelcol_processor_tail_sampling_", $name, $unit, concat!($description, " [Development]"))
+    };
+}
+
+/// One that upstream has not.
+macro_rules! ours {
+    ($name:literal, $unit:literal, $description:literal) => {
+        definition!(SCOPE, "ottlcol_processor_tail_sampling_", $name, $unit, $description)
     };
 }
 
 const COUNT_TRACES_SAMPLED: Definition =
-    definition!("count_traces_sampled", "{traces}", "Count of traces that were sampled or not per sampling policy");
+    upstream!("count_traces_sampled", "{traces}", "Count of traces that were sampled or not per sampling policy");
 const COUNT_SPANS_SAMPLED: Definition =
-    definition!("count_spans_sampled", "{spans}", "Count of spans that were sampled or not per sampling policy");
+    upstream!("count_spans_sampled", "{spans}", "Count of spans that were sampled or not per sampling policy");
 const COUNT_BYTES_SAMPLED: Definition =
-    definition!("count_bytes_sampled", "By", "Count of bytes that were sampled or not per sampling policy");
-const UNPARSEABLE_TRACE_STATE: Definition = definition!(
+    upstream!("count_bytes_sampled", "By", "Count of bytes that were sampled or not per sampling policy");
+const UNPARSEABLE_TRACE_STATE: Definition = upstream!(
     "count_spans_with_unparseable_tracestate",
     "{spans}",
     "Count of spans whose tracestate could not be parsed, so that no sampling threshold was written"
 );
-const GLOBAL_COUNT_TRACES_SAMPLED: Definition = definition!(
+const GLOBAL_COUNT_TRACES_SAMPLED: Definition = upstream!(
     "global_count_traces_sampled",
     "{traces}",
     "Global count of traces that were sampled or not by at least one policy"
 );
-const EARLY_RELEASES: Definition = definition!(
+const EARLY_RELEASES: Definition = upstream!(
     "early_releases_from_cache_decision",
     "{spans}",
     "Number of spans that were able to be immediately released due to a decision cache hit."
 );
 const NEW_TRACE_ID_RECEIVED: Definition =
-    definition!("new_trace_id_received", "{traces}", "Counts the arrival of new traces");
-const DECISION_TIMER_LATENCY: Definition = definition!(
+    upstream!("new_trace_id_received", "{traces}", "Counts the arrival of new traces");
+const DECISION_TIMER_LATENCY: Definition = upstream!(
     "sampling_decision_timer_latency",
     "ms",
     "Latency (in milliseconds) of each run of the sampling decision timer"
 );
-const LATE_SPAN_AGE: Definition = definition!(
+const LATE_SPAN_AGE: Definition = upstream!(
     "sampling_late_span_age",
     "s",
     "Time (in seconds) from the sampling decision was taken and the arrival of a late span"
 );
 const EVALUATION_ERROR: Definition =
-    definition!("sampling_policy_evaluation_error", "{errors}", "Count of sampling policy evaluation errors");
-const EXECUTION_COUNT: Definition = definition!(
+    upstream!("sampling_policy_evaluation_error", "{errors}", "Count of sampling policy evaluation errors");
+const EXECUTION_COUNT: Definition = upstream!(
     "sampling_policy_execution_count",
     "{executions}",
     "Total number of executions of a specific sampling policy"
 );
-const EXECUTION_TIME: Definition = definition!(
+const EXECUTION_TIME: Definition = upstream!(
     "sampling_policy_execution_time_sum",
     "us",
     "Total time spent (in microseconds) executing a specific sampling policy"
 );
-const DROPPED_TOO_EARLY: Definition = definition!(
+const DROPPED_TOO_EARLY: Definition = upstream!(
     "sampling_trace_dropped_too_early",
     "{traces}",
     "Count of traces that needed to be dropped before the configured wait time"
 );
-const REMOVAL_AGE: Definition = definition!(
+const REMOVAL_AGE: Definition = upstream!(
     "sampling_trace_removal_age",
     "s",
     "Time (in seconds) from arrival of a new trace until its removal from memory"
 );
 const TRACES_ON_MEMORY: Definition =
-    definition!("sampling_traces_on_memory", "{traces}", "Tracks the number of traces current on memory");
-const TOO_LARGE: Definition = definition!(
-    "traces_dropped_too_large",
-    "{traces}",
-    "Count of traces that were dropped because they were too large"
-);
+    upstream!("sampling_traces_on_memory", "{traces}", "Tracks the number of traces current on memory");
+const TOO_LARGE: Definition =
+    upstream!("traces_dropped_too_large", "{traces}", "Count of traces that were dropped because they were too large");
 /// Not upstream's, and in spite of its name no count of decisions: the KEDA triggers that are copied from one article to
 /// the next ask for traces in flight under this name.
 const NUM_TRACES_SAMPLED: Definition = Definition {
@@ -118,45 +126,30 @@ const NUM_TRACES_SAMPLED: Definition = Definition {
     scope: SCOPE,
 };
 /// Not upstream's: traces that upstream loses without a decision are decided early here.
-const EARLY_DECISIONS: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_early_decisions",
-    unit: "{traces}",
-    description: "Traces decided before their time, by reason: a limit that was reached, or certainty",
-    scope: SCOPE,
-};
-/// Not upstream's.
-const MEMORY_BYTES: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_memory",
-    unit: "By",
-    description: "All memory of the processor, which max_buffer_bytes limits: waiting spans, recycled buffers, what is known about traces, remembered decisions",
-    scope: SCOPE,
-};
+const EARLY_DECISIONS: Definition = ours!(
+    "early_decisions",
+    "{traces}",
+    "Traces decided before their time, by reason: a limit that was reached, or certainty"
+);
+const MEMORY_BYTES: Definition = ours!(
+    "memory",
+    "By",
+    "All memory of the processor, which max_buffer_bytes limits: waiting spans, recycled buffers, what is known about traces, remembered decisions"
+);
 
-/// Not upstream's, nor the next ones.
-const STORAGE_BYTES: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_storage_size",
-    unit: "By",
-    description: "Size of the log on disk",
-    scope: SCOPE,
-};
-const STORAGE_DEGRADED: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_storage_degraded",
-    unit: "1",
-    description: "1 while the log cannot be written and waiting spans are in memory only",
-    scope: SCOPE,
-};
-const STORAGE_UNLOGGED: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_storage_unlogged_spans",
-    unit: "{spans}",
-    description: "Spans that were taken in without being on disk, because the log could not be written",
-    scope: SCOPE,
-};
-const STORAGE_RECOVERED: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_storage_recovered_spans",
-    unit: "{spans}",
-    description: "Spans that waited in an earlier process and were taken over from the log",
-    scope: SCOPE,
-};
+const STORAGE_BYTES: Definition = ours!("storage_size", "By", "Size of the log on disk");
+const STORAGE_DEGRADED: Definition =
+    ours!("storage_degraded", "1", "1 while the log cannot be written and waiting spans are in memory only");
+const STORAGE_UNLOGGED: Definition = ours!(
+    "storage_unlogged_spans",
+    "{spans}",
+    "Spans that were taken in without being on disk, because the log could not be written"
+);
+const STORAGE_RECOVERED: Definition = ours!(
+    "storage_recovered_spans",
+    "{spans}",
+    "Spans that waited in an earlier process and were taken over from the log"
+);
 
 /// Cells that exist with `storage` only.
 struct StorageMetrics {
@@ -168,13 +161,8 @@ struct StorageMetrics {
     seen: AtomicU64,
 }
 
-/// Not upstream's.
-const BUFFER_BYTES: Definition = Definition {
-    name: "ottlcol_processor_tail_sampling_buffer",
-    unit: "By",
-    description: "Memory of waiting spans and of what is known about their traces",
-    scope: SCOPE,
-};
+const BUFFER_BYTES: Definition =
+    ours!("buffer", "By", "Memory of waiting spans and of what is known about their traces");
 
 /// What waits now, over all shards.
 #[derive(Clone, Copy, Debug, Default)]

@@ -13,7 +13,7 @@ use pdata::{TraceId, Traces};
 use super::super::mark::Late;
 use super::super::processor::Shared;
 use super::wire::{self, HandOver};
-use super::{HAND_OVER, Peers, TICK, call, lock};
+use super::{HAND_OVER, Peers, call, lock};
 use crate::net::status::Status;
 
 /// Traces that are taken out at once.
@@ -23,7 +23,7 @@ const CHUNK: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long handing over may take in all.
-const LIMIT: Duration = Duration::from_secs(8);
+const LIMIT: Duration = Duration::from_secs(7);
 
 impl Shared {
     /// Gives all that waits here for others to them. What they do not take is held as before.
@@ -38,7 +38,7 @@ impl Shared {
                 break;
             }
             if !std::mem::take(&mut first) {
-                tokio::time::sleep(TICK).await;
+                tokio::time::sleep(peers.tick).await;
             }
             for transfer in transfers {
                 for chunk in transfer.traces.chunks(CHUNK) {

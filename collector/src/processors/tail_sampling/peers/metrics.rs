@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use ::peers::{Counters, Millis, Node};
 use component::telemetry::{Counter, Definition, Gauge, Histogram, Registry};
 
+use super::super::metrics::definition;
 use super::entry::{Decision, Entry};
 use super::lock;
 
@@ -13,46 +14,40 @@ const SCOPE: &str = "ottlcol/tail_sampling/peers";
 /// Milliseconds.
 const ROUND_TRIP_BOUNDS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-macro_rules! definition {
+macro_rules! ours {
     ($name:literal, $unit:literal, $description:literal) => {
-        Definition {
-            name: concat!("ottlcol_processor_tail_sampling_peers_", $name),
-            unit: $unit,
-            description: $description,
-            scope: SCOPE,
-        }
+        definition!(SCOPE, "ottlcol_processor_tail_sampling_peers_", $name, $unit, $description)
     };
 }
 
 const COUNTERS: [Definition; 11] = [
-    definition!("entries_sent", "{entries}", "Entries of parts of traces reported to their owners"),
-    definition!("entries_received", "{entries}", "Entries of parts of traces that other instances have reported"),
-    definition!("decisions_sent", "{decisions}", "Decisions told to other instances"),
-    definition!("traces_judged", "{traces}", "Traces decided here as their owner"),
-    definition!("traces_merged", "{traces}", "Of those, traces with parts at more than one instance"),
-    definition!("traces_incomplete", "{traces}", "Of those, traces that an unheard instance may have had a part of"),
-    definition!("traces_alone", "{traces}", "Traces decided on this instance's part: no owner answered, or no room"),
-    definition!("traces_adopted", "{traces}", "Decisions taken over from an instance that knew them"),
-    definition!("conflicts", "{decisions}", "Decisions heard of that differ from the one obeyed here"),
-    definition!("ring_changes", "{changes}", "Times that the owners as seen from here have changed"),
-    definition!("entries_refused", "{entries}", "Entries not taken for lack of room; they are reported again"),
+    ours!("entries_sent", "{entries}", "Entries of parts of traces reported to their owners"),
+    ours!("entries_received", "{entries}", "Entries of parts of traces that other instances have reported"),
+    ours!("decisions_sent", "{decisions}", "Decisions told to other instances"),
+    ours!("traces_judged", "{traces}", "Traces decided here as their owner"),
+    ours!("traces_merged", "{traces}", "Of those, traces with parts at more than one instance"),
+    ours!("traces_incomplete", "{traces}", "Of those, traces that an unheard instance may have had a part of"),
+    ours!("traces_alone", "{traces}", "Traces decided on this instance's part: no owner answered, or no room"),
+    ours!("traces_adopted", "{traces}", "Decisions taken over from an instance that knew them"),
+    ours!("conflicts", "{decisions}", "Decisions heard of that differ from the one obeyed here"),
+    ours!("ring_changes", "{changes}", "Times that the owners as seen from here have changed"),
+    ours!("entries_refused", "{entries}", "Entries not taken for lack of room; they are reported again"),
 ];
-const BYTES_SENT: Definition = definition!("bytes_sent", "By", "Bytes of messages sent to other instances");
-const BYTES_RECEIVED: Definition =
-    definition!("bytes_received", "By", "Bytes of messages received from other instances");
-const FAILED: Definition = definition!("exchanges_failed", "{exchanges}", "Exchanges without a good answer");
-const ROUND_TRIP: Definition = definition!("round_trip", "ms", "Time from a collect to its report");
-const HANDED_OVER: Definition = definition!(
+const BYTES_SENT: Definition = ours!("bytes_sent", "By", "Bytes of messages sent to other instances");
+const BYTES_RECEIVED: Definition = ours!("bytes_received", "By", "Bytes of messages received from other instances");
+const FAILED: Definition = ours!("exchanges_failed", "{exchanges}", "Exchanges without a good answer");
+const ROUND_TRIP: Definition = ours!("round_trip", "ms", "Time from a collect to its report");
+const HANDED_OVER: Definition = ours!(
     "traces_handed_over",
     "{traces}",
     "Traces whose spans another instance has taken from this one as it stopped"
 );
 const TAKEN_OVER: Definition =
-    definition!("traces_taken_over", "{traces}", "Traces whose spans this instance has taken from one that stopped");
-const MEMBERS: Definition = definition!("members", "{instances}", "Other instances that answer");
-const OWNERS: Definition = definition!("owners", "{instances}", "Instances that own traces, as seen from here");
-const HELD: Definition = definition!("traces_held", "{traces}", "Traces with spans here that wait for a decision");
-const OWNED: Definition = definition!("traces_owned", "{traces}", "Traces that wait here to be decided for all");
+    ours!("traces_taken_over", "{traces}", "Traces whose spans this instance has taken from one that stopped");
+const MEMBERS: Definition = ours!("members", "{instances}", "Other instances that answer");
+const OWNERS: Definition = ours!("owners", "{instances}", "Instances that own traces, as seen from here");
+const HELD: Definition = ours!("traces_held", "{traces}", "Traces with spans here that wait for a decision");
+const OWNED: Definition = ours!("traces_owned", "{traces}", "Traces that wait here to be decided for all");
 
 pub(super) struct Metrics {
     counters: [Counter; 11],

@@ -51,8 +51,13 @@ use crate::net::serve::{Lifetime, Protocol, Server};
 use crate::net::status::{self, GRPC_MESSAGE, GRPC_STATUS};
 use crate::net::{grpc, tls};
 
-/// How often changed entries are looked for and collected.
-const TICK: Duration = Duration::from_millis(500);
+/// How often changed entries are looked for and collected. In a small fleet messages take more time than what is in them,
+/// so that as few as possible are sent.
+const MAX_TICK: Duration = Duration::from_secs(1);
+const MIN_TICK: Duration = Duration::from_millis(250);
+
+/// How often a stopping instance looks whether it may go.
+const POLL: Duration = Duration::from_millis(200);
 
 /// Most entries, decisions or questions in one message; at some 40 bytes each this is well below [`MAX_MESSAGE`].
 const MAX_BATCH: usize = 16_384;
@@ -67,7 +72,7 @@ const MAX_OWED: usize = 200_000;
 const LATE: Duration = Duration::from_secs(60);
 
 /// When a stopping instance has nothing left, the others are given so long to hear of it.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(3);
 
 const PATH: &str = "/ottlcol.peers.v1.Peers/Exchange";
 const HAND_OVER: &str = "/ottlcol.peers.v1.Peers/HandOver";
@@ -92,6 +97,7 @@ pub(super) struct Peers {
     metrics: Metrics,
     registry: component::telemetry::Registry,
     decision_wait: Duration,
+    tick: Duration,
     timeout: Duration,
     tls: OnceLock<tls::Connector>,
     /// By the member's name.
@@ -122,7 +128,6 @@ impl Ring for HashRing {
 
 impl Peers {
     pub(super) fn new(config: &Config, peers: &PeersConfig, policies: &Policies, context: &Context) -> Self {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let decision_wait = Duration::from_secs(config.decision_wait_seconds.into());
         let grace = peers.grace;
         let n_traces = config.num_traces.saturating_mul(config.num_shards as usize);
@@ -153,6 +158,7 @@ impl Peers {
             metrics: Metrics::new(&context.registry),
             registry: context.registry.clone(),
             decision_wait,
+            tick: tick(decision_wait, grace),
             timeout: (grace / 5).max(Duration::from_millis(200)),
             tls: OnceLock::new(),
             channels: Mutex::default(),
@@ -167,7 +173,7 @@ impl Peers {
     }
 
     fn now(&self) -> Millis {
-        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+        millis(self.clock.monotonic())
     }
 
     /// The connection to a member, opened when it is first used and again when it broke.
@@ -203,6 +209,15 @@ impl Peers {
         lock(&self.node).set_members(now, &names);
         lock(&self.channels).retain(|name, _| names.contains(&&**name));
     }
+}
+
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Several times before anybody is suspected, and before a decision is due.
+fn tick(decision_wait: Duration, grace: Duration) -> Duration {
+    (decision_wait / 5).min(grace / 10).clamp(MIN_TICK, MAX_TICK)
 }
 
 /// What makes entries comparable: the policies, and the version of the protocol.
@@ -252,7 +267,7 @@ impl Shared {
             let _ = peers.debug.set(Server::spawn(listener, None, protocol, Lifetime::default(), page));
         }
         let (shared, mut stop) = (self.clone(), peers.stop.subscribe());
-        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + peers.tick, peers.tick);
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let task = self.watch.task(async move {
             loop {
@@ -436,7 +451,7 @@ impl Shared {
             if tokio::time::Instant::now() >= until {
                 break;
             }
-            tokio::time::sleep(TICK / 2).await;
+            tokio::time::sleep(POLL).await;
         }
         // With a log on disk, the spans stay there until this instance is back.
         if self.storage.get().is_none() {
@@ -452,7 +467,7 @@ impl Shared {
         lock(&peers.node).depart(now);
         let until = tokio::time::Instant::now() + FAREWELL;
         while lock(&peers.node).has_unaware_company(peers.now()) && tokio::time::Instant::now() < until {
-            tokio::time::sleep(TICK / 5).await;
+            tokio::time::sleep(POLL).await;
         }
         peers.stop.send_replace(true);
         peers.tasks.close();

@@ -15,15 +15,12 @@ use super::super::config::Config;
 use super::super::replay::{Replay, Summary};
 use super::super::sampler::Share;
 use super::entry::{Decision, Entry};
-use super::{HashRing, MAX_BATCH, MAX_OWED, fingerprint, wire};
+use super::{HashRing, MAX_BATCH, MAX_OWED, fingerprint, millis, tick, wire};
 use crate::cluster::ring;
 use crate::factory::StartError;
 
-/// The exchange's ticks in a second.
-const TICKS: u64 = 2;
-
 /// Long enough that no instance waits for another in vain: all answer at once.
-const GRACE_MILLIS: u64 = 10_000;
+const GRACE: Duration = Duration::from_secs(10);
 
 /// One or several instances of a processor.
 pub struct Fleet {
@@ -32,6 +29,8 @@ pub struct Fleet {
     listed: Vec<usize>,
     /// Milliseconds since the start.
     now: u64,
+    next_tick: u64,
+    tick_millis: u64,
     random: u64,
     cost: Cost,
 }
@@ -98,7 +97,7 @@ impl Plan {
         let traces = self.config.num_traces.saturating_mul(self.config.num_shards as usize);
         let settings = Settings {
             wait: u64::from(self.config.decision_wait_seconds) * 1000,
-            grace: GRACE_MILLIS,
+            grace: millis(GRACE),
             unsettled_for,
             max_traces: traces.saturating_add(1024),
             remember: self.config.remembered(),
@@ -122,7 +121,16 @@ impl Plan {
             Ok(Instance { replay, node, share: 1.0 })
         };
         let instances = names.iter().map(instance).collect::<Result<_, StartError>>()?;
-        Ok(Fleet { instances, listed: vec![0], now: 0, random: 0x9e37_79b9_7f4a_7c15, cost: Cost::default() })
+        let tick_millis = millis(tick(Duration::from_secs(self.config.decision_wait_seconds.into()), GRACE));
+        Ok(Fleet {
+            instances,
+            listed: vec![0],
+            now: 0,
+            next_tick: tick_millis,
+            tick_millis,
+            random: 0x9e37_79b9_7f4a_7c15,
+            cost: Cost::default(),
+        })
     }
 }
 
@@ -179,18 +187,20 @@ impl Fleet {
 
     /// A second passes; what is kept comes back.
     pub fn second(&mut self) -> Vec<Traces> {
-        if self.instances.len() > 1 {
-            for _ in 0..TICKS {
-                self.now += 1000 / TICKS;
-                self.tick();
-            }
+        let end = self.now + 1000;
+        while self.instances.len() > 1 && self.next_tick <= end {
+            self.now = self.next_tick;
+            self.next_tick += self.tick_millis;
+            self.tick();
         }
+        self.now = end;
         self.instances.iter_mut().flat_map(|instance| instance.replay.second()).collect()
     }
 
     /// Time passes in which nothing waits.
     pub fn idle(&mut self, time: Duration) {
-        self.now += u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.now = self.now.saturating_add(millis(time));
+        self.next_tick = self.next_tick.max(self.now);
         for instance in &mut self.instances {
             instance.replay.idle(time);
         }

@@ -14,11 +14,8 @@ use super::super::policy::{Asked, Label, Trace};
 use super::super::sampler::{Sampler, Share, Taken, now};
 use super::entry::{Decision, Entry};
 
-/// A part waits for more spans for one look in so many seconds of `decision_wait`.
-const SECONDS_A_LOOK: u32 = 5;
-
-/// And for at most so many looks.
-const MAX_DELAY: u32 = 2;
+/// Where traces wait for so many seconds, their parts wait for more spans for a look before they are offered.
+const UNHURRIED_SECONDS: u32 = 5;
 
 /// What a shard keeps for the exchange; nothing of it exists without `peers`.
 #[derive(Default)]
@@ -81,7 +78,7 @@ impl Sampler {
     pub(in super::super) fn join_peers(&mut self) {
         let wait = self.config.decision_wait_seconds;
         let wait = self.config.decision_wait_after_root_seconds.map_or(wait, |after_root| after_root.min(wait));
-        let delay = (wait / SECONDS_A_LOOK).min(MAX_DELAY) as usize;
+        let delay = usize::from(wait >= UNHURRIED_SECONDS);
         self.exchange = Some(Box::new(Exchange { delay, ..Exchange::default() }));
     }
 

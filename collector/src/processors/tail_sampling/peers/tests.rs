@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::peers::{Collect, Part, Report};
+use bytes::Bytes;
 use component::{Code, ManualClock};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use pdata::TracesBuilder;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::entry::{Decision, Entry};
-use super::{call, lock, wire};
+use super::{HAND_OVER, call, lock, wire};
 use crate::config::{Problems, Section};
 use crate::factory::{Context, Lifecycle};
 use crate::net::connect::{Connector, Target};
@@ -116,6 +120,7 @@ proptest! {
     fn hostile_bytes_are_no_message_or_a_harmless_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = wire::read_collect(&bytes);
         let _ = wire::read_report(&bytes, Shape::new(3, 1));
+        let _ = wire::read_hand_over(&bytes.into());
     }
 }
 
@@ -190,15 +195,19 @@ fn file(name: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/net/tls/testdata").join(name).display().to_string()
 }
 
-/// Connects as a client with this `tls` section and sends the bytes.
-async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<bytes::Bytes, (Option<Code>, String)> {
+/// Connects as a client with this `tls` section and sends the bytes to a method.
+async fn send_to(path: &'static str, port: u16, yaml: &str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
     let mut problems = Problems::default();
     let config: tls::Client = Section::parse("x", "exporters", yaml).unwrap().decode(&mut problems).unwrap();
     let clock: Arc<dyn component::Clock> = Arc::new(ManualClock::default());
     let tls = (!config.is_plain()).then(|| tls::Connector::load(&config, &["h2"], &clock).unwrap());
     let target = Target::Tcp(crate::net::address::HostPort { host: "127.0.0.1".to_owned(), port });
     let transport = tonic::transport::Endpoint::from(http::Uri::from_static("http://peer"));
-    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), super::PATH, message).await
+    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), path, message).await
+}
+
+async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
+    send_to(super::PATH, port, yaml, message).await
 }
 
 /// A processor that listens for peers with a client CA. Another connection may take a port that was free just now, so
@@ -257,10 +266,31 @@ async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothi
     // Without a certificate, and in plain text, there is no answer at all.
     assert_eq!(send(port, &format!("{{{ca}}}"), &good).await.unwrap_err().0, None);
     assert_eq!(send(port, "{insecure: true}", &good).await.unwrap_err().0, None);
-    let refused = |result: Result<bytes::Bytes, (Option<Code>, String)>| result.unwrap_err().0;
+    let refused = |result: Result<Bytes, (Option<Code>, String)>| result.unwrap_err().0;
     assert_eq!(refused(send(port, &member, &good).await), Some(Code::FailedPrecondition));
     assert_eq!(refused(send(port, &member, &[0xff; 64]).await), Some(Code::InvalidArgument));
     assert_eq!(refused(send(port, &member, &good[..good.len() - 3]).await), Some(Code::InvalidArgument));
+    // Nor does anybody take spans over from one who is no member, or from bytes that are none.
+    let mut spans = TracesBuilder::new();
+    spans.span([7; 16], &Span { trace_id: vec![7; 16], span_id: vec![1; 8], ..Span::default() }.encode_to_vec());
+    let given = wire::HandOver {
+        from: "127.0.0.1:1".to_owned(),
+        incarnation: 1,
+        absorbed: wire::ByTrace::default(),
+        traces: spans.build().encode(),
+    };
+    let good = wire::write_hand_over(&given);
+    let hand_over = |yaml: String, message: Vec<u8>| async move { send_to(HAND_OVER, port, &yaml, &message).await };
+    assert_eq!(hand_over(format!("{{{ca}}}"), good.clone()).await.unwrap_err().0, None);
+    assert_eq!(hand_over("{insecure: true}".to_owned(), good.clone()).await.unwrap_err().0, None);
+    assert_eq!(refused(hand_over(member.clone(), good.clone()).await), Some(Code::FailedPrecondition));
+    let own = wire::HandOver { from: format!("127.0.0.1:{port}"), ..given.clone() };
+    assert_eq!(refused(hand_over(member.clone(), wire::write_hand_over(&own)).await), Some(Code::FailedPrecondition));
+    for bytes in [vec![0xff; 64], good[..good.len() - 3].to_vec()] {
+        assert_eq!(refused(hand_over(member.clone(), bytes).await), Some(Code::InvalidArgument));
+    }
+    let no_spans = wire::HandOver { traces: Bytes::from_static(&[0x0a, 0x7f]), ..given };
+    assert_eq!(refused(hand_over(member.clone(), wire::write_hand_over(&no_spans)).await), Some(Code::InvalidArgument));
     let peers = processor.peers().unwrap();
     assert_eq!(lock(&peers.node).decision(&[7; 16]), None);
     assert_eq!(lock(&peers.node).sizes(), (0, 0, 0));
