@@ -67,8 +67,11 @@ enum Step {
     SkipFixed32,
     /// Attributes, by far the most fields of a span.
     Attribute,
-    /// A wanted scalar of wire type 2: its slot's tag and position.
-    Bytes(u32, u32),
+    /// A wanted string: its slot's position.
+    Str(u32),
+    /// A wanted id.
+    TraceId(u32),
+    SpanId(u32),
     /// A wanted scalar of wire type 1.
     Nanos(u32),
     /// A wanted enum or count.
@@ -193,9 +196,9 @@ impl Extractor {
                 (None, 5) if byte > 7 => Step::SkipFixed32,
                 (Some(Action::Attribute), 2) => Step::Attribute,
                 (Some(Action::Status), 2) => Step::Status,
-                (Some(Action::Scalar(Shape::Str, position)), 2) => Step::Bytes(tag::STR, position),
-                (Some(Action::Scalar(Shape::TraceId, position)), 2) => Step::Bytes(tag::TRACE_ID, position),
-                (Some(Action::Scalar(Shape::SpanId, position)), 2) => Step::Bytes(tag::SPAN_ID, position),
+                (Some(Action::Scalar(Shape::Str, position)), 2) => Step::Str(position),
+                (Some(Action::Scalar(Shape::TraceId, position)), 2) => Step::TraceId(position),
+                (Some(Action::Scalar(Shape::SpanId, position)), 2) => Step::SpanId(position),
                 (Some(Action::Scalar(Shape::Nanos, position)), 1) => Step::Nanos(position),
                 (Some(Action::Scalar(shape @ (Shape::Int32 | Shape::Uint32), position)), 0) => {
                     Step::Varint(shape, position)
@@ -265,6 +268,9 @@ impl Extractor {
     /// then what is left.
     fn head(&self, base: &[u8], end: usize, slots: &mut [RawSlot], header: &mut Range) {
         let start = self.ids(base, slots);
+        if base.get(start).is_some_and(|&next| next > self.head_tag) {
+            return;
+        }
         let first = self.head_tag.min(NAME_TAG);
         let Some(named) = self.fields(base, start..end, first, slots, header, &mut 0) else { return };
         if self.head_tag > NAME_TAG {
@@ -295,19 +301,27 @@ impl Extractor {
         self.members(base, header, slots);
     }
 
-    /// Fills the slots of trace id and span id if they stand at the start of a span, as they nearly always do; where the
-    /// fields behind them start.
+    /// Fills the slots of the ids if they stand at the start of a span, as they nearly always do; where the fields behind
+    /// them start.
     #[inline]
     fn ids(&self, base: &[u8], slots: &mut [RawSlot]) -> usize {
         match base {
             [0x0a, 16, ids @ ..] if ids.get(16..18) == Some(&[0x12, 8]) && ids.len() >= 26 => {
-                if let Step::Bytes(tag, position) = self.steps[0x0a] {
-                    put(slots, position, RawSlot::range(tag, Range { start: 2, end: 18 }));
+                if let Step::TraceId(position) = self.steps[0x0a] {
+                    put(slots, position, RawSlot::trace_id(base, Range { start: 2, end: 18 }));
                 }
-                if let Step::Bytes(tag, position) = self.steps[0x12] {
-                    put(slots, position, RawSlot::range(tag, Range { start: 20, end: 28 }));
+                if let Step::SpanId(position) = self.steps[0x12] {
+                    put(slots, position, RawSlot::span_id(base, Range { start: 20, end: 28 }));
                 }
-                28
+                match ids.get(26..36) {
+                    Some([0x22, 8, ..]) => {
+                        if let Step::SpanId(position) = self.steps[0x22] {
+                            put(slots, position, RawSlot::span_id(base, Range { start: 30, end: 38 }));
+                        }
+                        38
+                    }
+                    _ => 28,
+                }
             }
             _ => 0,
         }
@@ -365,9 +379,19 @@ impl Extractor {
                     }
                     end
                 }
-                Step::Bytes(tag, position) => {
+                Step::Str(position) => {
                     let (start, end) = length(base, at + 1)?;
-                    put(slots, position, RawSlot::range(tag, Range { start, end }));
+                    put(slots, position, RawSlot::range(tag::STR, Range { start, end }));
+                    end
+                }
+                Step::TraceId(position) => {
+                    let (start, end) = length(base, at + 1)?;
+                    put(slots, position, RawSlot::trace_id(base, Range { start, end }));
+                    end
+                }
+                Step::SpanId(position) => {
+                    let (start, end) = length(base, at + 1)?;
+                    put(slots, position, RawSlot::span_id(base, Range { start, end }));
                     end
                 }
                 Step::Nanos(position) => {
@@ -378,7 +402,7 @@ impl Extractor {
                 Step::Varint(shape, position) => {
                     let mut cursor = pdata::wire::Cursor::at_offset(&base[at + 1..], at + 1);
                     let bits = cursor.varint().ok()?;
-                    if let Some(slot) = read(shape, Payload::Varint(bits)) {
+                    if let Some(slot) = read(shape, base, Payload::Varint(bits)) {
                         put(slots, position, slot);
                     }
                     cursor.position()
@@ -448,7 +472,7 @@ impl Extractor {
     ) {
         match (action, payload) {
             (Action::Scalar(shape, position), payload) => {
-                if let Some(slot) = read(shape, payload) {
+                if let Some(slot) = read(shape, base, payload) {
                     put(slots, position, slot);
                 }
             }
@@ -511,7 +535,7 @@ impl Extractor {
             match (field, payload, self.status_message, self.status_code) {
                 (2, Payload::Bytes(at), Some(position), _) => put(slots, position, RawSlot::range(tag::STR, at)),
                 (3, payload, _, Some(position)) => {
-                    if let Some(slot) = read(Shape::Int32, payload) {
+                    if let Some(slot) = read(Shape::Int32, base, payload) {
                         put(slots, position, slot);
                     }
                 }
@@ -716,11 +740,11 @@ fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
 }
 
 /// A scalar's slot; `None` where the wire type is not the field's, which reads as an unknown field.
-fn read(shape: Shape, payload: Payload) -> Option<RawSlot> {
+fn read(shape: Shape, base: &[u8], payload: Payload) -> Option<RawSlot> {
     Some(match (shape, payload) {
         (Shape::Str, Payload::Bytes(range)) => RawSlot::range(tag::STR, range),
-        (Shape::TraceId, Payload::Bytes(range)) => RawSlot::range(tag::TRACE_ID, range),
-        (Shape::SpanId, Payload::Bytes(range)) => RawSlot::range(tag::SPAN_ID, range),
+        (Shape::TraceId, Payload::Bytes(range)) => RawSlot::trace_id(base, range),
+        (Shape::SpanId, Payload::Bytes(range)) => RawSlot::span_id(base, range),
         // Go truncates to 32 bits, with sign for enums.
         (Shape::Uint32, Payload::Varint(bits)) => RawSlot::int(i64::from(bits as u32)),
         (Shape::Int32, Payload::Varint(bits)) => RawSlot::int(i64::from(bits as u32 as i32)),

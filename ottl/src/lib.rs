@@ -42,6 +42,6 @@ pub use frame::{Frame, Slot};
 pub use layout::{Level, LogField, MapSource, MetricField, PointField, PointKind, Side, SlotId, SlotPath};
 pub use limits::Limits;
 pub use program::{
-    Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program, ProgramBuilder,
-    Random, Rows, ValueId,
+    Answers, Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program,
+    ProgramBuilder, Random, Rows, ValueId,
 };

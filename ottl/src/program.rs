@@ -602,7 +602,7 @@ fn outcome(code: u32) -> Outcome {
 mod plan;
 mod rows;
 
-pub use rows::Rows;
+pub use rows::{Answers, Rows};
 
 #[cfg(test)]
 mod tests;

@@ -25,9 +25,9 @@ pub(crate) mod tag {
     pub(crate) const MAP: u32 = 7;
     /// The range of an ArrayValue message.
     pub(crate) const LIST: u32 = 8;
-    /// The range of 16 bytes, or an empty range for an unset id.
+    /// The range of 16 bytes, or an empty range for an unset id, one that is all zero, or one of another length.
     pub(crate) const TRACE_ID: u32 = 9;
-    /// The range of 8 bytes, or an empty range for an unset id.
+    /// As [`TRACE_ID`], of 8 bytes.
     pub(crate) const SPAN_ID: u32 = 10;
     /// The range of the message the struct is a part of.
     pub(crate) const OPAQUE: u32 = 11;
@@ -57,6 +57,27 @@ impl RawSlot {
     pub(crate) fn range(tag: u32, range: Range) -> Self {
         let len = range.end.saturating_sub(range.start);
         Self { tag, len: u32::try_from(len).unwrap_or(0), bits: range.start as u64 }
+    }
+
+    /// A trace id's slot.
+    #[inline]
+    pub(crate) fn trace_id(base: &[u8], range: Range) -> Self {
+        Self::id::<16>(tag::TRACE_ID, base, range)
+    }
+
+    /// A span id's slot.
+    #[inline]
+    pub(crate) fn span_id(base: &[u8], range: Range) -> Self {
+        Self::id::<8>(tag::SPAN_ID, base, range)
+    }
+
+    /// An id with nothing in it reads as one that is not set, so that a length says which it is.
+    #[inline]
+    fn id<const SIZE: usize>(tag: u32, base: &[u8], range: Range) -> Self {
+        match base.get(range.start..range.end).and_then(|id| id.first_chunk::<SIZE>().filter(|_| id.len() == SIZE)) {
+            Some(id) if *id != [0; SIZE] => Self { tag, len: SIZE as u32, bits: range.start as u64 },
+            _ => Self { tag, len: 0, bits: 0 },
+        }
     }
 
     /// The range, if the tag is one of those that have one.

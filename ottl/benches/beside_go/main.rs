@@ -63,8 +63,7 @@ fn main() {
 /// Spans of a request.
 const SPANS: u32 = 64;
 
-/// Ratios are to what the Go module needs for the same: "wire" to the evaluation with its context object, "predicate" to
-/// the evaluation alone. The last ratio is to the check by hand.
+/// The first two ratios are to what the Go module needs for the evaluation alone, the last is to the check by hand.
 fn print_row(name: &str, go: Option<GoTimes>, times: Times) {
     let ratio = |base: Option<f64>, time: f64| base.map_or(String::new(), |base| format!("{:.1}", base / time));
     let shown = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.1}"));
@@ -75,7 +74,7 @@ fn print_row(name: &str, go: Option<GoTimes>, times: Times) {
         shown(alone),
         shown(span),
         times.wire,
-        ratio(span, times.wire),
+        ratio(alone, times.wire),
         times.predicate,
         ratio(alone, times.predicate),
         precise(times.call),

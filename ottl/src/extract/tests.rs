@@ -161,6 +161,27 @@ fn in_order() {
     }
 }
 
+/// Unset, all zero, of another length: no id.
+#[test]
+fn ids_with_nothing_in_them_are_unset() {
+    let unset = |tag| RawSlot { tag, len: 0, bits: 0 };
+    let (trace, parent) = (SlotPath::TraceId, SlotPath::ParentSpanId);
+    let start = b"\x0a\x10ABCDEFGHIJKLMNOP\x12\x08QRSTUVWX";
+    let set = (trace.clone(), RawSlot { tag: tag::TRACE_ID, len: 16, bits: 2 });
+    for behind in
+        [&b""[..], b"\x22\x08\0\0\0\0\0\0\0\0", b"\x22\x00", b"\x22\x08abcdefgh\x22\x00", b"\x22\x04abcd\x2a\x01n"]
+    {
+        let wire = [&start[..], behind].concat();
+        check(&wire, &[set.clone(), (parent.clone(), unset(tag::SPAN_ID))]);
+        check(&wire, &[(parent.clone(), unset(tag::SPAN_ID))]);
+    }
+    let last = RawSlot { tag: tag::SPAN_ID, len: 8, bits: 34 };
+    check(&[&start[..], b"\x1a\x02ab\x22\x08abcdefgh"].concat(), &[(parent.clone(), last)]);
+    let last = RawSlot { tag: tag::SPAN_ID, len: 8, bits: 40 };
+    check(&[&start[..], b"\x22\x08\0\0\0\0\0\0\0\0\x22\x08abcdefgh"].concat(), &[(parent, last)]);
+    check(&[b"\x0a\x10", &[0; 16][..], &start[18..]].concat(), &[(trace, unset(tag::TRACE_ID))]);
+}
+
 #[test]
 fn fields_out_of_order_are_seen_by_the_index() {
     for wire in

@@ -19,7 +19,18 @@ pub struct Rows<'w> {
     slots: Vec<RawSlot>,
     spans: Vec<&'w [u8]>,
     answers: Vec<u8>,
-    outcomes: Vec<Outcome>,
+}
+
+/// What a list says of each span of some [`Rows`], in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'r>(&'r [u8]);
+
+impl<'r> Answers<'r> {
+    /// One outcome a span.
+    #[inline]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Outcome> + 'r {
+        self.0.iter().map(|&answer| outcome(u32::from(answer)))
+    }
 }
 
 impl<'w> Rows<'w> {
@@ -50,7 +61,7 @@ impl Program {
     /// Memory for many spans.
     #[must_use]
     pub fn rows<'w>(&self) -> Rows<'w> {
-        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new(), outcomes: Vec::new() }
+        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
     }
 
     /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
@@ -73,33 +84,52 @@ impl Program {
         rows.spans.push(bytes);
     }
 
-    /// Evaluates a list for each span, as [`Program::eval_list`] does for one: outcomes in order of the spans.
+    /// Evaluates a list for each span, as [`Program::eval_list`] does for one.
+    #[inline]
     pub fn eval_rows<'r>(
         &self,
         rows: &'r mut Rows<'_>,
         list: ListId,
         on_error: &mut dyn FnMut(usize, EvalError),
-    ) -> &'r [Outcome] {
-        rows.outcomes.clear();
-        rows.answers.clear();
+    ) -> Answers<'r> {
+        // Machine code writes every answer; what is there before does not matter.
         rows.answers.resize(rows.spans.len(), 0);
         let native = self.owns(&rows.frame)
             && self.code.as_ref().is_some_and(|code| {
                 let interpreter = self.interpreter(&rows.frame);
                 code.rows(list.0 as usize, &interpreter, &rows.slots, &rows.spans, &mut rows.answers)
             });
-        for at in 0..rows.spans.len() {
-            let answered = rows.answers.get(at).copied().filter(|&answer| native && answer <= 1);
-            let found = match answered {
-                Some(answer) => outcome(u32::from(answer)),
-                None => {
-                    self.load_row(rows, at);
-                    self.eval_list(&rows.frame, list, on_error)
-                }
-            };
-            rows.outcomes.push(found);
+        // Without a branch a row: a few comparisons of vectors in all.
+        let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));
+        if !native || highest > 1 {
+            self.eval_rows_alone(rows, list, native, on_error);
         }
-        &rows.outcomes
+        Answers(&rows.answers)
+    }
+
+    /// Asks about the rows that have no answer yet, one by one.
+    #[cold]
+    fn eval_rows_alone(
+        &self,
+        rows: &mut Rows<'_>,
+        list: ListId,
+        native: bool,
+        on_error: &mut dyn FnMut(usize, EvalError),
+    ) {
+        for at in 0..rows.spans.len() {
+            if native && rows.answers.get(at).is_some_and(|&answer| answer <= 1) {
+                continue;
+            }
+            self.load_row(rows, at);
+            let outcome = self.eval_list(&rows.frame, list, on_error);
+            if let Some(answer) = rows.answers.get_mut(at) {
+                *answer = match outcome {
+                    Outcome::False => 0,
+                    Outcome::True => 1,
+                    Outcome::Error(error) => error as u8,
+                };
+            }
+        }
     }
 
     /// Makes a row the frame's span.

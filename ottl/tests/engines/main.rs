@@ -170,8 +170,10 @@ fn rows_answer_as_spans_one_by_one() {
                     scope.spans().for_each(|span| program.push_span(&mut rows, &span));
                     for list in lists {
                         let (mut heard, mut heard_alone) = (Vec::new(), Vec::new());
-                        let by_row =
-                            program.eval_rows(&mut rows, list, &mut |at, error| heard.push((at, error))).to_vec();
+                        let by_row = program
+                            .eval_rows(&mut rows, list, &mut |at, error| heard.push((at, error)))
+                            .iter()
+                            .collect::<Vec<_>>();
                         let alone: Vec<Outcome> = scope
                             .spans()
                             .map(|span| {

@@ -240,7 +240,7 @@ impl<'w> Pass<'_, 'w> {
             match outcome {
                 Outcome::False => {}
                 Outcome::True => kept.drop_span(index),
-                Outcome::Error(error) => self.failed.add(list.texts.first().map_or("", String::as_str), *error),
+                Outcome::Error(error) => self.failed.add(list.texts.first().map_or("", String::as_str), error),
             }
         }
         self.rows.clear();

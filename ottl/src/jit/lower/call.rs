@@ -23,7 +23,7 @@ impl Lower<'_, '_> {
         };
         let Some(slot) = first else { return self.ask(id, yes, no) };
         match site.function.name {
-            "IsRootSpan" if slot.ty == Type::SpanId => self.is_zero_id(slot, 8, yes, no),
+            "IsRootSpan" if slot.ty == Type::SpanId => self.is_unset_id(slot, yes, no),
             "IsString" => self.is_type(slot, tag::STR, yes, no),
             "IsInt" => self.is_type(slot, tag::INT, yes, no),
             "IsDouble" => self.is_type(slot, tag::DOUBLE, yes, no),

@@ -162,7 +162,6 @@ impl Lower<'_, '_> {
         self.branch(holds, yes, no);
     }
 
-    /// An id that is not of its length reads as zero.
     fn with_id(&mut self, slot: SlotRef, op: CompareOp, tag: u32, wanted: &[u8], yes: Block, no: Block) {
         let (equal, other) = match op {
             CompareOp::Eq => (yes, no),
@@ -173,19 +172,13 @@ impl Lower<'_, '_> {
         if wanted.iter().any(|&byte| byte != 0) {
             return self.is_literal(slot, tag, wanted, equal, other);
         }
-        self.is_zero_id(slot, wanted.len(), equal, other);
+        self.is_unset_id(slot, equal, other);
     }
 
-    /// Whether an id is unset or all zero.
-    pub(super) fn is_zero_id(&mut self, slot: SlotRef, size: usize, yes: Block, no: Block) {
-        let content = self.builder.create_block();
+    /// Whether an id is unset or all zero: extraction leaves an empty range for both.
+    pub(super) fn is_unset_id(&mut self, slot: SlotRef, yes: Block, no: Block) {
         let len = self.len(slot);
-        let whole = self.builder.ins().icmp_imm_u(IntCC::Equal, len, size as i64);
-        self.branch(whole, content, yes);
-        self.builder.switch_to_block(content);
-        let start = self.address(slot);
-        let difference = self.difference(start, 0, &[0; 16][..size.min(16)]);
-        self.branch(difference, no, yes);
+        self.branch(len, no, yes);
     }
 
     fn slots_compared(&mut self, id: NodeId, op: CompareOp, left: NodeId, right: NodeId, yes: Block, no: Block) {
