@@ -94,6 +94,31 @@ impl<E: std::error::Error> From<E> for Failed {
     }
 }
 
+/// Standard output, and whether its reader has gone.
+struct Output<'a> {
+    out: &'a mut dyn Write,
+    is_closed: bool,
+}
+
+impl Output<'_> {
+    fn note<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        self.is_closed |= written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.note(flushed)
+    }
+}
+
 /// Runs the program with these arguments; gives the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     execute(arguments, &mut io::stdout(), &mut io::stderr())
@@ -110,7 +135,12 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, e
         }
     };
     let running = cli.command.is_none() && !cli.version;
-    let Err(Failed(message)) = dispatch(cli, out) else { return 0 };
+    let mut out = Output { out, is_closed: false };
+    let Err(Failed(message)) = dispatch(cli, &mut out) else { return 0 };
+    if out.is_closed {
+        // Whoever reads, `head` say, has what it wanted; as a program that SIGPIPE ends.
+        return 128 + 13;
+    }
     let _ = writeln!(err, "Error: {message}");
     if running {
         // Scripts around the Go collector look for this line; the report itself need not be there twice.

@@ -81,3 +81,20 @@ fn print_config_hides_secrets() {
     insta::assert_snapshot!("print_config", ok(&sets));
     assert!(ok(&[&sets[..], &["--mode", "unredacted", "--format", "json"]].concat()).contains("hidden"));
 }
+
+/// `ottlcol components | head -1` says nothing about the pipe.
+#[test]
+fn a_closed_output_ends_it_quietly() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut err = Vec::new();
+    let arguments = ["ottlcol", "components"].map(OsString::from);
+    assert_eq!((execute(arguments, &mut Closed, &mut err), err), (141, Vec::new()));
+}

@@ -230,11 +230,6 @@ impl Sample {
         parts.join(", ")
     }
 
-    /// Every batch.
-    pub(super) fn batches(&self) -> &[Traces] {
-        &self.batches
-    }
-
     /// Loads everything that a condition of `context` is asked of, one after the other. Stops when `each` says so.
     pub(super) fn visit<E>(
         &self,

@@ -19,6 +19,9 @@ use session::{Reply, Session};
 pub(super) struct Args {
     /// Telemetry to ask conditions of; `:load FILE` does it later
     #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Likewise, as `eval` names it
+    #[arg(long, value_name = "FILE")]
     input: Vec<String>,
     #[command(flatten)]
     reading: Reading,
@@ -26,7 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, json: bool, paint: Paint, out: &mut dyn Write) -> Result<(), Error> {
     let mut session = Session::new(args.reading, json, paint);
-    for path in &args.input {
+    for path in args.files.iter().chain(&args.input) {
         let loaded = session.load(path)?;
         // What scripts read are answers only.
         if !json {

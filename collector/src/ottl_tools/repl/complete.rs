@@ -1,23 +1,20 @@
 //! What could stand at the cursor: commands, paths, enum symbols, functions, and the attribute keys of the loaded sample.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
-use ottl::{Context, catalog, func};
-use pdata::Traces;
-use pdata::span::{AttributesOf, attributes, events};
+use ottl::value::Value;
+use ottl::{Context, Options, PathMode, ProgramBuilder, catalog, func};
 use pdata::value::lossy;
 
 use super::super::input::Sample;
 use super::session::COMMANDS;
 
-/// Names that the loaded sample adds to those of the language.
+/// Names that the loaded sample adds to those of the language: attribute keys of each context.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
-    resource: BTreeSet<String>,
-    scope: BTreeSet<String>,
-    span: BTreeSet<String>,
-    event: BTreeSet<String>,
-}
+pub(super) struct Keys([BTreeSet<String>; N_CONTEXTS]);
+
+const N_CONTEXTS: usize = catalog::CONTEXTS.len();
 
 /// Keys of a sample are a help, not an inventory: a hostile file must not fill the memory with them.
 const MAX_KEYS: usize = 2000;
@@ -26,32 +23,26 @@ impl Keys {
     /// The attribute keys of all samples.
     pub(super) fn of(samples: &[Sample]) -> Self {
         let mut keys = Self::default();
-        for batch in samples.iter().flat_map(Sample::batches) {
-            keys.add(batch);
+        for (known, context) in keys.0.iter_mut().zip(catalog::CONTEXTS) {
+            let mut builder = ProgramBuilder::new(Options::default());
+            // Metrics themselves have no attributes.
+            let Ok(attributes) = builder.add_value("attributes", context, PathMode::Legacy) else { continue };
+            let Ok(program) = builder.build() else { continue };
+            for sample in samples {
+                let Ok(()) = sample.visit(&program, context, &mut |frame, _| {
+                    if let Ok(Value::Map(map)) = program.eval_value(frame, attributes) {
+                        let room = MAX_KEYS - known.len();
+                        known.extend(map.iter().take(room).map(|(key, _)| lossy(key.as_ref())));
+                    }
+                    Ok::<(), Infallible>(())
+                });
+            }
         }
         keys
     }
 
-    fn add(&mut self, batch: &Traces) {
-        let put = |keys: &mut BTreeSet<String>, message: &[u8], of| {
-            for (key, _) in attributes(message, of) {
-                if keys.len() < MAX_KEYS {
-                    keys.insert(lossy(key));
-                }
-            }
-        };
-        for resource in batch.resources() {
-            put(&mut self.resource, resource.resource(), AttributesOf::Resource);
-        }
-        for scope in batch.scopes() {
-            put(&mut self.scope, scope.scope(), AttributesOf::ScopeOrEvent);
-        }
-        for span in batch.spans() {
-            put(&mut self.span, span.bytes(), AttributesOf::Span);
-            for event in events(span.bytes()) {
-                put(&mut self.event, event, AttributesOf::ScopeOrEvent);
-            }
-        }
+    fn in_context(&self, context: Context) -> impl Iterator<Item = &String> {
+        self.0.iter().zip(catalog::CONTEXTS).filter(move |(_, of)| *of == context).flat_map(|(keys, _)| keys)
     }
 }
 
@@ -63,20 +54,7 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
         return (0, starting(commands.map(str::to_owned), before));
     }
     if let Some((start, owner)) = open_key(before) {
-        let own = match owner {
-            "resource" => Context::Resource,
-            "scope" | "instrumentation_scope" => Context::Scope,
-            "span" => Context::Span,
-            "spanevent" => Context::SpanEvent,
-            _ => context,
-        };
-        let known = match own {
-            Context::Resource => &keys.resource,
-            Context::Scope => &keys.scope,
-            Context::SpanEvent => &keys.event,
-            _ => &keys.span,
-        };
-        let found = starting(known.iter().cloned(), &before[start..]);
+        let found = starting(keys.in_context(named(owner).unwrap_or(context)).cloned(), &before[start..]);
         return (start, found.into_iter().map(|key| format!("{}\"]", escaped(&key))).collect());
     }
     if !quotes(before).is_multiple_of(2) {
@@ -98,6 +76,27 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
     });
     let all: BTreeSet<String> = paths.chain(enums).chain(functions).chain(words).collect();
     (start, starting(all.into_iter(), word))
+}
+
+/// The context that paths begin with by this name.
+fn named(name: &str) -> Option<Context> {
+    Some(match name {
+        "resource" => Context::Resource,
+        "scope" | "instrumentation_scope" => Context::Scope,
+        "span" => Context::Span,
+        "spanevent" => Context::SpanEvent,
+        "metric" => Context::Metric,
+        "datapoint" => Context::DataPoint,
+        "log" => Context::Log,
+        _ => return None,
+    })
+}
+
+/// The context that a line asks about: one that a path of it names and not all share, else what is asked about otherwise.
+pub(super) fn asked(line: &str, otherwise: Context) -> Context {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+    let named = words.filter_map(|word| named(word.split_once('.')?.0));
+    named.filter(|context| !matches!(context, Context::Resource | Context::Scope)).last().unwrap_or(otherwise)
 }
 
 /// Where the last word of a text begins. What stands before it may be any character, also one of several bytes.
@@ -148,13 +147,18 @@ mod tests {
     use super::*;
 
     fn keys() -> Keys {
-        let set = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-        Keys {
-            resource: set(&["service.name", "service.version"]),
-            span: set(&["http.route", "http.status_code", "we\"ird"]),
-            event: set(&["exception.type"]),
-            ..Keys::default()
+        let mut keys = Keys::default();
+        for (own, context) in keys.0.iter_mut().zip(catalog::CONTEXTS) {
+            let names: &[&str] = match context {
+                Context::Resource => &["service.name", "service.version"],
+                Context::Span => &["http.route", "http.status_code", "we\"ird"],
+                Context::SpanEvent => &["exception.type"],
+                Context::DataPoint => &["le", "quantile"],
+                _ => &[],
+            };
+            own.extend(names.iter().map(|name| (*name).to_owned()));
         }
+        keys
     }
 
     /// The completions at the end of a text, and the text with the first of them.
@@ -186,6 +190,29 @@ mod tests {
         check("attributes[\"", Context::SpanEvent, &["exception.type\"]"]);
         check("attributes[\"we", Context::Span, &["we\\\"ird\"]"]);
         check("name == \"http", Context::Span, &[]);
+        check("datapoint.attributes[\"q", Context::Span, &["quantile\"]"]);
+        check("attributes[\"", Context::Metric, &[]);
+    }
+
+    #[test]
+    fn a_line_says_what_it_asks_about() {
+        assert_eq!(asked("spanevent.na", Context::Span), Context::SpanEvent);
+        assert_eq!(asked("resource.attributes[\"a\"] == log.bo", Context::Span), Context::Log);
+        assert_eq!(asked("resource.attributes[\"a\"] == na", Context::DataPoint), Context::DataPoint);
+    }
+
+    #[test]
+    fn keys_of_every_signal() {
+        let metrics = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"host.name","value":{"stringValue":"a"}}]},"scopeMetrics":[{
+            "metrics":[{"name":"up","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"cpu","value":{"intValue":"0"}}]}]}}]}]}]}"#;
+        let logs = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","attributes":[{"key":"code.line","value":{"intValue":"3"}}]}]}]}]}"#;
+        let samples = [metrics, logs].map(|text| super::super::super::input::parse("-", text.as_bytes()).unwrap());
+        let keys = Keys::of(&samples);
+        let of = |context| keys.in_context(context).cloned().collect::<Vec<_>>();
+        assert_eq!(of(Context::Resource), ["host.name"]);
+        assert_eq!(of(Context::DataPoint), ["cpu"]);
+        assert_eq!(of(Context::Log), ["code.line"]);
+        assert!(of(Context::Span).is_empty());
     }
 
     #[test]

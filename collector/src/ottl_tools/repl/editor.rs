@@ -16,8 +16,7 @@ use ottl::Context;
 
 use super::super::Error;
 use super::super::paint::Paint;
-use super::super::question::ContextName;
-use super::complete::{Keys, complete};
+use super::complete::{Keys, asked, complete};
 use super::session::{Reply, Session};
 
 /// Lines that are remembered.
@@ -88,7 +87,7 @@ struct Prompt {
 impl Prompt {
     fn of(session: &Session) -> Self {
         Self {
-            context: session.reading.context.map_or(Context::Span, ContextName::context),
+            context: session.context_otherwise(),
             keys: Keys::of(&session.samples),
             files: FilenameCompleter::new(),
             history: HistoryHinter::new(),
@@ -104,9 +103,7 @@ impl Completer for Prompt {
         if line.starts_with(":load ") {
             return self.files.complete(line, cursor, context);
         }
-        // Events have names of their own once a line mentions one.
-        let asked = if line.contains("spanevent.") { Context::SpanEvent } else { self.context };
-        let (start, found) = complete(line, cursor, asked, &self.keys);
+        let (start, found) = complete(line, cursor, asked(line, self.context), &self.keys);
         Ok((start, found.into_iter().map(|text| Pair { display: text.clone(), replacement: text }).collect()))
     }
 }

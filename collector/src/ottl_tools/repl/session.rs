@@ -203,6 +203,11 @@ impl Session {
         Ok(out)
     }
 
+    /// What a text is asked of that does not say it.
+    pub(super) fn context_otherwise(&self) -> Context {
+        self.reading.context("true", self.signals())
+    }
+
     /// What is loaded.
     fn signals(&self) -> Signals {
         self.samples.iter().fold(Signals::default(), |all, sample| all.and(sample.signals()))
@@ -249,7 +254,7 @@ impl Session {
     }
 
     fn list(&self) -> String {
-        let context = self.reading.context("true", self.signals());
+        let context = self.context_otherwise();
         let Ok(tracer) = self.reading.tracer("true", context) else { return String::new() };
         let mut out = String::new();
         self.visit(&tracer, context, &mut |item, _, _| {
