@@ -95,8 +95,8 @@ fn named(name: &str) -> Option<Context> {
 /// The context that a line asks about: one that a path of it names and not all share, else what is asked about otherwise.
 pub(super) fn asked(line: &str, otherwise: Context) -> Context {
     let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
-    let named = words.filter_map(|word| named(word.split_once('.')?.0));
-    named.filter(|context| !matches!(context, Context::Resource | Context::Scope)).next_back().unwrap_or(otherwise)
+    let mut named = words.filter_map(|word| named(word.split_once('.')?.0));
+    named.rfind(|context| !matches!(context, Context::Resource | Context::Scope)).unwrap_or(otherwise)
 }
 
 /// Where the last word of a text begins. What stands before it may be any character, also one of several bytes.
