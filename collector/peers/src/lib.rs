@@ -37,12 +37,25 @@
 //! | members disagree on the ring beyond the grace | 2: each side decides | [`Basis::Incomplete`], counted |
 //! | no owner can be reached for twice the grace | 2: the holder decides its part | [`Basis::Alone`], counted |
 //! | a member that may not wait goes before all agree on the ring | 2: the others wait for it in vain | [`Basis::Incomplete`], counted |
+//! | a member that is new hears of another that has just gone | nothing; it waits for it in vain | [`Basis::Incomplete`], counted |
 //! | a member has spans before the owner has heard of it | 3: its part is not in the decision, which it learns | |
 //! | a member that took over spans restarts from its storage before the giver is gone | 3: they count twice | |
 //! | a taker dies before its answer arrives, or the answer is lost for good | both have the spans, and may send them twice | logged |
 //! | a member restarts without its memory | 1 for what only it knew; its own spans are lost anyway | |
 //! | a host runs out of room and decides early | 2, if the owner decides before it hears of it | [`Basis::Alone`], counted |
 //! | a trace comes back after it was forgotten everywhere | 1, as with one instance | |
+//!
+//! # Cut in halves
+//!
+//! While halves of a fleet cannot hear each other, each suspects the other, owns all traces, and after the grace decides
+//! on the parts that its members have. So a trace with parts in both is decided twice: where the decisions differ it is
+//! broken, or, where neither half has what it is kept for (its first span and its last, for its latency), lost. This lasts
+//! from when a half was heard last until it is heard again and the grace is over, and concerns traces that waited in that
+//! time. Nothing waits for longer than [`Settings::longest_wait`], so that memory does not grow with the length of the cut.
+//! What is decided then is counted exactly, once a decision ([`Counters::incomplete`], [`Counters::alone`]): each decision
+//! on another basis than [`Basis::Agreed`], and no other. Who is cut off cannot tell which of its traces have parts on the
+//! other side, so it counts all that it decides, those that are whole too; and a broken trace is always among them. When the
+//! halves are joined, what was obeyed stays; a late span obeys what its holder knows.
 #![forbid(unsafe_code)]
 
 mod decisions;

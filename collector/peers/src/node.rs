@@ -408,17 +408,18 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub(crate) fn refresh_view(&mut self, now: Millis) {
         let may_own = |(number, member): (u32, &Member<D>)| member.may_own().then(|| (member.name.clone(), number));
         let mut owners: Vec<_> = self.others().filter_map(may_own).collect();
-        let own = self.member(SELF).map(|own| (own.name.clone(), own.listed));
-        // Where all leave, they are their own owners to the end.
-        let all_leave = owners.is_empty();
+        let own = self.member(SELF).map(|own| (own.name.clone(), own.listed && !self.leaving));
+        // Where all leave, they are their own owners to the end. A last one that stays owns everything: so those see it
+        // who leave.
+        let all_leave = owners.is_empty() && own.as_ref().is_none_or(|(_, stays)| !stays);
         if all_leave {
             let leaves =
                 |member: &Member<D>| member.leaving && !member.gone && !member.suspected && !member.incompatible;
             let leaving = self.others().filter(|(_, member)| leaves(member));
             owners.extend(leaving.map(|(number, member)| (member.name.clone(), number)));
         }
-        if let Some((name, listed)) = own
-            && ((listed && !self.leaving) || all_leave)
+        if let Some((name, stays)) = own
+            && (stays || all_leave)
         {
             owners.push((name, SELF));
         }

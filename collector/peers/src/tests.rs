@@ -1,4 +1,4 @@
-use crate::simulator::{self, Profile};
+use crate::simulator::{self, Outcome, Profile};
 
 /// Enough for each profile to have met most coincidences; millions are run by `examples/simulate.rs`.
 const SCHEDULES: u64 = 2_400;
@@ -10,6 +10,17 @@ fn invariants_hold_under_thousands_of_schedules() {
             panic!("{violation}");
         }
     }
+}
+
+/// Members that come and go in order cost next to no agreement: what is left is members that may not wait, and those
+/// that a newcomer hears of when they have just gone.
+#[test]
+fn scaling_alone_leaves_few_decisions_incomplete() {
+    let mut total = Outcome::default();
+    for seed in 0..400 {
+        total.add(&simulator::run_as(Profile::Scaling, seed).unwrap_or_else(|violation| panic!("{violation}")));
+    }
+    assert!((total.incomplete + total.alone) * 100 < total.agreed, "{total:?}");
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub(super) struct Host {
     /// It does not come back under this name.
     left: bool,
     pub(super) sees: Vec<bool>,
+    /// When that list was made.
+    sees_of: Millis,
 }
 
 /// A part that is handed over.
@@ -123,7 +125,8 @@ pub(super) enum Event {
     /// The sender gives up waiting for an answer: sender, receiver, the sender's run.
     GivenUp(usize, usize, u64, Vec<Given>),
     Fault(usize),
-    Sees(usize, Vec<bool>),
+    /// The member's resolver has looked: the list, and when it was made.
+    Sees(usize, Vec<bool>, Millis),
 }
 
 struct Queued(Millis, u64, Event);
@@ -185,6 +188,7 @@ impl World {
             departs: None,
             left: false,
             sees: listed.clone(),
+            sees_of: 0,
         };
         let hosts = (0..plan.members).map(|_| host(&mut random)).collect();
         let names = (0..plan.members).map(|member| format!("member-{member}")).collect();
@@ -282,7 +286,7 @@ impl World {
 
     fn step(&mut self, event: Event) -> Result<(), Failure> {
         let hung = match &event {
-            Event::Tick(member, _) | Event::Collect(_, member, _) | Event::Sees(member, _) => *member,
+            Event::Tick(member, _) | Event::Collect(_, member, _) | Event::Sees(member, ..) => *member,
             Event::Report(_, member, _) | Event::Refused(_, member, ..) | Event::Span(_, _, member) => *member,
             Event::HandOver(_, member, ..) | Event::Handed(_, member, ..) | Event::GivenUp(member, ..) => *member,
             Event::Fault(_) => usize::MAX,
@@ -316,9 +320,13 @@ impl World {
                 }
             }
             Event::Fault(at) => self.fault(self.plan.faults[at].1.clone()),
-            Event::Sees(member, list) => {
-                self.hosts[member].sees = list;
-                self.resolve(member);
+            Event::Sees(member, list, made) => {
+                let host = &mut self.hosts[member];
+                // A resolver that looks later does not see an older list.
+                if made >= host.sees_of {
+                    (host.sees, host.sees_of) = (list, made);
+                    self.resolve(member);
+                }
                 Ok(())
             }
         }
@@ -599,7 +607,7 @@ impl World {
                 for member in 0..self.hosts.len() {
                     // Resolvers look every so often.
                     let delay = self.random.below(GRACE / 2);
-                    self.at(self.now + delay, Event::Sees(member, list.clone()));
+                    self.at(self.now + delay, Event::Sees(member, list.clone(), self.now));
                 }
             }
             Fault::Early(member) => {
