@@ -68,7 +68,9 @@ pub struct Report {
 
 /// A span that was sent.
 struct Sent {
-    /// Seconds since the start; negative if there was no answer.
+    /// When it was sent the last time, seconds since the start.
+    sent: f64,
+    /// When the answer was noticed, seconds since the start; negative if there was none.
     accepted: f64,
     number: u64,
 }
@@ -122,9 +124,9 @@ pub fn run(rounds: u32, seed: u64, mut progress: impl FnMut(&str)) -> Outcome<Re
     wait::until_still("the backend", 60, quiet, || backend.count())?;
     let (status, log) = running.terminate()?;
     check(status.code() == Some(0), || format!("ended with {status}: {log}"))?;
-    let report = compare(rounds, &sent, &kills, &backend.delivered());
+    let (report, unexplained) = compare(rounds, &sent, &kills, &backend.delivered());
     let wrong = report.lost + report.twice + report.undue;
-    check(wrong == 0, || format!("{report:?}"))?;
+    check(wrong == 0, || format!("{report:?}\n{}", unexplained.join("\n")))?;
     // A run in which nothing waited at the kills proves nothing.
     check(report.due > u64::from(rounds) * 500, || format!("too little was sent: {report:?}"))?;
     Ok(report)
@@ -194,17 +196,18 @@ fn send(port: u16, client: u64, start: Instant, stop: &AtomicBool) -> Outcome<Ve
             pace.tick().await;
             let numbers = numbers(client, request);
             let message = client::request("kill", numbers.iter().copied().map(span).collect());
-            let accepted = loop {
+            let (at, accepted) = loop {
+                let at = start.elapsed().as_secs_f64();
                 match service.export(message.clone()).await {
-                    Ok(_) => break start.elapsed().as_secs_f64(),
+                    Ok(_) => break (at, start.elapsed().as_secs_f64()),
                     // No connection: it cannot have been taken, and is sent again.
                     Err(status) if status.code() == Code::Unavailable && is_refused(&status) => {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
-                    Err(_) => break -1.0,
+                    Err(_) => break (at, -1.0),
                 }
             };
-            sent.extend(numbers.into_iter().map(|number| Sent { accepted, number }));
+            sent.extend(numbers.into_iter().map(|number| Sent { sent: at, accepted, number }));
         }
         Ok(sent)
     })
@@ -221,12 +224,36 @@ fn is_refused(status: &Status) -> bool {
     false
 }
 
-fn compare(rounds: u32, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, u32>) -> Report {
+/// When a trace began for the processes that waited for it.
+#[derive(Clone, Copy)]
+struct Begun {
+    /// With a span that was not answered it may have begun sooner than with one that was.
+    earliest: f64,
+    /// With a span that a kill took it has not begun.
+    latest: f64,
+}
+
+/// Most spans that are told one by one.
+const TOLD: usize = 40;
+
+/// The kill that found a span unflushed. On a busy machine a client notices an answer when the process that gave it is
+/// gone already, but it was sent before.
+fn unflushed(span: &Sent, kills: &[Kill]) -> Option<Kill> {
+    let finds = |kill: &&Kill| kill.at <= span.accepted + FLUSH + LATE_FLUSH && span.sent <= kill.gone;
+    kills.iter().find(finds).copied()
+}
+
+fn compare(rounds: u32, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, u32>) -> (Report, Vec<String>) {
     let mut report = Report { rounds, ..Report::default() };
-    let mut begun: HashMap<u64, f64> = HashMap::new();
-    for span in sent.iter().filter(|span| span.accepted >= 0.0) {
-        let first = begun.entry(trace_of(span.number)).or_insert(span.accepted);
-        *first = first.min(span.accepted);
+    let mut unexplained = Vec::new();
+    let mut begun: HashMap<u64, Begun> = HashMap::new();
+    for span in sent {
+        let none = Begun { earliest: f64::MAX, latest: f64::MAX };
+        let begun = begun.entry(trace_of(span.number)).or_insert(none);
+        begun.earliest = begun.earliest.min(span.sent);
+        if span.accepted >= 0.0 && unflushed(span, kills).is_none() {
+            begun.latest = begun.latest.min(span.accepted);
+        }
     }
     for span in sent {
         let came = delivered.get(&span.number).copied().unwrap_or(0);
@@ -245,25 +272,51 @@ fn compare(rounds: u32, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, 
         if came > 0 {
             continue;
         }
-        // Until it is gone, the process that is being killed gives answers.
-        let before = |kill: &&Kill| kill.at <= span.accepted + FLUSH + LATE_FLUSH && span.accepted <= kill.gone;
-        // A late span goes out as soon as it arrives, the others with their trace.
-        let due = begun.get(&trace_of(span.number)).map_or(0.0, |first| first + WAIT).max(span.accepted);
-        if let Some(kill) = kills.iter().find(before) {
+        // This span is answered, so one was before or this is the first.
+        let Some(begun) = begun.get(&trace_of(span.number)).copied() else { continue };
+        if let Some(kill) = unflushed(span, kills) {
             report.unflushed += 1;
             report.oldest_unflushed = report.oldest_unflushed.max(kill.at - span.accepted);
-        } else if was_on_its_way(due, kills) {
+        } else if was_on_its_way(span, begun, kills) {
             report.on_their_way += 1;
         } else {
             report.lost += 1;
+            if unexplained.len() < TOLD {
+                unexplained.push(story(span, begun, sent, kills, delivered));
+            }
         }
     }
-    report
+    (report, unexplained)
+}
+
+/// Everything about a span that is missing, and about its trace.
+fn story(span: &Sent, begun: Begun, sent: &[Sent], kills: &[Kill], delivered: &HashMap<u64, u32>) -> String {
+    let of_trace = sent.iter().filter(|other| trace_of(other.number) == trace_of(span.number));
+    let spans: Vec<String> = of_trace
+        .map(|other| {
+            let came = delivered.get(&other.number).copied().unwrap_or(0);
+            format!("{} sent {:.3} accepted {:.3} came {came}", other.number, other.sent, other.accepted)
+        })
+        .collect();
+    let near = kills.iter().filter(|kill| (kill.at - begun.earliest - WAIT).abs() < 2.0 * WAIT);
+    let kills: Vec<String> =
+        near.map(|kill| format!("{:.3} gone {:.3} ready {:.3}", kill.at, kill.gone, kill.ready)).collect();
+    format!("span {} is missing; its trace: {}; kills: {}", span.number, spans.join(", "), kills.join(", "))
+}
+
+/// True if a kill came when a span may have been on its way: its trace, when that was due, or itself, if it came later.
+fn was_on_its_way(span: &Sent, begun: Begun, kills: &[Kill]) -> bool {
+    const STEP: f64 = 0.05;
+    let (from, to) = (begun.earliest + WAIT, begun.latest + WAIT);
+    let steps = ((to - from).max(0.0) / STEP).ceil() as u32;
+    let dues = (0..=steps).map(|step| (from + f64::from(step) * STEP).min(to.max(from)));
+    // A late span goes out as soon as it arrives, the others with their trace.
+    dues.map(|due| due.max(span.accepted)).any(|due| was_being_sent(due, kills))
 }
 
 /// True if a kill came when a trace that was due then was being sent. What was due while there was no process is decided
 /// in the first second of the next one.
-fn was_on_its_way(due: f64, kills: &[Kill]) -> bool {
+fn was_being_sent(due: f64, kills: &[Kill]) -> bool {
     let mut decided_by = due + 1.0;
     for kill in kills {
         if kill.at < due - 0.1 {

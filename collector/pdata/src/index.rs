@@ -281,13 +281,17 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
             0x30 | 0x50 | 0x60 | 0x70 => drop(cursor.varint()?),
             // start and end
             0x39 | 0x41 => drop(cursor.fixed64()?),
-            ATTRIBUTE => {
+            // Most fields are attributes behind attributes, which change nothing about the order.
+            ATTRIBUTE => loop {
                 let message = cursor.message()?;
                 keys |= match plain_key(message.whole()) {
                     Some(key) => SpanOrder::key_bit(key),
                     None => any_key_value(message, MAX_VALUE_DEPTH)?,
                 };
-            }
+                if !cursor.take_tag(ATTRIBUTE as u8) {
+                    break;
+                }
+            },
             EVENT => event(cursor.message()?)?,
             LINK => link(cursor.message()?)?,
             // status

@@ -146,6 +146,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over the next field's tag if it is this one, of one byte.
+    #[inline(always)]
+    pub(crate) fn take_tag(&mut self, tag: u8) -> bool {
+        let is_next = self.bytes.get(self.at) == Some(&tag);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
     /// The next field's number and wire type; `None` behind the last one.
     #[inline]
     pub fn field(&mut self) -> Result<Option<(u32, WireType)>, WireError> {

@@ -20,6 +20,9 @@ use super::threshold;
 /// many short steps would let a busy core fall behind its ticks, and what is decided late is memory.
 const SLICE: usize = 8192;
 
+/// Traces whose memory is asked for at a time before they are settled.
+const LOT: usize = 64;
+
 /// Spans that are read in one step, and fewer if segments have to be decompressed: one or two milliseconds.
 const WORK: usize = 8192;
 
@@ -254,8 +257,11 @@ impl Sampler {
         let limits = (&mut self.state, &mut self.counts);
         let judged = ask(&policies, limits, first_match, noted, clock, traces.len(), trace);
         let now = now(clock);
-        for (row, at) in traces.iter().enumerate() {
-            self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
+        for (lot, traces) in traces.chunks(LOT).enumerate() {
+            self.table.warm(traces);
+            for (row, at) in (lot * LOT..).zip(traces) {
+                self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
+            }
         }
     }
 

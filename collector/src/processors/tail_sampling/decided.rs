@@ -116,6 +116,11 @@ impl Decided {
         self.queue.get_mut(at)
     }
 
+    /// Asks for the memory that a look-up of this hash begins with, without waiting for it.
+    pub(super) fn warm(&self, hash: u64) {
+        self.index.warm(hash);
+    }
+
     /// Remembers a decision and returns the one that had to go for it.
     pub(super) fn insert(&mut self, decision: Decision) -> Option<Decision> {
         let mut gone = None;
@@ -167,6 +172,11 @@ impl Lru {
 
     pub(super) fn bytes(&self) -> u64 {
         (self.index.bytes() + self.nodes.capacity() * size_of::<Node>()) as u64
+    }
+
+    /// Asks for the memory that a look-up of this hash begins with, without waiting for it.
+    pub(super) fn warm(&self, hash: u64) {
+        self.index.warm(hash);
     }
 
     /// What is remembered of the id; it is young again then.

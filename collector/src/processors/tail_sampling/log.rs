@@ -8,6 +8,9 @@
 
 use std::collections::VecDeque;
 
+use pdata::TraceId;
+use pdata::wire::{Cursor, put_varint};
+
 use super::archive::{Archive, Block};
 use super::envelope::Envelopes;
 use super::pack::{self, Packer};
@@ -25,7 +28,14 @@ const SEALED_TICKS: usize = 8;
 /// A log of fewer segments is not worth tidying.
 const SPARSE_SEGMENTS: usize = 16;
 
-const HEADER_BYTES: usize = 16;
+/// The most bytes that a record's header takes: four varints of up to 33 bits. Seven are usual.
+const HEADER_BYTES: usize = 20;
+
+/// What a span begins with whose sender writes fields in order: the tag and length of its trace id.
+const ID_FIELD: [u8; 2] = [0x0a, 16];
+
+/// Bytes of the trace id's field. The log does not keep it: whoever has the link knows whose it is.
+const ID_BYTES: usize = ID_FIELD.len() + size_of::<TraceId>();
 
 /// The position of a record. Segments are numbered from the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,8 +172,15 @@ impl Log {
         self.usage
     }
 
-    /// Appends a span. `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
-    pub(super) fn append(&mut self, previous: Link, envelope: u32, span: &[u8], envelopes: &mut Envelopes) -> Link {
+    /// Appends a span of a trace. `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
+    pub(super) fn append(
+        &mut self,
+        id: &TraceId,
+        previous: Link,
+        envelope: u32,
+        span: &[u8],
+        envelopes: &mut Envelopes,
+    ) -> Link {
         let needed = HEADER_BYTES + pack::bound(span.len());
         let fits = match self.segments.back() {
             Some(Segment { data: Data::Raw(buf), .. }) => buf.capacity() - buf.len() >= needed,
@@ -188,13 +205,9 @@ impl Log {
         self.records += 1;
         self.live += 1;
         let link = Link { segment: number, offset: u32::try_from(buf.len()).unwrap_or(u32::MAX) };
-        let mut header = [0; HEADER_BYTES];
-        header[0..4].copy_from_slice(&previous.segment.to_le_bytes());
-        header[4..8].copy_from_slice(&previous.offset.to_le_bytes());
-        header[8..12].copy_from_slice(&envelope.to_le_bytes());
-        header[12..16].copy_from_slice(&u32::try_from(span.len()).unwrap_or(u32::MAX).to_le_bytes());
-        buf.extend_from_slice(&header);
-        self.packer.pack(span, buf);
+        let rest = span.strip_prefix(&ID_FIELD).and_then(|rest| rest.strip_prefix(id));
+        put_header(buf, number, previous, envelope, span.len(), rest.is_some());
+        self.packer.pack(rest.unwrap_or(span), buf);
         link
     }
 
@@ -217,8 +230,9 @@ impl Log {
         });
     }
 
-    /// The record at `link`. A compressed segment is opened and stays open until [`Log::close`].
-    pub(super) fn read(&mut self, link: Link) -> Result<Record<'_>, Lost> {
+    /// The record at `link`, of the trace that it was appended for. A compressed segment is opened and stays open until
+    /// [`Log::close`].
+    pub(super) fn read(&mut self, id: &TraceId, link: Link) -> Result<Record<'_>, Lost> {
         let lost = Lost(link.segment, link.offset);
         let at = link.segment.wrapping_sub(self.base) as usize;
         let compressed = matches!(self.segments.get(at), Some(Segment { data: Data::Lz4 { .. }, .. }));
@@ -232,7 +246,7 @@ impl Log {
             }
         };
         self.unpacked.clear();
-        let (previous, envelope) = record_at(bytes, link.offset as usize, &mut self.unpacked).ok_or(lost)?;
+        let (previous, envelope) = record_at(bytes, id, link, &mut self.unpacked).ok_or(lost)?;
         Ok(Record { previous, envelope, span: &self.unpacked })
     }
 
@@ -403,13 +417,45 @@ fn recycle(free: &mut Vec<Vec<u8>>, usage: &mut Usage, mut buf: Vec<u8>) {
     }
 }
 
+/// Writes what stands before a packed span: how many segments back the record before it is, counted from 1, and where
+/// (0 alone if there is none); the envelope; the span's length, doubled, and odd if its trace id is left out.
+fn put_header(buf: &mut Vec<u8>, number: u32, previous: Link, envelope: u32, len: usize, without_id: bool) {
+    let mut header = [0; HEADER_BYTES];
+    let mut free = &mut header[..];
+    if previous == Link::NONE {
+        put_varint(&mut free, 0);
+    } else {
+        put_varint(&mut free, u64::from(number.wrapping_sub(previous.segment)) + 1);
+        put_varint(&mut free, u64::from(previous.offset));
+    }
+    put_varint(&mut free, u64::from(envelope));
+    // Lengths fit 32 bits: the index refuses larger requests.
+    put_varint(&mut free, (len as u64) << 1 | u64::from(without_id));
+    let len = HEADER_BYTES - free.len();
+    buf.extend_from_slice(header.get(..len).unwrap_or_default());
+}
+
 /// The link before a record and its envelope; its span is appended to `span`.
-fn record_at(bytes: &[u8], offset: usize, span: &mut Vec<u8>) -> Option<(Link, u32)> {
-    let start = offset.checked_add(HEADER_BYTES)?;
-    let header = bytes.get(offset..start)?;
-    let word = |at: usize| header.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-    pack::unpack(bytes, start, word(12)? as usize, span)?;
-    Some((Link { segment: word(0)?, offset: word(4)? }, word(8)?))
+fn record_at(bytes: &[u8], id: &TraceId, link: Link, span: &mut Vec<u8>) -> Option<(Link, u32)> {
+    let offset = link.offset as usize;
+    let mut header = Cursor::new(bytes.get(offset..)?);
+    let mut varint = || header.varint().ok();
+    let previous = match u32::try_from(varint()?).ok()? {
+        0 => Link::NONE,
+        back => {
+            Link { segment: link.segment.wrapping_sub(back.wrapping_sub(1)), offset: u32::try_from(varint()?).ok()? }
+        }
+    };
+    let envelope = u32::try_from(varint()?).ok()?;
+    let len = varint()?;
+    let mut left = usize::try_from(len >> 1).ok()?;
+    if len & 1 == 1 {
+        span.extend_from_slice(&ID_FIELD);
+        span.extend_from_slice(id);
+        left = left.checked_sub(ID_BYTES)?;
+    }
+    pack::unpack(bytes, offset + header.position(), left, span)?;
+    Some((previous, envelope))
 }
 
 #[cfg(test)]
@@ -419,13 +465,15 @@ mod tests {
     use super::super::envelope::{Envelope, Envelopes};
     use super::*;
 
+    const ID: TraceId = [5; 16];
+
     /// Last link, first segment, spans.
     type Trace = (Link, u32, Vec<Vec<u8>>);
 
     fn chain(log: &mut Log, mut link: Link) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         while link != Link::NONE {
-            let record = log.read(link).unwrap();
+            let record = log.read(&ID, link).unwrap();
             out.push(record.span.to_vec());
             link = record.previous;
         }
@@ -443,7 +491,7 @@ mod tests {
         let mut born = Vec::new();
         for round in 0..40_u32 {
             let id = envelope(&mut envelopes, &round.to_le_bytes());
-            let link = log.append(Link::NONE, id, &vec![7; 30_000], &mut envelopes);
+            let link = log.append(&ID, Link::NONE, id, &vec![7; 30_000], &mut envelopes);
             envelopes.release(id);
             born.push(link.segment);
         }
@@ -461,12 +509,28 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_id_takes_no_room_where_it_is_known() {
+        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
+        let envelope = envelope(&mut envelopes, b"r");
+        let span = |id: u8| [&[0x0a, 16][..], &[id; 16], &[0x12, 8, 1, 2, 3, 4, 5, 6, 7, 8]].concat();
+        let mut link = Link::NONE;
+        let mut lens = Vec::new();
+        for id in [5, 5, 6] {
+            link = log.append(&ID, link, envelope, &span(id), &mut envelopes);
+            let Some(Segment { data: Data::Raw(buf), .. }) = log.segments.back() else { panic!("compressed") };
+            lens.push(buf.len());
+        }
+        assert_eq!(lens, [3 + 12, 3 + 12 + 4 + 12, 3 + 12 + 4 + 12 + 4 + 30]);
+        assert_eq!(chain(&mut log, link), [span(5), span(5), span(6)]);
+    }
+
+    #[test]
     fn a_span_longer_than_a_segment() {
         let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
         let id = envelope(&mut envelopes, b"r");
         let long: Vec<u8> = (0..SEGMENT_BYTES * 2).map(|i| i as u8).collect();
-        let first = log.append(Link::NONE, id, &long, &mut envelopes);
-        let second = log.append(first, id, b"short", &mut envelopes);
+        let first = log.append(&ID, Link::NONE, id, &long, &mut envelopes);
+        let second = log.append(&ID, first, id, b"short", &mut envelopes);
         assert_eq!(chain(&mut log, second), vec![long, b"short".to_vec()]);
     }
 
@@ -488,10 +552,13 @@ mod tests {
                     2 => log.trim(),
                     _ => {
                         let id = envelope(&mut envelopes, &[op]);
-                        let span = vec![n as u8; len];
+                        let mut span = vec![n as u8; len];
+                        if op > 5 {
+                            span.splice(..0, ID_FIELD.into_iter().chain(ID));
+                        }
                         let slot = &mut traces[trace];
                         let before = slot.as_ref().map_or(Link::NONE, |(link, ..)| *link);
-                        let link = log.append(before, id, &span, &mut envelopes);
+                        let link = log.append(&ID, before, id, &span, &mut envelopes);
                         envelopes.release(id);
                         match slot {
                             Some((last, _, spans)) => { *last = link; spans.push(span); }

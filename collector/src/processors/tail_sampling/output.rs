@@ -201,8 +201,9 @@ impl Sampler {
     fn follow(&mut self, mut link: Link, trace: usize, into: &mut Collecting) -> Link {
         let segment = link.segment;
         let mark = if self.marking.is_on_scopes() { into.mark_of(trace) } else { 0 };
+        let Some((id, _)) = into.ids.get(trace).copied() else { return Link::NONE };
         while link != Link::NONE && link.segment == segment {
-            let record = match self.log.read(link) {
+            let record = match self.log.read(&id, link) {
                 Ok(record) => record,
                 Err(lost) => {
                     tracing::error!(%lost, "spans of a sampled trace are lost");

@@ -21,6 +21,9 @@ const LONGEST: usize = 4096;
 /// The longest piece. Longer spans are not taken apart.
 const PIECE: usize = 0x7fff;
 
+/// An entry of [`Packer`] without a field: at its position, if there is one at all, the segment has another field or none.
+const EMPTY: u32 = u32::MAX;
+
 /// Marks a reference, in its first byte.
 const REFERENCE: u8 = 0x80;
 
@@ -30,21 +33,25 @@ const REACH: usize = 1 << 23;
 /// The first field that is looked up: those before are ids and the trace state.
 const FIRST_TAG: u8 = 0x2a;
 
+/// Bits of an entry of [`Packer`] that are its position; the others are of the field's hash.
+const POSITION_BITS: u32 = REACH.trailing_zeros();
+
 /// What lies in the segment that is being written.
 #[derive(Debug)]
 pub(super) struct Packer {
-    /// Positions by a hash of the field.
+    /// Positions by a hash of the field, each below nine more bits of that hash: where those differ, the segment need not
+    /// be looked at, which for a field that is never the same would be memory that no cache has.
     seen: Box<[u32]>,
 }
 
 impl Packer {
     pub(super) fn new() -> Self {
-        Self { seen: vec![u32::MAX; SLOTS].into() }
+        Self { seen: vec![EMPTY; SLOTS].into() }
     }
 
     /// Begins a segment.
     pub(super) fn begin(&mut self) {
-        self.seen.fill(u32::MAX);
+        self.seen.fill(EMPTY);
     }
 
     /// Appends a span to the segment.
@@ -55,19 +62,21 @@ impl Packer {
             && let Some(end) = field_end(span, at)
         {
             if let Some(field) = span.get(at..end).filter(|field| is_candidate(field)) {
-                let slot = slot(field);
-                let known = self.seen.get(slot).copied().unwrap_or(u32::MAX);
-                let start = known as usize;
-                if segment.get(start..start.saturating_add(field.len())) == Some(field) {
+                let (slot, check) = slot(field);
+                let known = self.seen.get(slot).copied().unwrap_or(EMPTY);
+                let start = known as usize % REACH;
+                if known >> POSITION_BITS == check
+                    && segment.get(start..start.saturating_add(field.len())) == Some(field)
+                {
                     put_piece(segment, span.get(from..at).unwrap_or_default());
-                    let [_, reference @ ..] = known.to_be_bytes();
-                    segment.extend_from_slice(&[reference[0] | REFERENCE, reference[1], reference[2]]);
+                    let [_, high, middle, low] = (start as u32).to_be_bytes();
+                    segment.extend_from_slice(&[high | REFERENCE, middle, low]);
                     from = end;
                 } else {
                     // Behind the length of the piece that it will be in.
                     let position = segment.len() + 2 + (at - from);
                     if let (true, Some(entry)) = (position < REACH, self.seen.get_mut(slot)) {
-                        *entry = u32::try_from(position).unwrap_or(u32::MAX);
+                        *entry = check << POSITION_BITS | position as u32;
                     }
                 }
             }
@@ -135,17 +144,18 @@ fn is_candidate(field: &[u8]) -> bool {
     (SHORTEST..=LONGEST).contains(&field.len()) && field.first().is_some_and(|tag| *tag >= FIRST_TAG && tag & 7 == 2)
 }
 
-/// Three words of a field of at least [`SHORTEST`] bytes, mixed. Keys begin alike and values end alike, so one word is
-/// from the middle.
+/// An entry's number and the bits that it shows of the field's hash: of three words of a field of at least [`SHORTEST`]
+/// bytes, mixed. Keys begin alike and values end alike, so one word is from the middle.
 #[inline]
-fn slot(field: &[u8]) -> usize {
+fn slot(field: &[u8]) -> (usize, u32) {
     let word = |at: usize| field.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     let (start, middle, end) = (word(4), word(field.len() / 2 - 4), word(field.len() - 8));
     // Odd constants of xxHash64.
     let mixed = (middle ^ field.len() as u64).wrapping_mul(0x9e37_79b1_85eb_ca87).rotate_left(25)
         ^ end.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
         ^ start.wrapping_mul(0x1656_67b1_9e37_79f9);
-    (mixed.wrapping_mul(0x9e37_79b1_85eb_ca87) >> (64 - SLOTS.trailing_zeros())) as usize
+    let high = (mixed.wrapping_mul(0x9e37_79b1_85eb_ca87) >> 32) as u32;
+    ((high >> (32 - SLOTS.trailing_zeros())) as usize, high & (u32::MAX >> POSITION_BITS))
 }
 
 #[inline]

@@ -46,7 +46,7 @@ impl Sampler {
     /// Moves the trace and returns how many spans it has; 0 if the oldest segment is not held by it.
     fn relocate_trace(&mut self, at: u32, spans: &mut Vec<Moved>, bytes: &mut Vec<u8>) -> usize {
         let entry = self.table.entry(at);
-        let (born, due, records) = (entry.born, entry.due, entry.facts.spans);
+        let (id, born, due, records) = (entry.id, entry.born, entry.due, entry.facts.spans);
         let mut link = entry.last;
         if link == Link::NONE || self.log.front().is_none_or(|(front, _)| front != born) {
             return 0;
@@ -54,7 +54,7 @@ impl Sampler {
         spans.clear();
         bytes.clear();
         while link != Link::NONE {
-            let Ok(record) = self.log.read(link) else {
+            let Ok(record) = self.log.read(&id, link) else {
                 // It stays where it is; whoever sends it says what is lost.
                 return 0;
             };
@@ -71,7 +71,7 @@ impl Sampler {
         for span in spans.iter().rev() {
             let Some(text) = bytes.get(span.start..span.start + span.len) else { continue };
             let previous = last;
-            last = self.log.append(previous, span.envelope, text, &mut self.envelopes);
+            last = self.log.append(&id, previous, span.envelope, text, &mut self.envelopes);
             if previous == Link::NONE {
                 first = last.segment;
             }

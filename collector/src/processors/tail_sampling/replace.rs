@@ -54,7 +54,7 @@ impl Sampler {
         let (id, mut link, first_arrival) = (entry.id, entry.last, entry.facts.first_arrival);
         let mut records: Vec<(u32, Vec<u8>)> = Vec::new();
         while link != Link::NONE {
-            match self.log.read(link) {
+            match self.log.read(&id, link) {
                 Ok(record) => {
                     records.push((record.envelope, record.span.to_vec()));
                     link = record.previous;

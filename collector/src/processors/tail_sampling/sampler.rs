@@ -189,7 +189,7 @@ impl Sampler {
             return Taken::Outdated;
         }
         let now = now(clock);
-        self.table.locate(traces, &mut self.located);
+        self.locate(traces);
         let mut recent: Option<(TraceId, u32)> = None;
         let mut taken = Taken::All;
         'rows: for resource in traces.resources() {
@@ -255,6 +255,20 @@ impl Sampler {
         taken
     }
 
+    /// Looks the traces of a batch up. Those that do not wait are looked for among the decided ones next, in tables
+    /// that are larger still: all rows ask for that memory before the first is waited for.
+    fn locate(&mut self, traces: &Traces) {
+        self.table.locate(traces, &mut self.located);
+        for hash in self.located.elsewhere() {
+            self.decided.warm(hash);
+            for cache in [&self.sampled_cache, &self.non_sampled_cache] {
+                if cache.is_enabled() {
+                    cache.warm(hash);
+                }
+            }
+        }
+    }
+
     /// True if the spans of a trace with this decision are sent on.
     fn goes_out(&self, mark: Mark) -> bool {
         mark.outcome == Final::Sampled || self.config.dry_run
@@ -311,7 +325,7 @@ impl Sampler {
             return false;
         }
         let previous = entry.last;
-        let link = self.log.append(previous, envelope, span, &mut self.envelopes);
+        let link = self.log.append(&entry.id, previous, envelope, span, &mut self.envelopes);
         entry.last = link;
         if previous == Link::NONE {
             entry.born = link.segment;

@@ -56,6 +56,11 @@ pub(super) struct Located {
 }
 
 impl Located {
+    /// Hashes of the ids that did not wait.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = u64> {
+        self.hashes.iter().zip(&self.at).filter(|(_, at)| **at == NOWHERE).map(|(hash, _)| *hash)
+    }
+
     /// Of one row, [`NOWHERE`] if it did not wait.
     pub(super) fn row(&self, row: usize) -> u32 {
         self.at.get(row).copied().unwrap_or(NOWHERE)
@@ -204,6 +209,13 @@ impl Table {
             if self.entries.get(*at).is_some_and(|entry| entry.id != *id) {
                 *at = self.index.find(*hash, |at| self.entries.at(at).id == *id).unwrap_or(NOWHERE);
             }
+        }
+    }
+
+    /// Asks for the memory that settling these traces needs first, without waiting for it.
+    pub(super) fn warm(&self, traces: &[u32]) {
+        for at in traces {
+            self.index.warm(self.hash.hash(&self.entries.at(*at).id));
         }
     }
 

@@ -1,6 +1,7 @@
-//! OTTL conditions of all policies, compiled into one program and asked span by span.
+//! OTTL conditions of all policies, compiled into one program. Conditions on spans are asked about many spans in one call
+//! of machine code; where some are on events, all are asked span by span.
 
-use ottl::{ConditionId, Context, Frame, ListId, Options, Outcome, PathMode, Program, ProgramBuilder};
+use ottl::{ConditionId, Context, ListId, Options, Outcome, PathMode, Program, ProgramBuilder, Rows};
 use pdata::SpanView;
 
 use super::ErrorMode;
@@ -92,7 +93,10 @@ impl Builder {
             ErrorMode::Propagate => ottl::ErrorMode::Propagate,
             ErrorMode::Silent => ottl::ErrorMode::Silent,
         };
-        (!conditions.is_empty()).then(|| self.program.list(&conditions, mode))
+        (!conditions.is_empty()).then(|| match context {
+            Context::Span => self.program.list_over_rows(&conditions, mode),
+            _ => self.program.list(&conditions, mode),
+        })
     }
 
     /// The program, or none if there is no condition.
@@ -100,7 +104,9 @@ impl Builder {
         if self.questions.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Conditions { program: self.program.build()?, known: self.known, questions: self.questions }))
+        let on_events = self.questions.iter().any(|question| question.spanevent.is_some());
+        let program = self.program.build()?;
+        Ok(Some(Conditions { program, known: self.known, questions: self.questions, on_events }))
     }
 }
 
@@ -111,6 +117,8 @@ pub(super) struct Conditions {
     /// What each question asks.
     known: Vec<Texts>,
     questions: Vec<Question>,
+    /// Some conditions are on events.
+    on_events: bool,
 }
 
 impl Conditions {
@@ -132,52 +140,93 @@ impl Conditions {
 
     /// What one batch is asked with.
     pub(super) fn asker<'w>(&self, shape: Shape) -> Asker<'_, 'w> {
-        Asker { conditions: self, shape, frame: self.program.frame(), ignored_errors: 0 }
+        Asker { conditions: self, shape, rows: self.program.rows(), ignored_errors: 0 }
     }
 }
+
+/// Spans that are asked about together: their slots stay in the nearest cache.
+const LOT: usize = 64;
 
 /// Asks about the spans of one batch.
 pub(super) struct Asker<'c, 'w> {
     conditions: &'c Conditions,
     shape: Shape,
-    frame: Frame<'w>,
+    rows: Rows<'w>,
     /// Errors that `error_mode: ignore` wants logged.
     pub(super) ignored_errors: u64,
 }
 
 impl<'w> Asker<'_, 'w> {
     pub(super) fn resource(&mut self, resource: &'w [u8], schema_url: &'w [u8]) {
-        self.conditions.program.load_resource(&mut self.frame, resource, schema_url);
+        self.conditions.program.load_resource(self.rows.frame(), resource, schema_url);
     }
 
     pub(super) fn scope(&mut self, scope: &'w [u8], schema_url: &'w [u8]) {
-        self.conditions.program.load_scope(&mut self.frame, scope, schema_url);
+        self.conditions.program.load_scope(self.rows.frame(), scope, schema_url);
     }
 
-    /// Asks about a span: its own conditions first, then those on its events, event by event.
+    /// Asks about a span of the scope, now or with the next ones. Its answers are the last row of `answers`, the rows of
+    /// those before it stand before it.
     pub(super) fn span(&mut self, span: &SpanView<'w>, answers: &mut [u64]) {
+        if self.conditions.on_events {
+            let row = answers.len().saturating_sub(self.shape.words());
+            self.span_and_events(span, answers.get_mut(row..).unwrap_or_default());
+            return;
+        }
+        self.conditions.program.push_span(&mut self.rows, span);
+        if self.rows.len() == LOT {
+            self.finish(answers);
+        }
+    }
+
+    /// Asks what is left to be asked about spans of the scope.
+    pub(super) fn finish(&mut self, answers: &mut [u64]) {
         let Conditions { program, questions, .. } = self.conditions;
-        program.load_indexed_span(&mut self.frame, span);
+        let words = self.shape.words().max(1);
+        let first = answers.len().saturating_sub(self.rows.len() * words);
+        for question in questions {
+            let Some(list) = question.span else { continue };
+            let outcomes = program.eval_rows(&mut self.rows, list, &mut |_, _| self.ignored_errors += 1);
+            let rows = answers.get_mut(first..).unwrap_or_default().chunks_exact_mut(words);
+            for (outcome, row) in outcomes.iter().zip(rows) {
+                self.shape.answer(row, outcome, question.target);
+            }
+        }
+        self.rows.clear();
+    }
+
+    /// Asks a span's own conditions first, then those on its events, event by event.
+    fn span_and_events(&mut self, span: &SpanView<'w>, answers: &mut [u64]) {
+        let Conditions { program, questions, .. } = self.conditions;
+        let frame = self.rows.frame();
+        program.load_indexed_span(frame, span);
         for question in questions {
             let mut outcome = Outcome::False;
             if let Some(list) = question.span {
-                outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
+                outcome = program.eval_list(frame, list, &mut |_, _| self.ignored_errors += 1);
             }
             if let (Outcome::False, Some(list)) = (outcome, question.spanevent) {
                 for event in pdata::span::events(span.bytes()) {
-                    program.load_event(&mut self.frame, event);
-                    outcome = program.eval_list(&self.frame, list, &mut |_, _| self.ignored_errors += 1);
+                    program.load_event(frame, event);
+                    outcome = program.eval_list(frame, list, &mut |_, _| self.ignored_errors += 1);
                     if outcome != Outcome::False {
                         break;
                     }
                 }
             }
-            match (outcome, question.target) {
-                (Outcome::True, Target::Bit(bit)) => Shape::set_bit(answers, bit),
-                (Outcome::True, Target::Outcome(at)) => self.shape.set_outcome(answers, at, false),
-                (Outcome::Error(_), Target::Outcome(at)) => self.shape.set_outcome(answers, at, true),
-                (Outcome::False | Outcome::Error(_), _) => {}
-            }
+            self.shape.answer(answers, outcome, question.target);
+        }
+    }
+}
+
+impl Shape {
+    /// Puts what a list said about one span in its place.
+    fn answer(self, answers: &mut [u64], outcome: Outcome, target: Target) {
+        match (outcome, target) {
+            (Outcome::True, Target::Bit(bit)) => Self::set_bit(answers, bit),
+            (Outcome::True, Target::Outcome(at)) => self.set_outcome(answers, at, false),
+            (Outcome::Error(_), Target::Outcome(at)) => self.set_outcome(answers, at, true),
+            (Outcome::False | Outcome::Error(_), _) => {}
         }
     }
 }

@@ -277,10 +277,13 @@ impl Questions {
                     asked.answers.extend_from_slice(&of_resource);
                     if let Some(answers) = asked.answers.get_mut(start..) {
                         self.test(&header, &slots, false, answers);
-                        if let Some(asker) = &mut asker {
-                            asker.span(&span, answers);
-                        }
                     }
+                    if let Some(asker) = &mut asker {
+                        asker.span(&span, &mut asked.answers);
+                    }
+                }
+                if let Some(asker) = &mut asker {
+                    asker.finish(&mut asked.answers);
                 }
             }
         }
