@@ -95,11 +95,14 @@ def validate(ottlcol, *files):
     return run(ottlcol, "validate", *flags, env={**os.environ, **POD})
 
 
-def check_config(where, text, ottlcol):
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(text)
-        file.flush()
-        done = validate(ottlcol, file.name)
+def check_config(where, data, ottlcol):
+    """Merges the files as the container does: `config.yaml` first."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = []
+        for name in sorted(data, key=lambda name: (name != "config.yaml", name)):
+            files.append(pathlib.Path(directory) / name)
+            files[-1].write_text(data[name])
+        done = validate(ottlcol, *files)
     check(done.returncode == 0, f"{where}: {done.stderr}{done.stdout}")
 
 
@@ -143,7 +146,7 @@ def check_all(where, text, keda, ottlcol):
     for thing in things:
         check_object(where, thing, keda)
         if thing["kind"] == "ConfigMap":
-            check_config(f"{where}: {thing['metadata']['name']}", thing["data"]["config.yaml"], ottlcol)
+            check_config(f"{where}: {thing['metadata']['name']}", thing["data"], ottlcol)
     check_together(where, things)
     print(f"{where}: {len(things)} objects")
     return things
@@ -199,6 +202,10 @@ sampler:
 gateway: {config: {processors: {memory_limiter: {limit_percentage: 70}}}}
 backend: {endpoint: tempo:4317, tls: {insecure: false}}
 """, ["STATUS_CODE_ERROR", "timeout: 1s", "limit_percentage: 70", "endpoint: tempo:4317"]),
+    ("samplers that agree", """
+sampler: {peers: {enabled: true, graceSeconds: 15}}
+sizing: {decisionWaitSeconds: 20}
+""", ["name: ${env:POD_IP}:4317", "grace: 15s", "shutdown_timeout: 50s", "terminationGracePeriodSeconds: 95", "port: peers"]),
     ("a scaler in the same namespace, by its short name", """
 autoscaling: {kind: keda-scaler, scalerAddress: "scaler:4318", pushEndpoint: "http://scaler:4317"}
 """, ["name: scaler\n"]),
@@ -212,6 +219,7 @@ REFUSED = [
     ("autoscaling.kind=keda", "kind"),
     ("sampler.storage.size=large", "size"),
     ("sampler.policies=null", "policies"),
+    ("sampler.peers.graceSeconds=1", "graceSeconds"),
 ]
 
 
@@ -320,6 +328,7 @@ def main():
         for storage in ("none", "emptyDir", "persistentVolumeClaim"):
             sets = [f"autoscaling.kind={kind}", f"sampler.storage.kind={storage}", "podMonitor.enabled=true"]
             check_all(f"chart, {kind}, {storage}", render(options.helm, sets), keda, options.ottlcol)
+    check_all("chart, peers", render(options.helm, ["sampler.peers.enabled=true"]), keda, options.ottlcol)
     check_sizes(options.helm, options.ottlcol)
     print(f"{len(failures)} failures")
     sys.exit(1 if failures else 0)

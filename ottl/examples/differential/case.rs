@@ -1,8 +1,12 @@
 //! One question to both sides, and this crate's answer to it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use ottl::{ConditionId, Context, Engine, Frame, Options, Outcome, PathMode, Program, ProgramBuilder, ValueId};
+use ottl::{ConditionId, Context, Engine, Frame, Host, Options, Outcome, PathMode, Program, ProgramBuilder, ValueId};
 
 use crate::{describe, generate};
 
@@ -87,6 +91,13 @@ pub(crate) fn answer(case: &Case, engine: Engine) -> (Answer, String) {
     })
 }
 
+/// Nanoseconds since 1970. A date without a year takes this one's, here as there.
+#[allow(clippy::disallowed_methods, reason = "the peer asks the system, too")]
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// What a text became.
 #[derive(Clone, Copy)]
 enum Compiled {
@@ -95,7 +106,8 @@ enum Compiled {
 }
 
 fn evaluate(case: &Case, engine: Engine) -> (Answer, String) {
-    let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });
+    let host = Host { clock: Some(Arc::new(now)), ..Host::default() };
+    let mut builder = ProgramBuilder::new(Options { engine, host, ..Options::default() });
     let (context, mode) = (case.context.context(), case.mode);
     let compiled = match case.kind {
         Kind::Condition => builder.add(&case.text, context, mode).map(Compiled::Condition),

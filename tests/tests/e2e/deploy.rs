@@ -23,7 +23,7 @@ fn validate(configs: &[&Path]) {
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // What the manifests take from the pod.
-    let environment = [("POD_NAME", "pod-0"), ("POD_NAMESPACE", "observability")];
+    let environment = [("POD_NAME", "pod-0"), ("POD_NAMESPACE", "observability"), ("POD_IP", "10.0.0.1")];
     let (code, text) = collector::run_with(&arguments, &environment).expect("it runs");
     assert!(code == 0 && text.is_empty(), "{configs:?}: {code}: {text}");
 }
@@ -37,6 +37,7 @@ fn every_configuration_is_valid() {
             validate(&[tier, &deploy().join(format!("keda/{way}/push.yaml"))]);
         }
     }
+    validate(&[&tiers[1], &deploy().join("k8s/components/peers/peers.yaml")]);
     validate(&[&deploy().join("k8s/overlays/kind/sampler.yaml")]);
 }
 

@@ -50,7 +50,10 @@ sampler:
   storageVolume: {{ .Values.sampler.storage.size | default (printf "%dMi" (int64 $volume)) }}
   kedaTarget: {{ int64 (ceil (mulf $traces 0.6)) }}
   preStopSeconds: {{ int (ceil $preStop) }}
-  graceSeconds: {{ int (ceil (addf $preStop $z.decisionWaitSeconds $z.exportSeconds 5)) }}
+  {{- /* Where samplers wait for one another: what the longest decision takes. */}}
+  {{- $others := ternary (mulf 2 .Values.sampler.peers.graceSeconds) 0.0 .Values.sampler.peers.enabled }}
+  shutdownSeconds: {{ int (ceil (addf $z.decisionWaitSeconds $others)) }}
+  graceSeconds: {{ int (ceil (addf $preStop $z.decisionWaitSeconds $others $z.exportSeconds 5)) }}
 {{- end -}}
 
 {{- define "ottlcol.image" -}}
@@ -67,6 +70,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "ottlcol.gateway" -}}{{ .Release.Name }}-gateway{{- end -}}
 {{- define "ottlcol.sampler" -}}{{ .Release.Name }}-sampler{{- end -}}
+{{- define "ottlcol.headless" -}}{{ include "ottlcol.sampler" . }}-headless.{{ .Release.Namespace }}.svc.cluster.local{{- end -}}
 
 {{- define "ottlcol.selector" -}}
 app.kubernetes.io/name: ottlcol
@@ -111,6 +115,8 @@ env:
     valueFrom: {fieldRef: {fieldPath: metadata.name}}
   - name: POD_NAMESPACE
     valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  - name: POD_IP
+    valueFrom: {fieldRef: {fieldPath: status.podIP}}
 {{- with (index .root.Values .tier).env }}
 {{ toYaml . | indent 2 }}
 {{- end }}
