@@ -30,6 +30,34 @@ fn converters_answer_as_contrib() {
     assert!(n_cases > 4_000, "{n_cases}");
 }
 
+/// Found by the differential run; the answers are contrib's.
+#[test]
+fn bytes_joined_and_declarations_of_xml() {
+    for (expression, expected) in [
+        (r#"Concat([0x0102, "a"], "-")"#, "0102-a"),
+        (r#"Concat([trace_id, nil, true, 3, 2.5], "-")"#, "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]-<nil>-true-3-2.5"),
+        (r#"Concat([0x61, 0xc3a9], ",")"#, "61,c3a9"),
+        (r#"GetXML("<?xml version=\"1.0\"?><a><b>1</b></a>", "/a/b")"#, "<b>1</b>"),
+        (r#"GetXML("<?xml version=\"1.0\"?><a/>", "/")"#, ""),
+        (r#"RemoveXML("<?xml version=\"1.0\"?><a><b>1</b></a>", "/a/b")"#, r#"<?xml version="1.0"?><a></a>"#),
+        (r#"RemoveXML(" <?xml version=\"1.0\"?><a><b>1</b></a>", "/a/b")"#, "<a></a>"),
+        (r#"RemoveXML("<a/><?xml version=\"1.0\"?>", "/x")"#, r#"<a></a><?xml version="1.0"?>"#),
+        (
+            r#"InsertXML("<?xml version=\"1.0\"?><a/>", "/a", "<?xml version=\"1.0\"?><b/>")"#,
+            r#"<?xml version="1.0"?><a><?xml version="1.0"?><b></b></a>"#,
+        ),
+        (
+            r#"ConvertTextToElementsXML("<?xml version=\"1.0\"?><a>t<b/></a>")"#,
+            r#"<?xml version="1.0"?><a><value>t</value><b></b></a>"#,
+        ),
+    ] {
+        let expected: String = expected.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for engine in [Engine::Interpreter, Engine::Jit] {
+            assert_eq!(answer(expression, engine), format!("s:{expected}"), "{engine:?}: {expression}");
+        }
+    }
+}
+
 /// Whether a call equals its own answer, for answers that a condition can write down: so the calls go through what
 /// compiles conditions too. `None` for others, and for those whose texts a literal would not give back.
 fn comparison(expression: &str, answer: &str, engine: Engine) -> Option<bool> {
