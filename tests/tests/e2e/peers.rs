@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::probabilistic::kept_at_5_percent;
-use e2e::{Backend, Collector, client, port, scrape, wait};
+use e2e::{ApiServer, Backend, Collector, client, port, scrape, wait};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::{Value, json};
 
 const MEMBERS: usize = 3;
 const TRACES: u32 = 300;
@@ -21,11 +22,26 @@ struct Fleet {
 }
 
 impl Fleet {
+    /// Members that a list in their configuration names.
     fn start(decision_wait: &str, more: &str) -> Self {
+        let free = |_| format!("127.0.0.1:{}", port::free().expect("a free port"));
+        let names: Vec<String> = (0..MEMBERS).map(free).collect();
+        let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let resolver = format!("static: {{ hostnames: [{}] }}", quoted.join(", "));
+        Self::start_as(&names, &resolver, &[], decision_wait, more)
+    }
+
+    /// Members that listen for each other under the names that the resolver finds.
+    fn start_as(
+        names: &[String],
+        resolver: &str,
+        environment: &[(&str, &str)],
+        decision_wait: &str,
+        more: &str,
+    ) -> Self {
         let backend = Backend::start().expect("a backend");
         let ports = || -> Vec<u16> { (0..MEMBERS).map(|_| port::free().expect("a free port")).collect() };
-        let (grpc, own, peer, page) = (ports(), ports(), ports(), ports());
-        let hostnames: Vec<String> = peer.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+        let (grpc, own, page) = (ports(), ports(), ports());
         let config = |n: usize| {
             format!(
                 r#"
@@ -38,9 +54,9 @@ processors:
     decision_wait: {decision_wait}
     num_traces: 100000
     peers:
-      endpoint: "127.0.0.1:{peer}"
-      name: "127.0.0.1:{peer}"
-      resolver: {{ static: {{ hostnames: [{hostnames}] }} }}
+      endpoint: "{name}"
+      name: "{name}"
+      resolver: {{ {resolver} }}
       debug_endpoint: "127.0.0.1:{page}"
       {more}
     policies:
@@ -63,14 +79,14 @@ service:
         - pull: {{ exporter: {{ prometheus: {{ host: 127.0.0.1, port: {own} }} }} }}
 "#,
                 grpc = grpc[n],
-                peer = peer[n],
+                name = names[n],
                 page = page[n],
                 own = own[n],
-                hostnames = hostnames.join(", "),
                 backend = backend.address,
             )
         };
-        let samplers = (0..MEMBERS).map(|n| Some(Collector::start(&config(n)).expect("it starts"))).collect();
+        let start = |n| Collector::start_with(&config(n), environment).expect("it starts");
+        let samplers = (0..MEMBERS).map(|n| Some(start(n))).collect();
         let fleet = Self { backend, grpc, own, page, samplers };
         wait::until("all know each other", 30, || {
             let knows = |n: usize| fleet.metric(n, "members") == Some((MEMBERS - 1) as f64);
@@ -163,7 +179,7 @@ fn the_kept_set_is_that_of_one_instance_and_every_kept_trace_is_whole() {
     assert!(fleet.total("traces_merged") > f64::from(TRACES) / 2.0);
     let url = format!("http://127.0.0.1:{}/json", fleet.page[0]);
     let page = ureq::get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string()).expect("the page");
-    let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+    let page: Value = serde_json::from_str(&page).expect("JSON");
     let shares = page["owners"].as_array().expect("owners").iter().filter_map(|owner| owner["share"].as_f64());
     assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{page}");
     let conditions: Vec<_> = page["members"].as_array().expect("members").iter().map(|m| &m["condition"]).collect();
@@ -183,4 +199,41 @@ fn an_instance_that_may_not_wait_hands_its_spans_over() {
     assert!(taken > 0.0);
     fleet.expect_kept();
     assert_eq!(fleet.total("conflicts"), 0.0);
+}
+
+/// What the EndpointSlices of a headless Service say.
+fn slice(ready: &[&str]) -> Value {
+    let endpoint = |address: &&str| json!({"addresses": [address], "conditions": {"ready": true}});
+    json!({
+        "metadata": {
+            "name": "samplers-x1", "namespace": "obs", "labels": {"kubernetes.io/service-name": "samplers"}
+        },
+        "addressType": "IPv4", "endpoints": ready.iter().map(endpoint).collect::<Vec<_>>()
+    })
+}
+
+#[test]
+fn members_that_the_kubernetes_api_names_agree_and_follow_its_endpoints() {
+    const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
+    let server = ApiServer::start().expect("an API server");
+    let addresses = ["127.0.7.1", "127.0.7.2", "127.0.7.3"];
+    server.put(SLICES, slice(&addresses));
+    let kubeconfig = server.kubeconfig().expect("a file");
+    let environment = [("KUBECONFIG", &*kubeconfig.to_string_lossy())];
+    let port = port::free().expect("a port");
+    let names = addresses.map(|address| format!("{address}:{port}"));
+    let resolver = format!("k8s: {{ service: samplers.obs, ports: [{port}] }}");
+    // The backend, and what is shown, are at 127.0.0.1 as elsewhere.
+    let mut fleet = Fleet::start_as(&names, &resolver, &environment, "4s", "grace: 20s");
+    fleet.send();
+    fleet.expect_kept();
+    assert_eq!(["traces_alone", "traces_incomplete", "conflicts"].map(|name| fleet.total(name)), [0.0; 3]);
+
+    // Who is not ready any more owns nothing, as all see at once.
+    server.put(SLICES, slice(&addresses[..2]));
+    wait::until("two own all", 30, || {
+        (0..MEMBERS).all(|n| fleet.metric(n, "owners") == Some((MEMBERS - 1) as f64)).then_some(())
+    })
+    .expect("owners");
+    fleet.stop(2);
 }

@@ -186,6 +186,7 @@ impl Lifecycle for TailSampling {
 
     fn shutdown(&self) -> factory::Step<'_> {
         Box::pin(async {
+            self.shared.stop_waiting_for_ticks();
             // What stays on disk need not be decided by anybody now.
             let keeps = self.durable.as_ref().is_some_and(|(config, _)| config.keep_on_shutdown);
             let drops = lock(&self.shared.rules).config.drops_pending();

@@ -181,6 +181,11 @@ impl Table {
         bytes as u64
     }
 
+    /// Asks for the memory that [`Table::find`] begins with, without waiting for it.
+    pub(super) fn warm_search(&self, id: &TraceId) {
+        self.index.warm(self.hash.hash(id));
+    }
+
     pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
         let entries = &self.entries;
         self.index.find(self.hash.hash(id), |at| entries.at(at).id == *id)

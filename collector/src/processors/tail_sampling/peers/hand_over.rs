@@ -13,7 +13,7 @@ use pdata::{TraceId, Traces};
 use super::super::mark::Late;
 use super::super::processor::Shared;
 use super::wire::{self, HandOver};
-use super::{HAND_OVER, Peers, call, lock};
+use super::{HAND_OVER, Peers, call, due, lock};
 use crate::net::status::Status;
 
 /// Traces that are taken out at once.
@@ -140,8 +140,7 @@ impl Shared {
                     shard.take_in(&batch, &asked, share, &*self.clock, &mut late)
                 });
                 for part in changed {
-                    let due = now.saturating_add(u64::from(part.due_in_seconds) * 1000);
-                    if !node.offer(now, &part.id, due, part.entry, out) {
+                    if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
                         without_room.push(part.id);
                     }
                 }

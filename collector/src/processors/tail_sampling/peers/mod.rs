@@ -56,6 +56,9 @@ use crate::net::{grpc, tls};
 const MAX_TICK: Duration = Duration::from_secs(1);
 const MIN_TICK: Duration = Duration::from_millis(250);
 
+/// How far two ticks may be from their interval.
+const DUE_SLACK: Millis = 50;
+
 /// How often a stopping instance looks whether it may go.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -109,6 +112,10 @@ pub(super) struct Peers {
     taking_over: Semaphore,
     /// The part of all limits that the shards were last told to spend.
     share: Mutex<f64>,
+    /// Decisions made here since the last tick, on traces that wait here: obeyed when the others hear of them. What has come
+    /// together then goes out together, so that no segment of the log has to be decompressed once for each owner. None once
+    /// this instance stops: it obeys at once.
+    made: Mutex<Option<Vec<(pdata::TraceId, Decision)>>>,
     stop: watch::Sender<bool>,
 }
 
@@ -167,6 +174,7 @@ impl Peers {
             debug: OnceLock::new(),
             taking_over: Semaphore::new(TAKING_OVER),
             share: Mutex::new(1.0),
+            made: Mutex::new(Some(Vec::new())),
             stop: watch::Sender::new(false),
             config: peers.clone(),
         }
@@ -220,6 +228,11 @@ fn tick(decision_wait: Duration, grace: Duration) -> Duration {
     (decision_wait / 5).min(grace / 10).clamp(MIN_TICK, MAX_TICK)
 }
 
+/// When a part is due that a shard would decide in so many seconds. A little before a tick, not a little after it.
+fn due(now: Millis, seconds: u32) -> Millis {
+    now.saturating_add(u64::from(seconds) * 1000).saturating_sub(DUE_SLACK)
+}
+
 /// What makes entries comparable: the policies, and the version of the protocol.
 fn fingerprint(config: &Config) -> u64 {
     let Config { policies, sample_on_first_match, maximum_trace_size_bytes, record_threshold, .. } = config;
@@ -267,7 +280,11 @@ impl Shared {
             let _ = peers.debug.set(Server::spawn(listener, None, protocol, Lifetime::default(), page));
         }
         let (shared, mut stop) = (self.clone(), peers.stop.subscribe());
-        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + peers.tick, peers.tick);
+        // All members tick at the same moments of the wall clock, if their clocks agree: decisions of all owners come at
+        // once.
+        let tick = u64::try_from(peers.tick.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let first = Duration::from_nanos(tick - peers.clock.unix_nano() % tick);
+        let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + first, peers.tick);
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let task = self.watch.task(async move {
             loop {
@@ -287,6 +304,8 @@ impl Shared {
     }
 
     fn exchange_tick(self: &Arc<Self>, peers: &Peers) {
+        let made = lock(&peers.made).as_mut().map(std::mem::take);
+        self.obey(&made.unwrap_or_default());
         self.offer(peers, false);
         let ((), collects) = self.with_node(peers, |node, now, out| node.tick(now, out));
         self.dispatch(collects);
@@ -316,8 +335,7 @@ impl Shared {
                     node.decided_early(id, *decision, out);
                 }
                 for part in changed {
-                    let due = now.saturating_add(u64::from(part.due_in_seconds) * 1000);
-                    if !node.offer(now, &part.id, due, part.entry, out) {
+                    if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
                         without_room.push(part.id);
                     }
                 }
@@ -339,6 +357,7 @@ impl Shared {
         let done = work(&mut node, peers.now(), &mut out);
         let judged = std::mem::take(&mut out.judge);
         if !judged.is_empty() {
+            let heard = std::mem::take(&mut out.obey);
             for (shard, share) in self.shares() {
                 let mine: Vec<_> = judged.iter().filter(|judge| share.takes(&judge.id)).collect();
                 if mine.is_empty() {
@@ -353,18 +372,23 @@ impl Shared {
                     node.conclude(judge, decision, &mut out);
                 }
             }
-        }
-        if !out.obey.is_empty() {
-            for (shard, share) in self.shares() {
-                let mine = out.obey.iter().filter(|(id, _)| share.takes(id));
-                self.with(shard, |shard| {
-                    for (id, decision) in mine {
-                        shard.obey(id, *decision, &*self.clock);
-                    }
-                });
+            match &mut *lock(&peers.made) {
+                Some(made) => made.extend(std::mem::replace(&mut out.obey, heard)),
+                None => out.obey.extend(heard),
             }
         }
+        self.obey(&out.obey);
         (done, out.collects)
+    }
+
+    /// Does with what waits here what was decided.
+    fn obey(&self, decisions: &[(pdata::TraceId, Decision)]) {
+        if decisions.is_empty() {
+            return;
+        }
+        for (shard, share) in self.shares() {
+            self.with(shard, |shard| shard.obey(decisions, share, &*self.clock));
+        }
     }
 
     fn dispatch(self: &Arc<Self>, collects: Collects) {
@@ -427,6 +451,13 @@ impl Shared {
         let bytes = wire::write_report(&report);
         peers.metrics.sent.add(bytes.len() as u64);
         Ok(bytes.into())
+    }
+
+    /// From now on decisions made here are obeyed when they are made: nobody is to decide what is decided.
+    pub(super) fn stop_waiting_for_ticks(&self) {
+        let Some(peers) = &self.peers else { return };
+        let made = lock(&peers.made).take();
+        self.obey(&made.unwrap_or_default());
     }
 
     /// Owns nothing any more, and waits until what is held is decided, at most for the configured time. Ticks go on.

@@ -15,7 +15,7 @@ use super::super::config::Config;
 use super::super::replay::{Replay, Summary};
 use super::super::sampler::Share;
 use super::entry::{Decision, Entry};
-use super::{HashRing, MAX_BATCH, MAX_OWED, fingerprint, millis, tick, wire};
+use super::{HashRing, MAX_BATCH, MAX_OWED, due, fingerprint, millis, tick, wire};
 use crate::cluster::ring;
 use crate::factory::StartError;
 
@@ -254,7 +254,7 @@ impl Fleet {
                     node.decided_early(&id, decision, &mut out);
                 }
                 for part in shard.take_changed(false) {
-                    let due = self.now.saturating_add(u64::from(part.due_in_seconds) * 1000);
+                    let due = due(self.now, part.due_in_seconds);
                     if !node.offer(self.now, &part.id, due, part.entry, &mut out) {
                         without_room.push(part.id);
                     }
@@ -307,9 +307,7 @@ impl Fleet {
         }
         for (shard, number) in replay.shards_mut().iter_mut().zip(0..) {
             let share = Share { shard: number, of };
-            for (id, decision) in out.obey.iter().filter(|(id, _)| share.takes(id)) {
-                shard.obey(id, *decision, &*clock);
-            }
+            shard.obey(&out.obey, share, &*clock);
         }
         out.obey.clear();
     }

@@ -17,6 +17,9 @@ use super::entry::{Decision, Entry};
 /// Where traces wait for so many seconds, their parts wait for more spans for a look before they are offered.
 const UNHURRIED_SECONDS: u32 = 5;
 
+/// Look-ups whose memory is asked for before the first is made.
+const WARMED: usize = 64;
+
 /// What a shard keeps for the exchange; nothing of it exists without `peers`.
 #[derive(Default)]
 pub(in super::super) struct Exchange {
@@ -221,12 +224,18 @@ impl Sampler {
         self.decide(&waiting, None, clock);
     }
 
-    /// Does what was decided elsewhere with a trace that waits here.
-    pub(super) fn obey(&mut self, id: &TraceId, decision: Decision, clock: &dyn Clock) {
-        if let Some(at) = self.table.find(id) {
-            // Where it was decided, the member of a `composite` is known; here the policy is.
-            let mark = Mark { threshold: decision.threshold, ..self.mark(decision, Label::NONE) };
-            self.settle(at, mark, true, now(clock));
+    /// Does what was decided elsewhere with the traces that wait here.
+    pub(super) fn obey(&mut self, decisions: &[(TraceId, Decision)], share: Share, clock: &dyn Clock) {
+        let now = now(clock);
+        for decisions in decisions.chunks(WARMED) {
+            // Each look-up waits for memory; so these wait together.
+            decisions.iter().for_each(|(id, _)| self.table.warm_search(id));
+            for (id, decision) in decisions.iter().filter(|(id, _)| share.takes(id)) {
+                let Some(at) = self.table.find(id) else { continue };
+                // Where it was decided, the member of a `composite` is known; here the policy is.
+                let mark = Mark { threshold: decision.threshold, ..self.mark(*decision, Label::NONE) };
+                self.settle(at, mark, true, now);
+            }
         }
     }
 }
