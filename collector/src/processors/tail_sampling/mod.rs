@@ -14,6 +14,7 @@ mod decided;
 mod durable;
 #[cfg(test)]
 mod durable_tests;
+mod encoded;
 mod entry;
 mod envelope;
 mod id_hash;

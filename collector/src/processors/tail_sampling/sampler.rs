@@ -12,6 +12,7 @@ use super::config::{Config, Strategy};
 use super::counts::{Counts, Early, Final};
 use super::decide::NOT_SAMPLED;
 use super::decided::{Decided, Decision, Lru};
+use super::encoded;
 use super::entry::Facts;
 use super::envelope::{Envelope, Envelopes};
 use super::id_hash::IdHash;
@@ -85,9 +86,6 @@ pub(super) struct Touched {
     pub(super) parts: Vec<(u32, Facts)>,
     pub(super) answers: Vec<u64>,
 }
-
-/// contrib writes a status to every span, and measures what it would write.
-const EMPTY_STATUS: usize = 2;
 
 /// Which of a batch's rows a shard takes.
 #[derive(Clone, Copy, Debug)]
@@ -190,16 +188,21 @@ impl Sampler {
         }
         let now = now(clock);
         self.locate(traces);
+        let weigh = self.policies.weigh();
         let mut recent: Option<(TraceId, u32)> = None;
         let mut taken = Taken::All;
         'rows: for resource in traces.resources() {
             let part = self.first_part.wrapping_add(narrow(resource.index()));
             for scope in resource.scopes() {
+                let (resource_len, scope_len) = match weigh {
+                    true => (encoded::resource_len(resource.resource()), encoded::scope_len(scope.scope())),
+                    false => (resource.resource().len(), scope.scope().len()),
+                };
                 let place = Place {
                     part,
                     scope: narrow(scope.index()),
-                    resource_len: narrow(resource.resource().len()),
-                    scope_len: narrow(scope.scope().len()),
+                    resource_len: narrow(resource_len),
+                    scope_len: narrow(scope_len),
                 };
                 let mut envelope = None;
                 for span in scope.spans() {
@@ -308,7 +311,7 @@ impl Sampler {
         let arrival = now.unix_nano.max(self.last_arrival.saturating_add(1));
         self.last_arrival = arrival;
         let entry = self.table.entry_mut(at);
-        let len = span.len() + if facts.has_status { 0 } else { EMPTY_STATUS };
+        let len = if self.policies.weigh() { encoded::span_len(span) } else { span.len() };
         let growth = entry.group.add(place, narrow(len));
         let part = Facts {
             first_arrival: arrival,

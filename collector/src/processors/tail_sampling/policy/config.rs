@@ -186,6 +186,17 @@ impl PolicyConfig {
         }
     }
 
+    /// True if it asks for the size of a trace.
+    pub(in super::super) fn weighs(&self) -> bool {
+        match &self.kind {
+            PolicyKind::BytesLimiting { .. } => true,
+            PolicyKind::Not(member) => member.weighs(),
+            PolicyKind::And(members) | PolicyKind::Drop(members) => members.iter().any(Self::weighs),
+            PolicyKind::Composite { members, .. } => members.iter().any(|(member, _)| member.weighs()),
+            _ => false,
+        }
+    }
+
     /// Divides limits among `n` shards, at least 1 each. A burst is not divided: one that is not set is first fixed
     /// at twice the undivided rate.
     pub(in super::super) fn divide(&mut self, n: i64) {

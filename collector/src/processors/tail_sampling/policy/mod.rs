@@ -59,6 +59,7 @@ pub(super) struct Policies {
     ways: Ways,
     labels: Labels,
     generation: u32,
+    weigh: bool,
 }
 
 impl Policies {
@@ -95,7 +96,8 @@ impl Policies {
         }
         let questions = asking.build(&config.path, problems)?;
         let shape = questions.shape();
-        Some((Self { list, drops: drops.len(), fresh, shape, ways, labels, generation }, questions))
+        let weigh = config.maximum_trace_size_bytes > 0 || config.policies.iter().any(PolicyConfig::weighs);
+        Some((Self { list, drops: drops.len(), fresh, shape, ways, labels, generation, weigh }, questions))
     }
 
     pub(super) fn list(&self) -> &[Policy] {
@@ -105,6 +107,11 @@ impl Policies {
     /// How many of them are `drop` policies; these come first.
     pub(super) fn drops(&self) -> usize {
         self.drops
+    }
+
+    /// Whether sizes of traces matter, so that they are to be what contrib measures.
+    pub(super) fn weigh(&self) -> bool {
+        self.weigh
     }
 
     pub(super) fn shape(&self) -> Shape {

@@ -50,7 +50,6 @@ pub(in super::super) struct SpanFacts {
     pub(in super::super) start_unix_nano: u64,
     pub(in super::super) end_unix_nano: u64,
     pub(in super::super) is_root: bool,
-    pub(in super::super) has_status: bool,
 }
 
 /// A batch's facts and answers, by row.
@@ -271,7 +270,6 @@ impl Questions {
                         start_unix_nano: header.start_unix_nano,
                         end_unix_nano: header.end_unix_nano,
                         is_root: !header.has_parent,
-                        has_status: header.has_status,
                     });
                     let start = asked.answers.len();
                     asked.answers.extend_from_slice(&of_resource);

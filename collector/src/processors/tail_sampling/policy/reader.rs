@@ -77,7 +77,6 @@ pub(super) struct Header<'w> {
     pub(super) end_unix_nano: u64,
     pub(super) has_parent: bool,
     pub(super) trace_state: &'w [u8],
-    pub(super) has_status: bool,
     pub(super) status_code: u64,
     pub(super) flags: u32,
 }
@@ -158,7 +157,6 @@ impl<'w> Header<'w> {
             (7, Field::Fixed64(time)) => self.start_unix_nano = time,
             (8, Field::Fixed64(time)) => self.end_unix_nano = time,
             (15, Field::Bytes(status)) => {
-                self.has_status = true;
                 for (number, value) in Fields::new(status) {
                     if let (3, Field::Varint(code)) = (number, value) {
                         self.status_code = code;
