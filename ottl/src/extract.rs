@@ -253,8 +253,7 @@ impl Extractor {
             self.head(base, order.attributes_start(), slots, &mut header);
         }
         if self.keys.bits() & order.keys() != 0 {
-            let mut wanted = self.keys.len();
-            self.attributes(base, order.attributes_start(), order.attributes_end(), slots, &mut wanted);
+            self.attributes_in_order(base, order, slots);
         }
         if self.tail_tag > 0 {
             self.tail(base, order.attributes_end(), slots, &mut header);
@@ -461,6 +460,18 @@ impl Extractor {
         rest.map(|rest| base.len() - rest.len())
     }
 
+    /// Takes the wanted attributes of a span whose fields come in order.
+    fn attributes_in_order(&self, base: &[u8], order: &SpanOrder, slots: &mut [RawSlot]) {
+        let Some(base) = base.get(..order.attributes_end()) else { return };
+        let Some(rest) = base.get(order.attributes_start()..) else { return };
+        let mut pass = AttributePass { extractor: self, base, slots, wanted: self.keys.len() };
+        // What it gives is where it stopped: behind the last one wanted, or at damage, which the index has ruled out.
+        match order.has_plain_attributes() {
+            true => pass.run_plain(rest),
+            false => pass.run(rest),
+        };
+    }
+
     fn scalar(
         &self,
         field: u32,
@@ -573,6 +584,31 @@ struct AttributePass<'p> {
 }
 
 impl<'p> AttributePass<'p> {
+    /// As [`AttributePass::run`] where nothing but attributes is left, and those of short lengths are all plain.
+    fn run_plain(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
+        let by_len = self.extractor.keys.by_len();
+        while let Some(&[_, len, _, key_len]) = rest.first_chunk() {
+            if len >= 0x80 {
+                rest = self.unusual(rest)?;
+                if self.wanted == 0 {
+                    break;
+                }
+                continue;
+            }
+            let (message, next) = rest.split_at_checked(2 + usize::from(len))?;
+            let first = by_len[usize::from(key_len & 0x7f)];
+            if first != 0 {
+                let key_len = usize::from(key_len);
+                let value = message.get(6 + key_len..)?;
+                if self.take(first, key_len, message, value, next) {
+                    return Some(next);
+                }
+            }
+            rest = next;
+        }
+        Some(rest)
+    }
+
     fn run(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
         /// The high bits of both lengths, and the tags.
         const FORM: u32 = 0x80ff_80ff;
@@ -591,7 +627,8 @@ impl<'p> AttributePass<'p> {
                 }
                 continue;
             }
-            let (message, next) = rest.split_at_checked(2 + (head >> 8 & 0x7f) as usize)?;
+            // The length by a load of its own: the next attribute's place waits for nothing else.
+            let (message, next) = rest.split_at_checked(2 + usize::from(rest[1]))?;
             let key_len = (head >> 24) as usize;
             match message.get(4 + key_len..) {
                 Some(&[0x12, len, ref value @ ..]) if value.len() == usize::from(len) => {

@@ -255,7 +255,7 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
     let start = cursor.position();
     let mut trace_id = TraceId::default();
     let (mut last, mut in_order) = (0, true);
-    let (mut attributes_start, mut attributes_end, mut keys) = (None, None, 0);
+    let (mut attributes_start, mut attributes_end, mut keys, mut plain) = (None, None, 0, true);
     loop {
         let at = cursor.position();
         let Some(tag) = cursor.tag()? else { break };
@@ -286,7 +286,11 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                 let message = cursor.message()?;
                 keys |= match plain_key(message.whole()) {
                     Some(key) => SpanOrder::key_bit(key),
-                    None => any_key_value(message, MAX_VALUE_DEPTH)?,
+                    None => {
+                        // A longer one's length takes two bytes.
+                        plain &= message.whole().len() >= 0x80;
+                        any_key_value(message, MAX_VALUE_DEPTH)?
+                    }
                 };
                 if !cursor.take_tag(ATTRIBUTE as u8) {
                     break;
@@ -306,7 +310,7 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
     let end = cursor.position();
     let within = |at: Option<usize>| at.unwrap_or(end).saturating_sub(start);
     let order = match in_order {
-        true => SpanOrder::new(within(attributes_start), within(attributes_end), keys),
+        true => SpanOrder::new(within(attributes_start), within(attributes_end), keys, plain),
         false => SpanOrder::NONE,
     };
     Ok(Checked { trace_id, order })

@@ -52,6 +52,7 @@ pub struct SpanRow {
 /// encoder writes. Readers need not look for fields elsewhere, and may stop early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanOrder {
+    /// Twice the position, and one more where all attributes are plain.
     start: u32,
     /// `u32::MAX` for a span whose fields do not come in order, or that nobody looked at.
     end: u32,
@@ -62,9 +63,9 @@ impl SpanOrder {
     pub(crate) const NONE: Self = Self { start: 0, end: u32::MAX, keys: u64::MAX };
 
     /// Without order where a position does not fit.
-    pub(crate) fn new(start: usize, end: usize, keys: u64) -> Self {
+    pub(crate) fn new(start: usize, end: usize, keys: u64, plain: bool) -> Self {
         match (u32::try_from(start), u32::try_from(end)) {
-            (Ok(start), Ok(end)) => Self { start, end, keys },
+            (Ok(start), Ok(end)) if start <= u32::MAX >> 1 => Self { start: start << 1 | u32::from(plain), end, keys },
             _ => Self::NONE,
         }
     }
@@ -73,7 +74,15 @@ impl SpanOrder {
     #[must_use]
     #[inline]
     pub fn attributes_start(&self) -> usize {
-        self.start as usize
+        (self.start >> 1) as usize
+    }
+
+    /// Whether each attribute whose length is written in one byte is a key and a value, once each and in order, and their
+    /// lengths are of one byte too.
+    #[must_use]
+    #[inline]
+    pub fn has_plain_attributes(&self) -> bool {
+        self.start & 1 != 0
     }
 
     /// Where in the message the fields behind the attributes start.

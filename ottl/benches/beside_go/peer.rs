@@ -17,6 +17,12 @@ pub(crate) struct GoTimes {
     pub(crate) span: f64,
 }
 
+impl GoTimes {
+    pub(crate) fn best(self, other: Self) -> Self {
+        Self { alone: self.alone.min(other.alone), span: self.span.min(other.span) }
+    }
+}
+
 /// A running peer. It ends when its standard input is closed.
 pub(crate) struct Peer {
     child: Child,

@@ -108,7 +108,7 @@ impl Program {
     }
 
     /// Asks about the rows that have no answer yet, one by one.
-    #[cold]
+    #[inline(never)]
     fn eval_rows_alone(
         &self,
         rows: &mut Rows<'_>,

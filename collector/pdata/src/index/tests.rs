@@ -350,7 +350,13 @@ fn bits_of_keys() {
     ] {
         let order = span(odd);
         assert_eq!(order.keys() & SpanOrder::key_bit(key), SpanOrder::key_bit(key), "{odd:02x?}");
+        assert!(!order.has_plain_attributes(), "{odd:02x?}");
     }
+    assert!(plain.has_plain_attributes());
+    // A list; a text whose message's length takes two bytes.
+    assert!(!span(b"\x4a\x07\x0a\x01k\x12\x02\x2a\x00").has_plain_attributes());
+    let long = [b"\x4a\x8a\x01\x0a\x01k\x12\x84\x01\x0a\x81\x01".as_slice(), &[b'x'; 129]].concat();
+    assert!(span(&long).has_plain_attributes());
     assert_eq!(span(b"").keys(), 0);
     assert_eq!(span(b"").attributes_start(), span(b"").attributes_end());
 }

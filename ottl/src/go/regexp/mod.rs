@@ -7,6 +7,7 @@
 mod class;
 mod engine;
 mod search;
+mod table;
 mod translate;
 
 pub use engine::Engine;

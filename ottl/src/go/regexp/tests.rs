@@ -215,6 +215,7 @@ proptest::proptest! {
         pieces in proptest::collection::vec(
             proptest::sample::select(vec![
                 "^", "$", ".*", "a", "b", "(a|b)", "(?:ab|c)", "x?", "[ab]", "a+", "(.*)", "(?i)A", "\\b", "a{0,2}", "\u{fffd}", "|",
+                "[\\x00-\\x7f]", "(?m)$", "\\B",
             ]),
             1..7,
         ),

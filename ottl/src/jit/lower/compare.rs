@@ -25,7 +25,10 @@ impl Lower<'_, '_> {
     /// Lowers `left op right`, which is node `id`.
     pub(super) fn compare(&mut self, id: NodeId, op: CompareOp, left: NodeId, right: NodeId, yes: Block, no: Block) {
         if kind(self.ir, left).is_some() && kind(self.ir, right).is_some() {
-            return self.compare_numbers(id, op, left, right, yes, no);
+            return match self.numbers_compared(op, left, right) {
+                Some(holds) => self.branch(holds, yes, no),
+                None => self.ask(id, yes, no),
+            };
         }
         // Slots and constants give no errors, so their order does not matter.
         match (self.ir.get(left), self.ir.get(right)) {
@@ -42,24 +45,24 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn compare_numbers(&mut self, id: NodeId, op: CompareOp, left: NodeId, right: NodeId, yes: Block, no: Block) {
-        let comparable = match (kind(self.ir, left), kind(self.ir, right)) {
-            (Some(Kind::Int | Kind::Double), Some(Kind::Int | Kind::Double)) => true,
+    /// Whether `left op right` holds of two numbers; `None` where they are none, or of kinds that do not compare.
+    pub(super) fn numbers_compared(&mut self, op: CompareOp, left: NodeId, right: NodeId) -> Option<Value> {
+        let comparable = match (kind(self.ir, left)?, kind(self.ir, right)?) {
+            (Kind::Int | Kind::Double, Kind::Int | Kind::Double) => true,
             (left, right) => left == right,
         };
         if !comparable {
-            return self.ask(id, yes, no);
+            return None;
         }
-        let Some((left_kind, left)) = self.number(left) else { return self.ask(id, yes, no) };
-        let Some((right_kind, right)) = self.number(right) else { return self.ask(id, yes, no) };
-        let holds = match (left_kind, right_kind) {
+        let (left_kind, left) = self.number(left)?;
+        let (right_kind, right) = self.number(right)?;
+        Some(match (left_kind, right_kind) {
             (Kind::Double, _) | (_, Kind::Double) => {
                 let (left, right) = (self.as_double(left_kind, left), self.as_double(right_kind, right));
                 self.builder.ins().fcmp(float_condition(op), left, right)
             }
             _ => self.builder.ins().icmp(signed_condition(op), left, right),
-        };
-        self.branch(holds, yes, no);
+        })
     }
 
     fn slot_with_literal(&mut self, id: NodeId, op: CompareOp, slot: NodeId, constant: ConstId, yes: Block, no: Block) {

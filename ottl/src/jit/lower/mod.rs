@@ -6,6 +6,7 @@ mod bytes;
 mod call;
 mod compare;
 mod number;
+mod plain;
 mod rows;
 mod slots;
 

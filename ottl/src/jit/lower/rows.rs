@@ -5,7 +5,7 @@
 //! is written.
 
 use cranelift_codegen::{
-    ir::{Block, BlockArg, Function, InstBuilder as _, MemFlagsData, Value, types},
+    ir::{Block, BlockArg, Function, InstBuilder as _, MemFlagsData, Value, condcodes::IntCC, types},
     isa::CallConv,
 };
 
@@ -43,41 +43,57 @@ impl Lowering<'_> {
 
 impl Lower<'_, '_> {
     fn rows(&mut self, plan: &ListPlan) {
-        let (head, body, done) =
-            (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
-        let [slots, span, answer, left] = [head; 4].map(|head| self.builder.append_block_param(head, types::I64));
-        let start = [ROWS, SPANS, ANSWERS, N_ROWS].map(|at| BlockArg::Value(self.params[at]));
-        self.builder.ins().jump(head, &start);
-        self.builder.switch_to_block(head);
-        self.branch(left, body, done);
+        let (body, done) = (self.builder.create_block(), self.builder.create_block());
+        let [slots, answer] = [body; 2].map(|body| self.builder.append_block_param(body, types::I64));
+        let (n, answers) = (self.params[N_ROWS], self.params[ANSWERS]);
+        let end = self.builder.ins().iadd(answers, n);
+        let start = [ROWS, ANSWERS].map(|at| BlockArg::Value(self.params[at]));
+        self.builder.ins().brif(n, body, &start, done, &[]);
         self.builder.switch_to_block(done);
         self.builder.ins().return_(&[]);
 
         self.builder.switch_to_block(body);
+        // Answers are counted by the byte, spans by the reference to one. Where no span's bytes are wanted, nothing of
+        // this is left in the code.
+        let at = self.builder.ins().isub(answer, answers);
+        let at = self.builder.ins().ishl_imm_u(at, i64::from(SLICE.ilog2()));
+        let span = self.builder.ins().iadd(self.params[SPANS], at);
         self.row = Some(Row { slots, span });
+        let next = self.builder.create_block();
+        let code = self.builder.append_block_param(next, types::I32);
+        match plan.entries.as_slice() {
+            [only]
+                if plan.guards.is_empty()
+                    && let Some(truth) = self.plain(only.root) =>
+            {
+                let truth = self.builder.ins().uextend(types::I32, truth);
+                self.builder.ins().jump(next, &[BlockArg::Value(truth)]);
+            }
+            _ => self.answer(plan, next),
+        }
+        self.builder.switch_to_block(next);
+        self.builder.ins().istore8(MemFlagsData::trusted(), code, answer, 0);
+        let stride = size_of_val(self.layout.template());
+        let slots = self.builder.ins().iadd_imm_s(slots, stride as i64);
+        let answer = self.builder.ins().iadd_imm_s(answer, 1);
+        let more = self.builder.ins().icmp(IntCC::NotEqual, answer, end);
+        self.builder.ins().brif(more, body, &[slots, answer].map(BlockArg::Value), done, &[]);
+    }
+
+    /// Goes to `next` with the answer of a list.
+    fn answer(&mut self, plan: &ListPlan, next: Block) {
         let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
-        let [yes, no, answered] = [(); 3].map(|()| self.builder.create_block());
-        let code = self.builder.append_block_param(answered, types::I32);
+        let [yes, no] = [(); 2].map(|()| self.builder.create_block());
         let guards = self.guards(plan);
         self.builder.ins().jump(blocks.first().copied().unwrap_or(no), &[]);
         self.entries(plan, &blocks, guards, [yes, no], |lower, _| {
             let code = lower.builder.block_params(lower.failed)[0];
-            lower.builder.ins().jump(answered, &[BlockArg::Value(code)]);
+            lower.builder.ins().jump(next, &[BlockArg::Value(code)]);
         });
         for (block, outcome) in [(yes, 1), (no, 0)] {
             self.builder.switch_to_block(block);
             let outcome = self.builder.ins().iconst(types::I32, outcome);
-            self.builder.ins().jump(answered, &[BlockArg::Value(outcome)]);
+            self.builder.ins().jump(next, &[BlockArg::Value(outcome)]);
         }
-        self.builder.switch_to_block(answered);
-        self.builder.ins().istore8(MemFlagsData::trusted(), code, answer, 0);
-        let stride = size_of_val(self.layout.template());
-        let next = [
-            self.builder.ins().iadd_imm_s(slots, stride as i64),
-            self.builder.ins().iadd_imm_s(span, i64::from(SLICE)),
-            self.builder.ins().iadd_imm_s(answer, 1),
-            self.builder.ins().iadd_imm_s(left, -1),
-        ];
-        self.builder.ins().jump(head, &next.map(BlockArg::Value));
     }
 }
