@@ -21,6 +21,8 @@ use prost::Message;
 // By path, because this file is a module of the differential example too.
 #[path = "calls.rs"]
 mod calls;
+#[path = "converters.rs"]
+mod converters;
 
 /// xorshift64*.
 pub(crate) struct Random(u64);

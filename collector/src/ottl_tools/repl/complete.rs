@@ -80,16 +80,8 @@ pub(super) fn complete(line: &str, cursor: usize, context: Context, keys: &Keys)
 
 /// The context that paths begin with by this name.
 fn named(name: &str) -> Option<Context> {
-    Some(match name {
-        "resource" => Context::Resource,
-        "scope" | "instrumentation_scope" => Context::Scope,
-        "span" => Context::Span,
-        "spanevent" => Context::SpanEvent,
-        "metric" => Context::Metric,
-        "datapoint" => Context::DataPoint,
-        "log" => Context::Log,
-        _ => return None,
-    })
+    let name = if name == "instrumentation_scope" { "scope" } else { name };
+    catalog::CONTEXTS.into_iter().find(|context| context.name() == name)
 }
 
 /// The context that a line asks about: one that a path of it names and not all share, else what is asked about otherwise.
