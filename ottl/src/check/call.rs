@@ -23,7 +23,7 @@ impl Checker<'_> {
         let function = self.function(call);
         let keys = self.keys(&call.keys);
         let args = self.bind(function?, call);
-        let site = self.site(function?, args?, call)?;
+        let site = self.site(function?, &args?, call)?;
         let value = self.ir.call(site);
         let keys = keys?;
         if keys.is_empty() {
@@ -122,7 +122,7 @@ impl Checker<'_> {
         Some(bound)
     }
 
-    fn site(&mut self, function: &'static Function, bound: Vec<Option<&Arg>>, call: &Call) -> Option<CallSite> {
+    fn site(&mut self, function: &'static Function, bound: &[Option<&Arg>], call: &Call) -> Option<CallSite> {
         let mut args = Vec::with_capacity(function.params.len() + function.implicit.len());
         for (param, arg) in function.params.iter().zip(bound) {
             args.push(match arg {
@@ -140,9 +140,11 @@ impl Checker<'_> {
                 let literals: Vec<LiteralArg> = args.iter().map(|arg| self.literal(arg)).collect();
                 match prepare(&Literals { args: &literals, limits: self.limits }) {
                     Ok(prepared) => prepared,
-                    Err(message) => {
-                        let message = format!("{}: {message}", function.name);
-                        return self.fail(Error::new(error::ARGUMENT_VALUE, call.span, message));
+                    Err(refusal) => {
+                        let argument = bound.get(refusal.parameter).copied().flatten();
+                        let span = argument.map_or(call.span, |argument| argument.value.span);
+                        let message = format!("{}: {}", function.name, refusal.message);
+                        return self.fail(Error::new(error::ARGUMENT_VALUE, span, message));
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! `ToLowerCase`, `ToUpperCase`, `ToSnakeCase`, `ToCamelCase`, `ConvertCase`.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{error::EvalError, go::text, ir::Type, value::Value};
 
 const TARGET: &[Param] = &[Param::required("Target", ParamKind::String)];
@@ -46,7 +46,7 @@ pub(super) static CONVERT_CASE: Function = Function {
 
 type Conversion = fn(&[u8]) -> Vec<u8>;
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let conversion: Conversion = match literals.str(1) {
         Some("lower") => text::to_lower,
         Some("upper") => text::to_upper,
@@ -54,7 +54,8 @@ fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
         Some("camel") => text::to_camel,
         other => {
             let other = other.unwrap_or_default();
-            return Err(format!("invalid case: {other}, allowed cases are: lower, upper, snake, camel"));
+            let message = format!("invalid case: {other}, allowed cases are: lower, upper, snake, camel");
+            return Err(Refusal { parameter: 1, message });
         }
     };
     Ok(Some(Box::new(conversion)))

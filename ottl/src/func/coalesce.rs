@@ -1,6 +1,6 @@
 //! `Coalesce(values)`: the first value that is not nil.
 
-use super::{Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{error::EvalError, ir::Type, value::Value};
 
 pub(super) static FUNCTION: Function = Function {
@@ -14,9 +14,9 @@ pub(super) static FUNCTION: Function = Function {
     )
 };
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     match literals.get(0) {
-        LiteralArg::List(items) if items.is_empty() => Err("Coalesce requires at least one value".to_owned()),
+        LiteralArg::List(items) if items.is_empty() => Err(Refusal::of(0)("at least one value is required".to_owned())),
         _ => Ok(None),
     }
 }

@@ -8,7 +8,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared, text_form::bounded};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal, text_form::bounded};
 use crate::{error::EvalError, go::charset::Charset, ir::Type, value::Value};
 
 pub(super) static BASE64_ENCODE: Function = Function::new(
@@ -77,11 +77,11 @@ impl Decoder {
     }
 }
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let Some(name) = literals.str(1) else { return Ok(None) };
     match Decoder::find(name.as_bytes()) {
         Some(decoder) => Ok(Some(Box::new(decoder))),
-        None => Err(format!("unsupported encoding '{name}'")),
+        None => Err(Refusal::of(1)(format!("unsupported encoding '{name}'"))),
     }
 }
 

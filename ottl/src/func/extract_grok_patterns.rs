@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared, is_match::regexp_limits,
+    Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared, Refusal, is_match::regexp_limits,
     parse_key_value::last_of_equal_keys,
 };
 use crate::{
@@ -47,14 +47,14 @@ fn definition(text: &[u8]) -> Result<(String, String), String> {
     }
 }
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let named_only = matches!(literals.value(2), Some(Value::Bool(true)));
     let mut definitions = Vec::new();
     if let LiteralArg::List(items) = literals.get(3) {
         for item in items {
             match item {
-                Some(Value::Str(text)) => definitions.push(definition(text)?),
-                _ => return Err("pattern definitions must be literal strings".to_owned()),
+                Some(Value::Str(text)) => definitions.push(definition(text).map_err(Refusal::of(3))?),
+                _ => return Err(Refusal::of(3)("pattern definitions must be literal strings".to_owned())),
             }
         }
     }
@@ -63,10 +63,10 @@ fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
         Some(pattern) => {
             let compiled = Grok::new(pattern, named_only, &definitions, regexp_limits(literals.limits()));
             let grok = compiled.map_err(|error| {
-                format!("the pattern {pattern:?} of ExtractGrokPatterns is not a valid grok pattern: {error}")
+                Refusal::of(1)(format!("the pattern {pattern:?} is not a valid grok pattern: {error}"))
             })?;
             if named_only && !grok.has_names() {
-                return Err(NO_NAMES.to_owned());
+                return Err(Refusal::of(1)(NO_NAMES.to_owned()));
             }
             Some(grok)
         }

@@ -1,7 +1,7 @@
 //! `ExtractPatterns(target, pattern)`: what a regular expression's named groups matched.
 
 use super::{
-    Call, Function, Literals, Param, ParamKind, Prepared,
+    Call, Function, Literals, Param, ParamKind, Prepared, Refusal,
     affix::part,
     is_match::{computed_pattern, literal_pattern},
     parse_key_value::last_of_equal_keys,
@@ -19,8 +19,8 @@ pub(super) static FUNCTION: Function = Function {
     )
 };
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
-    Ok(match literal_pattern(literals, 1, "ExtractPatterns")? {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
+    Ok(match literal_pattern(literals, 1)? {
         Some(compiled) => Some(Box::new(compiled)),
         None => None,
     })

@@ -1,16 +1,16 @@
 //! `TraceID` and `SpanID`: ids from bytes or hexadecimal text; `Hex`, the way back.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{error::EvalError, go::text, ir::Type, value::Value};
 
 const TARGET: &[Param] = &[Param::required("Target", ParamKind::BytesLike)];
 
 pub(super) static TRACE_ID: Function = Function {
-    prepare: Some(|literals| check::<16>(literals, "TraceID")),
+    prepare: Some(check::<16>),
     ..Function::new("TraceID", TARGET, Type::TraceId, trace_id, "a trace id from 16 bytes or 32 hexadecimal digits")
 };
 pub(super) static SPAN_ID: Function = Function {
-    prepare: Some(|literals| check::<8>(literals, "SpanID")),
+    prepare: Some(check::<8>),
     ..Function::new("SpanID", TARGET, Type::SpanId, span_id, "a span id from 8 bytes or 16 hexadecimal digits")
 };
 pub(super) static HEX: Function =
@@ -21,7 +21,7 @@ fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     if bytes.len() == N { bytes.try_into().ok() } else { text::unhex(bytes)?.try_into().ok() }
 }
 
-fn check<const N: usize>(literals: &Literals<'_>, name: &str) -> Result<Prepared, String> {
+fn check<const N: usize>(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let bytes: &[u8] = match literals.value(0) {
         Some(Value::Bytes(bytes)) => bytes,
         // An absent id has no bytes, which is a wrong length too.
@@ -30,7 +30,7 @@ fn check<const N: usize>(literals: &Literals<'_>, name: &str) -> Result<Prepared
     };
     match id::<N>(bytes) {
         Some(_) => Ok(None),
-        None => Err(format!("{name} takes {N} bytes or {} hexadecimal digits", 2 * N)),
+        None => Err(Refusal::of(0)(format!("an id of {N} bytes or {} hexadecimal digits is required", 2 * N))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, LiteralArg, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{
     error::EvalError,
     go::ip::{self, Network},
@@ -27,14 +27,14 @@ pub(super) static FUNCTION: Function = Function {
 /// The networks, if all of them are literals.
 struct Networks(Vec<Network>);
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let LiteralArg::List(items) = literals.get(1) else { return Ok(None) };
     let mut networks = Vec::with_capacity(items.len());
     for item in items {
         // One computed network, and all are read at run time; those before it are still checked here, as upstream does.
         let Some(Value::Str(text)) = item else { return Ok(None) };
-        let network =
-            Network::parse(text).ok_or_else(|| format!("invalid CIDR address: {}", String::from_utf8_lossy(text)))?;
+        let invalid = || Refusal::of(1)(format!("invalid CIDR address: {}", String::from_utf8_lossy(text)));
+        let network = Network::parse(text).ok_or_else(invalid)?;
         networks.push(network);
     }
     Ok(Some(Box::new(Networks(networks))))

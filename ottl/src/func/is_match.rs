@@ -1,6 +1,6 @@
 //! `IsMatch(target, pattern)`: an unanchored search with Go's regular expressions.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{
     error::EvalError,
     go::regexp::{self, Regexp},
@@ -26,11 +26,13 @@ pub(super) fn regexp_limits(limits: &Limits) -> regexp::Limits {
 }
 
 /// Compiles the literal pattern at `index`; nothing if the pattern is computed.
-pub(super) fn literal_pattern(literals: &Literals<'_>, index: usize, function: &str) -> Result<Option<Regexp>, String> {
+pub(super) fn literal_pattern(literals: &Literals<'_>, index: usize) -> Result<Option<Regexp>, Refusal> {
     let Some(pattern) = literals.str(index) else { return Ok(None) };
     match Regexp::with_limits(pattern, regexp_limits(literals.limits())) {
         Ok(compiled) => Ok(Some(compiled)),
-        Err(error) => Err(format!("the pattern {pattern:?} of {function} is not a valid regular expression: {error}")),
+        Err(error) => {
+            Err(Refusal::of(index)(format!("the pattern {pattern:?} is not a valid regular expression: {error}")))
+        }
     }
 }
 
@@ -41,8 +43,8 @@ pub(super) fn computed_pattern(call: &Call<'_, '_>, pattern: &[u8]) -> Result<Re
     Regexp::with_limits(pattern, regexp_limits(call.limits())).map_err(|_| EvalError::Pattern)
 }
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
-    Ok(match literal_pattern(literals, 1, "IsMatch")? {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
+    Ok(match literal_pattern(literals, 1)? {
         Some(compiled) => Some(Box::new(compiled)),
         None => None,
     })

@@ -303,8 +303,24 @@ pub enum ParamKind {
     Lambda,
 }
 
-/// Checks literals and makes construction-time state; the message of an error has no full stop.
-pub type Prepare = fn(&Literals<'_>) -> Result<Prepared, String>;
+/// Checks literals and makes construction-time state.
+pub type Prepare = fn(&Literals<'_>) -> Result<Prepared, Refusal>;
+
+/// Why a call cannot be made with these literals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The parameter whose argument it is about.
+    pub parameter: usize,
+    /// Without a full stop.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Makes refusals of one parameter's argument out of messages.
+    pub(crate) fn of(parameter: usize) -> impl Fn(String) -> Self {
+        move |message| Self { parameter, message }
+    }
+}
 
 /// Construction-time state of one call, such as a compiled regex. Bodies get it back with [`Call::prepared`].
 pub type Prepared = Option<Box<dyn Any + Send + Sync>>;

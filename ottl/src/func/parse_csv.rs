@@ -1,6 +1,6 @@
 //! `ParseCSV(target, header, delimiter, header_delimiter, mode)`: one record as a map.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared, parse_key_value::last_of_equal_keys};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal, parse_key_value::last_of_equal_keys};
 use crate::{
     error::EvalError,
     go::{csv, text},
@@ -47,14 +47,15 @@ fn delimiter(text: Option<&str>, name: &str) -> Result<Option<char>, String> {
     }
 }
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
-    let delimiter_of_row = delimiter(literals.str(2), "delimiter")?.unwrap_or(',');
-    let header_delimiter = delimiter(literals.str(3), "header_delimiter")?.unwrap_or(delimiter_of_row);
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
+    let delimiter_of_row = delimiter(literals.str(2), "delimiter").map_err(Refusal::of(2))?.unwrap_or(',');
+    let header_delimiter =
+        delimiter(literals.str(3), "header_delimiter").map_err(Refusal::of(3))?.unwrap_or(delimiter_of_row);
     let mode = match literals.str(4) {
         None | Some("strict") => Mode::Strict,
         Some("lazyQuotes") => Mode::LazyQuotes,
         Some("ignoreQuotes") => Mode::IgnoreQuotes,
-        Some(other) => return Err(format!("unknown mode: {other}")),
+        Some(other) => return Err(Refusal::of(4)(format!("unknown mode: {other}"))),
     };
     Ok(Some(Box::new(Settings { delimiter: delimiter_of_row, header_delimiter, mode })))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Call, Function, Literals, Param, ParamKind, Prepared,
+    Call, Function, Literals, Param, ParamKind, Prepared, Refusal,
     to_key_value_string::{Delimiters, delimiters},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) static FUNCTION: Function = Function {
     )
 };
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     Ok(Some(Box::new(delimiters(literals, 1, 2)?)))
 }
 

@@ -1,6 +1,6 @@
 //! `ParseSeverity(target, mapping)`: the level whose criteria a text or number meets.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{error::EvalError, ir::Type, value::Value};
 
 // Upstream reports a mapping that is computed or malformed only when it is used, and then always: so does this. Where
@@ -24,7 +24,7 @@ struct Criterion {
 
 struct Mapping(Vec<(Vec<u8>, Vec<Criterion>)>);
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     let Some(mapping) = literals.value(1) else { return Ok(None) };
     Ok(match read_mapping(mapping) {
         Some(mapping) => Some(Box::new(mapping)),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared, convert, text_form};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal, convert, text_form};
 use crate::{
     error::EvalError,
     ir::Type,
@@ -20,10 +20,10 @@ pub(super) static FUNCTION: Function = Function {
     )
 };
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     match literals.str(1) {
         None | Some("asc" | "desc") => Ok(None),
-        Some(other) => Err(format!("invalid order: {other}; it should be \"asc\" or \"desc\"")),
+        Some(other) => Err(Refusal::of(1)(format!("invalid order: {other}; it should be \"asc\" or \"desc\""))),
     }
 }
 

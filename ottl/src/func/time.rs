@@ -1,6 +1,6 @@
 //! `Time(time, format, location, locale)` and `FormatTime(time, format)`: times and texts, by strptime-like formats.
 
-use super::{Call, Function, Literals, Needs, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Needs, Param, ParamKind, Prepared, Refusal};
 use crate::{
     error::EvalError,
     go::{locale::Locale, strptime, time::load_location},
@@ -43,18 +43,20 @@ struct Reading {
     locale: Option<Locale>,
 }
 
-fn prepare_time(literals: &Literals<'_>) -> Result<Prepared, String> {
-    let format = strptime::Format::new(literals.str(1).unwrap_or_default())?;
+fn prepare_time(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
+    let format = strptime::Format::new(literals.str(1).unwrap_or_default()).map_err(Refusal::of(1))?;
     let zone = match literals.str(2) {
         None | Some("") if format.ends_in_zulu() => Some(Zone::Utc),
         None | Some("" | "Local") => None,
-        Some(name) => Some(load_location(name).ok_or_else(|| format!("unknown time zone {name}"))?),
+        Some(name) => Some(load_location(name).ok_or_else(|| Refusal::of(2)(format!("unknown time zone {name}")))?),
     };
     let locale = match literals.str(3) {
         None => None,
         Some(tag) => {
             let unsupported = || {
-                format!("unsupported locale '{tag}', value must be the tag of a widely used language, such as pt-BR")
+                Refusal::of(3)(format!(
+                    "unsupported locale '{tag}', value must be the tag of a widely used language, such as pt-BR"
+                ))
             };
             Some(Locale::find(tag).ok_or_else(unsupported)?)
         }
@@ -74,8 +76,9 @@ fn read<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {
     read.map(Value::Time).ok_or(EvalError::Parse)
 }
 
-fn prepare_format(literals: &Literals<'_>) -> Result<Prepared, String> {
-    Ok(Some(Box::new(strptime::Format::new(literals.str(1).unwrap_or_default())?)))
+fn prepare_format(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
+    let format = strptime::Format::new(literals.str(1).unwrap_or_default()).map_err(Refusal::of(1))?;
+    Ok(Some(Box::new(format)))
 }
 
 fn print<'e>(call: &Call<'_, 'e>) -> Result<Value<'e>, EvalError> {

@@ -1,6 +1,6 @@
 //! `ToKeyValueString(target, delimiter, pair_delimiter, sort_output)`: a map as `k=v` pairs.
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared, text_form};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal, text_form};
 use crate::{error::EvalError, ir::Type, value::Value};
 
 pub(super) static FUNCTION: Function = Function {
@@ -26,22 +26,23 @@ pub(super) struct Delimiters {
 }
 
 /// The delimiters at two places; defaults are `=` and a space.
-pub(super) fn delimiters(literals: &Literals<'_>, key_value: usize, pair: usize) -> Result<Delimiters, String> {
+pub(super) fn delimiters(literals: &Literals<'_>, key_value: usize, pair: usize) -> Result<Delimiters, Refusal> {
+    let [of_key_value, of_pair] = [key_value, pair].map(Refusal::of);
     let key_value = literals.str(key_value).unwrap_or("=");
     let pair = literals.str(pair).unwrap_or(" ");
     if key_value.is_empty() {
-        return Err("delimiter cannot be set to an empty string".to_owned());
+        return Err(of_key_value("delimiter cannot be set to an empty string".to_owned()));
     }
     if pair.is_empty() {
-        return Err("pair delimiter cannot be set to an empty string".to_owned());
+        return Err(of_pair("pair delimiter cannot be set to an empty string".to_owned()));
     }
     if key_value == pair {
-        return Err(format!("pair delimiter {pair:?} cannot be equal to delimiter {key_value:?}"));
+        return Err(of_pair(format!("pair delimiter {pair:?} cannot be equal to delimiter {key_value:?}")));
     }
     Ok(Delimiters { key_value: key_value.into(), pair: pair.into() })
 }
 
-fn prepare(literals: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(literals: &Literals<'_>) -> Result<Prepared, Refusal> {
     Ok(Some(Box::new(delimiters(literals, 1, 2)?)))
 }
 

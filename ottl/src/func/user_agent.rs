@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal};
 use crate::{
     error::EvalError,
     go::user_agent,
@@ -22,7 +22,7 @@ pub(super) static FUNCTION: Function = Function {
 };
 
 /// No state of its own: the rules are the process's, and are compiled before the first span needs them.
-fn prepare(_: &Literals<'_>) -> Result<Prepared, String> {
+fn prepare(_: &Literals<'_>) -> Result<Prepared, Refusal> {
     user_agent::warm_up();
     Ok(None)
 }

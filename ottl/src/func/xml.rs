@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Call, Function, Literals, Param, ParamKind, Prepared, text_form::bounded};
+use super::{Call, Function, Literals, Param, ParamKind, Prepared, Refusal, text_form::bounded};
 use crate::{
     error::EvalError,
     go::xml::{
@@ -75,14 +75,14 @@ pub(super) static TEXT_TO_ELEMENTS: Function = Function {
 };
 
 /// The XPath is always the second parameter; an empty one means the default, if there is one.
-fn xpath(literals: &Literals<'_>, default: &str) -> Result<Prepared, String> {
+fn xpath(literals: &Literals<'_>, default: &str) -> Result<Prepared, Refusal> {
     let text = match literals.str(1) {
         None | Some("") => default,
         Some(text) => text,
     };
     match XPath::new(text) {
         Ok(compiled) => Ok(Some(Box::new(compiled))),
-        Err(error) => Err(format!("invalid xpath: {error}")),
+        Err(error) => Err(Refusal::of(1)(format!("invalid xpath: {error}"))),
     }
 }
 
