@@ -4,17 +4,18 @@
 //! each span in. Here "wire" is from the indexed span's bytes to the answer, extraction included, and
 //! "predicate" the answer alone, with slots filled, both as the filter does it: for 64 spans of a request at once, a span's
 //! share. "a call" is the answer for one span in a call of its own; "by hand" is the same check written in Rust over the
-//! same slots, a span a call. Times are of the fastest of many short runs, and both sides are measured in turn, several times
-//! over: the machine is not equally fast from one second to the next. Without a Go toolchain its columns stay empty.
+//! same slots, a span a call. Times are of the fastest of many short runs, and all is measured several times over, both sides
+//! in turn: the machine is not equally fast from one second to the next. Without a Go toolchain its columns stay empty.
 //! `-- NAME` runs the conditions with that in their names.
 
-#![allow(clippy::print_stdout, reason = "the table is what the program is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what the program is for")]
 
 mod conditions;
 mod peer;
 
 use std::{
     hint::black_box,
+    io::IsTerminal as _,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use peer::{GoTimes, Peer};
 
 fn main() {
     // `cargo test --benches` runs this too, and wants to know no more than that it runs.
-    let budget = Duration::from_millis(if std::env::args().any(|word| word == "--bench") { 60 } else { 1 });
+    let budget = Duration::from_millis(if std::env::args().any(|word| word == "--bench") { 40 } else { 1 });
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     let mut peer = match Peer::start() {
         Ok(peer) => Some(peer),
@@ -40,19 +41,25 @@ fn main() {
         input.traces.span_bytes(),
         conditions::N_ATTRIBUTES
     );
+    let mut rows: Vec<Row> = conditions::SINGLES.iter().map(Row::single).collect();
+    let n_singles = rows.len();
+    rows.extend(conditions::lists().into_iter().map(|(name, texts)| Row::new(name, texts)));
+    rows.retain(|row| row.name.contains(&wanted));
+    for turn in 1..=TURNS {
+        if std::io::stderr().is_terminal() {
+            eprint!("\rturn {turn} of {TURNS} ");
+        }
+        rows.iter_mut().for_each(|row| row.measure(&mut peer, &input, budget));
+    }
     println!(
         "{:<16}{:>9}{:>9}{:>8}{:>8}{:>11}{:>8}{:>9}{:>9}{:>6}",
         "condition", "Go eval", "Go span", "wire", "x", "predicate", "x", "a call", "by hand", "x"
     );
-    for single in conditions::SINGLES.iter().filter(|single| single.name.contains(&wanted)) {
-        let texts = [single.text.to_owned()];
-        let (go, times) = in_turn(&mut peer, &texts, &input, || Times::single(single, &input, budget));
-        print_row(single.name, go, times);
-    }
-    println!();
-    for (name, texts) in conditions::lists().into_iter().filter(|(name, _)| name.contains(&wanted)) {
-        let (go, times) = in_turn(&mut peer, &texts, &input, || Times::list(&texts, &input, budget));
-        print_row(&name, go, times);
+    for (at, row) in rows.iter().enumerate() {
+        if at == n_singles {
+            println!();
+        }
+        row.print();
     }
     println!("\ncompile, us");
     for (name, texts) in conditions::compiled() {
@@ -65,42 +72,60 @@ fn main() {
 /// Spans of a request.
 const SPANS: u32 = 64;
 
-/// Turns of each side.
-const TURNS: u32 = 4;
+/// How often each row is measured.
+const TURNS: u32 = 8;
 
-/// The best times of both sides.
-fn in_turn(
-    peer: &mut Option<Peer>,
-    texts: &[String],
-    input: &conditions::Input,
-    measure: impl Fn() -> Times,
-) -> (Option<GoTimes>, Times) {
-    let mut turn = || (peer.as_mut().map(|peer| peer.ask(texts, &input.request)), measure());
-    let first = turn();
-    (1..TURNS).map(|_| turn()).fold(first, |(go, times), (other, more)| {
-        let go = go.zip(other).map(|(go, other)| go.best(other));
-        (go, times.best(more))
-    })
+/// A condition or a list, and the best times of both sides so far.
+struct Row {
+    name: String,
+    texts: Vec<String>,
+    single: Option<&'static Single>,
+    go: Option<GoTimes>,
+    times: Option<Times>,
 }
 
-/// The first two ratios are to what the Go module needs for the evaluation alone, the last is to the check by hand.
-fn print_row(name: &str, go: Option<GoTimes>, times: Times) {
-    let ratio = |base: Option<f64>, time: f64| base.map_or(String::new(), |base| format!("{:.1}", base / time));
-    let shown = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.1}"));
-    let precise = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.2}"));
-    let (alone, span) = (go.map(|go| go.alone), go.map(|go| go.span));
-    println!(
-        "{name:<16}{:>9}{:>9}{:>8.1}{:>8}{:>11.2}{:>8}{:>9}{:>9}{:>6}",
-        shown(alone),
-        shown(span),
-        times.wire,
-        ratio(alone, times.wire),
-        times.predicate,
-        ratio(alone, times.predicate),
-        precise(times.call),
-        precise(times.by_hand),
-        ratio(times.by_hand, times.predicate),
-    );
+impl Row {
+    fn new(name: String, texts: Vec<String>) -> Self {
+        Self { name, texts, single: None, go: None, times: None }
+    }
+
+    fn single(single: &'static Single) -> Self {
+        Self { single: Some(single), ..Self::new(single.name.to_owned(), vec![single.text.to_owned()]) }
+    }
+
+    fn measure(&mut self, peer: &mut Option<Peer>, input: &conditions::Input, budget: Duration) {
+        if let Some(peer) = peer {
+            let go = peer.ask(&self.texts, &input.request);
+            self.go = Some(self.go.map_or(go, |best| best.best(go)));
+        }
+        let times = match self.single {
+            Some(single) => Times::single(single, input, budget),
+            None => Times::list(&self.texts, input, budget),
+        };
+        self.times = Some(self.times.map_or(times, |best| best.best(times)));
+    }
+
+    /// The first two ratios are to what the Go module needs for the evaluation alone, the last is to the check by hand.
+    fn print(&self) {
+        let Some(times) = self.times else { return };
+        let ratio = |base: Option<f64>, time: f64| base.map_or(String::new(), |base| format!("{:.1}", base / time));
+        let shown = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.1}"));
+        let precise = |time: Option<f64>| time.map_or(String::new(), |time| format!("{time:.2}"));
+        let (alone, span) = (self.go.map(|go| go.alone), self.go.map(|go| go.span));
+        println!(
+            "{:<16}{:>9}{:>9}{:>8.1}{:>8}{:>11.2}{:>8}{:>9}{:>9}{:>6}",
+            self.name,
+            shown(alone),
+            shown(span),
+            times.wire,
+            ratio(alone, times.wire),
+            times.predicate,
+            ratio(alone, times.predicate),
+            precise(times.call),
+            precise(times.by_hand),
+            ratio(times.by_hand, times.predicate),
+        );
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -402,7 +402,7 @@ func fastest(call func()) float64 {
 		n *= 2
 	}
 	best := time.Duration(1 << 62)
-	for end := time.Now().Add(75 * time.Millisecond); time.Now().Before(end); {
+	for end := time.Now().Add(40 * time.Millisecond); time.Now().Before(end); {
 		start := time.Now()
 		for range n {
 			call()
