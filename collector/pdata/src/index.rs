@@ -255,6 +255,11 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
     let start = cursor.position();
     let mut trace_id = TraceId::default();
     let (mut last, mut in_order) = (0, true);
+    if let Some(head) = PlainHead::read(cursor.rest()) {
+        trace_id = head.trace_id;
+        cursor.advance(head.len);
+        last = PlainHead::LAST_TAG;
+    }
     let (mut attributes_start, mut attributes_end, mut keys, mut plain) = (None, None, 0, true);
     loop {
         let at = cursor.position();
@@ -292,6 +297,9 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                         any_key_value(message, MAX_VALUE_DEPTH)?
                     }
                 };
+                let run = plain_attributes(cursor.rest());
+                keys |= run.keys;
+                cursor.advance(run.len);
                 if !cursor.take_tag(ATTRIBUTE as u8) {
                     break;
                 }
@@ -403,6 +411,90 @@ fn plain_key(message: &[u8]) -> Option<&[u8]> {
         _ => false,
     };
     plain.then_some(key)
+}
+
+/// The fields before a span's attributes as nearly all senders write them: ids, a name below 128 bytes, kind, start and
+/// end, in order, with or without a parent. They are recognised at once, in a third of the general loop's time.
+struct PlainHead {
+    trace_id: TraceId,
+    len: usize,
+}
+
+impl PlainHead {
+    /// The tag of the end time.
+    const LAST_TAG: u32 = 0x41;
+
+    #[inline(always)]
+    fn read(span: &[u8]) -> Option<Self> {
+        let (&[0x0a, 16, ref trace_id @ ..], rest) = span.split_first_chunk::<18>()? else { return None };
+        let ([0x12, 8, ..], rest) = rest.split_first_chunk::<10>()? else { return None };
+        let rest = match rest {
+            [0x22, 8, parent @ ..] => parent.get(8..)?,
+            rest => rest,
+        };
+        let [0x2a, name_len @ 0..0x80, rest @ ..] = rest else { return None };
+        let times = rest.get(usize::from(*name_len)..)?.first_chunk::<20>()?;
+        let [0x30, 0..0x80, 0x39, _, _, _, _, _, _, _, _, 0x41, ..] = times else { return None };
+        let len = span.len() - rest.len() + usize::from(*name_len) + times.len();
+        Some(Self { trace_id: *trace_id, len })
+    }
+}
+
+/// A run of plain attributes.
+struct PlainAttributes {
+    /// Bytes, tags included.
+    len: usize,
+    /// The bits of their keys.
+    keys: u64,
+}
+
+/// The attributes that `rest` begins with and that are what nearly all are: see [`plain_key`], and integers of up to eight
+/// bytes. Each is recognised by two words, and the place of the next depends on the first alone.
+#[inline(always)]
+fn plain_attributes(rest: &[u8]) -> PlainAttributes {
+    /// The high bits of both lengths, and the tags.
+    const FORM: u32 = 0x80ff_80ff;
+    let (mut at, mut keys) = (0, 0);
+    // The field's tag and length, then its key's; the value's tag and length, then those of what is in it.
+    while let Some(head) = word(rest, at)
+        && head & FORM == 0x000a_0000 | ATTRIBUTE
+    {
+        let end = at + 2 + (head >> 8 & 0x7f) as usize;
+        let key_end = at + 4 + (head >> 24) as usize;
+        let Some(value) = word(rest, key_end) else { break };
+        let value_len = (value >> 8 & 0xff) as usize;
+        let is_value = value & 0xff == 0x12 && key_end + 2 + value_len == end && end <= rest.len();
+        let is_plain = match value >> 16 & 0xff {
+            // string
+            0x0a => value_len == 2 + (value >> 24) as usize,
+            // bool, int
+            0x10 | 0x18 => value_len > 1 && is_varint(rest, key_end + 3, value_len - 1),
+            // double
+            0x21 => value_len == 9,
+            _ => false,
+        };
+        if !(is_value && is_plain) {
+            break;
+        }
+        keys |= SpanOrder::key_bit(rest.get(at + 4..key_end).unwrap_or_default());
+        at = end;
+    }
+    PlainAttributes { len: at, keys }
+}
+
+/// Four bytes, little-endian.
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
+}
+
+/// True if a varint of `len` bytes, at most eight, is at `at`. It looks at eight bytes: where there are fewer, the answer is no.
+#[inline(always)]
+fn is_varint(bytes: &[u8], at: usize, len: usize) -> bool {
+    let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
+    // The highest bit of the last byte is the first that is not set.
+    let ends = !u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
+    ends != 0 && ends.trailing_zeros() as usize / 8 + 1 == len
 }
 
 /// Checks any KeyValue message; the bit of its key, which is the last one where there are several.

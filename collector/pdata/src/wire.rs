@@ -154,6 +154,12 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
+    /// Passes over bytes that were looked at in [`Cursor::rest`].
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, len: usize) {
+        self.at = self.bytes.len().min(self.at.saturating_add(len));
+    }
+
     /// The next field's number and wire type; `None` behind the last one.
     #[inline]
     pub fn field(&mut self) -> Result<Option<(u32, WireType)>, WireError> {

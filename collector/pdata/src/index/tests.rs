@@ -287,15 +287,26 @@ fn retired_scope_spans_count_where_there_are_no_others() {
 fn the_short_cut_is_no_loophole() {
     use crate::metrics::Value;
     let check = |message: &[u8]| {
-        let plain = plain_key(message).is_some();
-        assert!(!plain || any_key_value(Cursor::new(message), 0).is_ok(), "{message:02x?}");
-        plain
+        let plain = plain_key(message);
+        let checked = any_key_value(Cursor::new(message), 0);
+        assert!(plain.is_none() || checked.is_ok(), "{message:02x?}");
+        // The same attribute in a run, with a field behind it.
+        let field = [&[0x4a, u8::try_from(message.len()).unwrap()], message, &[0x7a, 2, 0x18, 2, 0x85, 1, 0, 0, 0, 0]];
+        let run = plain_attributes(&field.concat());
+        if run.len > 0 {
+            assert_eq!((run.len, Some(run.keys)), (2 + message.len(), checked.ok()), "{message:02x?}");
+        }
+        assert!(run.len > 0 || plain.is_none(), "{message:02x?}");
+        plain.is_some()
     };
     for value in [
         Value::String("ab".into()),
         Value::Bool(true),
         Value::Int(5),
         Value::Int(200),
+        Value::Int(70_000),
+        Value::Int(i64::MAX),
+        Value::Int(-1),
         Value::Double(1.5),
         Value::Bytes(vec![1]),
         Value::Array(vec![Value::Int(1)]),
@@ -304,7 +315,10 @@ fn the_short_cut_is_no_loophole() {
         let mut field = Vec::new();
         crate::testing::put_attribute(&mut field, 1, "key", &value);
         let entry = &field[2..];
-        let scalar = !matches!(value, Value::Bytes(_) | Value::Array(_) | Value::Empty);
+        let scalar = !matches!(
+            value,
+            Value::Bytes(_) | Value::Array(_) | Value::Empty | Value::Int(i64::MIN..0) | Value::Int(0x4000..)
+        );
         assert_eq!(check(entry), scalar, "{value:?}");
         for at in 0..=entry.len() {
             check(&entry[..at]);
@@ -324,6 +338,48 @@ fn the_short_cut_is_no_loophole() {
                     changed.remove(at);
                     check(&changed);
                 }
+            }
+        }
+    }
+}
+
+/// The head of a span is passed over only where the general loop would accept it, and see its fields in order.
+#[test]
+fn the_short_cut_through_the_head_is_no_loophole() {
+    let head = |with_parent: bool| {
+        message(|buf| {
+            put_bytes(buf, 1, &[1; 16]);
+            put_bytes(buf, 2, &[2; 8]);
+            if with_parent {
+                put_bytes(buf, 4, &[4; 8]);
+            }
+            put_bytes(buf, 5, b"name");
+            put_varint_field(buf, 6, 2);
+            buf.extend([0x39, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 0, 0, 0, 0, 0, 0, 0, 0]);
+        })
+    };
+    let check = |span: &[u8]| {
+        let Some(head) = PlainHead::read(span) else { return false };
+        let fields: Vec<_> = crate::wire::Fields::new(&span[..head.len]).collect();
+        let numbers: Vec<_> = fields.iter().map(|(number, _)| *number).filter(|number| *number != 4).collect();
+        assert_eq!(numbers, [1, 2, 5, 6, 7, 8], "{span:02x?}");
+        assert_eq!(fields[0].1, crate::wire::Field::Bytes(&head.trace_id));
+        let general = [&span[..head.len], &[0x40, 0]].concat();
+        // One more field, out of order, of the wrong type: nothing else is wrong.
+        assert_eq!(span_error(&general), Some(WireErrorKind::WireType), "{span:02x?}");
+        true
+    };
+    for with_parent in [false, true] {
+        let span = [head(with_parent), vec![0x85, 1, 0, 0, 0, 0]].concat();
+        assert!(check(&span));
+        for at in 0..span.len() {
+            check(&span[..at]);
+            for byte in 0..=255 {
+                let mut changed = span.clone();
+                changed[at] = byte;
+                check(&changed);
+                changed.insert(at, byte);
+                check(&changed);
             }
         }
     }
