@@ -33,6 +33,12 @@ const REACH: usize = 1 << 23;
 /// The first field that is looked up: those before are ids and the trace state.
 const FIRST_TAG: u8 = 0x2a;
 
+/// The tag of a span's attributes.
+const ATTRIBUTE: u8 = 0x4a;
+
+/// Fields of at least so many bytes are hashed whole.
+const HASHED_WHOLE: usize = 128;
+
 /// Bits of an entry of [`Packer`] that are its position; the others are of the field's hash.
 const POSITION_BITS: u32 = REACH.trailing_zeros();
 
@@ -60,22 +66,20 @@ impl Packer {
         let (mut from, mut at) = (0, 0);
         while span.len() <= PIECE
             && let Some(end) = field_end(span, at)
+            && let Some(field) = span.get(at..end)
         {
-            if let Some(field) = span.get(at..end).filter(|field| is_candidate(field)) {
+            if is_candidate(field) {
                 let (slot, check) = slot(field);
-                let known = self.seen.get(slot).copied().unwrap_or(EMPTY);
-                let start = known as usize % REACH;
-                if known >> POSITION_BITS == check
-                    && segment.get(start..start.saturating_add(field.len())) == Some(field)
-                {
-                    put_piece(segment, span.get(from..at).unwrap_or_default());
-                    let [_, high, middle, low] = (start as u32).to_be_bytes();
-                    segment.extend_from_slice(&[high | REFERENCE, middle, low]);
-                    from = end;
-                } else {
+                if let Some(entry) = self.seen.get_mut(slot) {
+                    let (known, start) = (*entry, *entry as usize % REACH);
                     // Behind the length of the piece that it will be in.
                     let position = segment.len() + 2 + (at - from);
-                    if let (true, Some(entry)) = (position < REACH, self.seen.get_mut(slot)) {
+                    if known >> POSITION_BITS == check && segment.get(start..start + field.len()) == Some(field) {
+                        put_piece(segment, span.get(from..at).unwrap_or_default());
+                        let [_, high, middle, low] = (start as u32).to_be_bytes();
+                        segment.extend_from_slice(&[high | REFERENCE, middle, low]);
+                        from = end;
+                    } else if position < REACH {
                         *entry = check << POSITION_BITS | position as u32;
                     }
                 }
@@ -119,22 +123,20 @@ pub(super) fn unpack(segment: &[u8], mut at: usize, len: usize, out: &mut Vec<u8
 /// let through ends within the span.
 #[inline]
 fn field_end(message: &[u8], at: usize) -> Option<usize> {
-    let tag = *message.get(at)?;
-    if tag >= 0x80 {
-        return None;
-    }
-    match tag & 7 {
-        0 => message.get(at + 1..)?.iter().position(|byte| *byte < 0x80).map(|len| at + len + 2),
-        1 => Some(at + 9),
-        2 => {
-            let low = *message.get(at + 1)?;
-            if low < 0x80 {
-                return Some(at + 2 + usize::from(low));
+    match *message.get(at..)? {
+        // An attribute, as most fields are.
+        [ATTRIBUTE, len @ 0..0x80, ..] => Some(at + 2 + usize::from(len)),
+        [tag @ 0..0x80, low, ..] => match tag & 7 {
+            0 => message.get(at + 1..)?.iter().position(|byte| *byte < 0x80).map(|len| at + len + 2),
+            1 => Some(at + 9),
+            2 if low < 0x80 => Some(at + 2 + usize::from(low)),
+            2 => {
+                let high = *message.get(at + 2).filter(|high| **high < 0x80)?;
+                Some(at + 3 + (usize::from(low & 0x7f) | usize::from(high) << 7))
             }
-            let high = *message.get(at + 2).filter(|high| **high < 0x80)?;
-            Some(at + 3 + (usize::from(low & 0x7f) | usize::from(high) << 7))
-        }
-        5 => Some(at + 5),
+            5 => Some(at + 5),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -144,18 +146,35 @@ fn is_candidate(field: &[u8]) -> bool {
     (SHORTEST..=LONGEST).contains(&field.len()) && field.first().is_some_and(|tag| *tag >= FIRST_TAG && tag & 7 == 2)
 }
 
-/// An entry's number and the bits that it shows of the field's hash: of three words of a field of at least [`SHORTEST`]
-/// bytes, mixed. Keys begin alike and values end alike, so one word is from the middle.
+/// An entry's number and the bits that it shows of the field's hash: of four words of a field of at least [`SHORTEST`]
+/// bytes, so that there is no branch on its length. Keys begin alike and values end alike (a page's number stands before
+/// its size), so one word is from the middle and two are from the end. Long fields, like statements that differ in the
+/// name of a table, are hashed whole: where fields that recur have one hash they drive each other out.
 #[inline]
 fn slot(field: &[u8]) -> (usize, u32) {
     let word = |at: usize| field.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-    let (start, middle, end) = (word(4), word(field.len() / 2 - 4), word(field.len() - 8));
-    // Odd constants of xxHash64.
-    let mixed = (middle ^ field.len() as u64).wrapping_mul(0x9e37_79b1_85eb_ca87).rotate_left(25)
-        ^ end.wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
-        ^ start.wrapping_mul(0x1656_67b1_9e37_79f9);
-    let high = (mixed.wrapping_mul(0x9e37_79b1_85eb_ca87) >> 32) as u32;
+    let (start, middle) = (word(4), word(field.len() / 2 - 4));
+    let (before, end) = (word(field.len() - 16), word(field.len() - 8));
+    let mut mixed = fold(middle ^ field.len() as u64, end) ^ fold(start, before);
+    if field.len() >= HASHED_WHOLE {
+        for block in field.as_chunks::<16>().0 {
+            let block = u128::from_le_bytes(*block);
+            mixed = mixed.rotate_left(5) ^ fold(block as u64, (block >> 64) as u64);
+        }
+    }
+    let high = (mixed.wrapping_mul(PRIME_1) >> 32) as u32;
     ((high >> (32 - SLOTS.trailing_zeros())) as usize, high & (u32::MAX >> POSITION_BITS))
+}
+
+/// Odd constants of xxHash64.
+const PRIME_1: u64 = 0x9e37_79b1_85eb_ca87;
+const PRIME_2: u64 = 0xc2b2_ae3d_27d4_eb4f;
+
+/// Both halves of a product, so that every bit of either word counts.
+#[inline]
+fn fold(low: u64, high: u64) -> u64 {
+    let product = u128::from(low ^ PRIME_1) * u128::from(high ^ PRIME_2);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[inline]
@@ -203,6 +222,22 @@ mod tests {
         let (segment, places) = packed(&[span.clone(), span.clone()]);
         assert_eq!(places, [0, span.len() + 2]);
         assert_eq!(segment[places[1]..], [REFERENCE, 0, 2]);
+    }
+
+    /// What differs in one place only has places of its own.
+    #[test]
+    fn fields_that_are_almost_the_same_do_not_drive_each_other_out() {
+        let statement = |table: &str| {
+            format!("SELECT {} FROM {table} WHERE {} LIMIT 50", ["column"; 8].join(", "), ["a = $1"; 12].join(" AND "))
+        };
+        let page = |page: usize| format!("https://shop.example.com/api/search?page={page}&size=20");
+        let spans: Vec<_> = (10..40)
+            .map(|n| attribute("http.url", &page(n)))
+            .chain(["products", "payments"].map(|table| attribute("db.statement", &statement(table))))
+            .collect();
+        let (segment, places) = packed(&[spans.clone(), spans.clone()].concat());
+        let again = &segment[places[spans.len()]..];
+        assert_eq!(again.len(), 3 * spans.len());
     }
 
     #[test]
