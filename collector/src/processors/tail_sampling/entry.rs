@@ -83,6 +83,11 @@ impl Shape {
         self.bit_words
     }
 
+    /// True if the answers of a span have to be stamped.
+    pub(super) fn has_outcomes(self) -> bool {
+        self.outcomes > 0
+    }
+
     /// The answers of no span.
     pub(super) fn empty(self) -> impl Iterator<Item = u64> {
         std::iter::repeat_n(0, self.bit_words).chain(std::iter::repeat_n(NO_OUTCOME, self.outcomes))

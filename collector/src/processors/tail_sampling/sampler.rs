@@ -334,12 +334,16 @@ impl Sampler {
             entry.born = link.segment;
         }
         let shape = self.policies.shape();
-        self.stamped.clear();
-        self.stamped.extend_from_slice(asked.answers(row));
-        shape.stamp(&mut self.stamped, arrival);
+        let mut answers = asked.answers(row);
+        if shape.has_outcomes() {
+            self.stamped.clear();
+            self.stamped.extend_from_slice(answers);
+            shape.stamp(&mut self.stamped, arrival);
+            answers = &self.stamped;
+        }
         match self.config.strategy {
-            Strategy::TraceComplete => self.table.merge_answers(at, &self.stamped),
-            Strategy::SpanIngest => self.touched.add(at, &part, shape, &self.stamped),
+            Strategy::TraceComplete => self.table.merge_answers(at, answers),
+            Strategy::SpanIngest => self.touched.add(at, &part, shape, answers),
         }
         if let Some(exchange) = &mut self.exchange {
             exchange.touch(at);

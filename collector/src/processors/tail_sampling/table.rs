@@ -48,9 +48,14 @@ pub(super) struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 128, "an entry fills its cache lines");
 
-/// Where the traces of a batch's rows wait. Memory that is used again for each batch.
+/// Where the traces of a batch's rows wait. Senders mostly write the spans of a trace side by side: such rows are one run,
+/// and looked up once. Memory that is used again for each batch.
 #[derive(Default)]
 pub(super) struct Located {
+    /// The run of each row.
+    runs: Vec<u32>,
+    /// Of each run.
+    ids: Vec<TraceId>,
     hashes: Vec<u64>,
     at: Vec<u32>,
 }
@@ -63,7 +68,7 @@ impl Located {
 
     /// Of one row, [`NOWHERE`] if it did not wait.
     pub(super) fn row(&self, row: usize) -> u32 {
-        self.at.get(row).copied().unwrap_or(NOWHERE)
+        self.runs.get(row).and_then(|run| self.at.get(*run as usize)).copied().unwrap_or(NOWHERE)
     }
 }
 
@@ -194,10 +199,19 @@ impl Table {
     /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table a look-up waits for
     /// memory twice, for the index and for the entry; here all rows ask for theirs before the first is waited for.
     pub(super) fn locate(&self, traces: &Traces, located: &mut Located) {
-        let Located { hashes, at: ats } = located;
+        let Located { runs, ids, hashes, at: ats } = located;
+        runs.clear();
+        ids.clear();
         hashes.clear();
         ats.clear();
-        hashes.extend(traces.trace_ids().map(|id| {
+        runs.extend(traces.trace_ids().map(|id| {
+            if ids.last() != Some(id) {
+                ids.push(*id);
+            }
+            // Rows fit 32 bits: the index refuses larger requests.
+            ids.len() as u32 - 1
+        }));
+        hashes.extend(ids.iter().map(|id| {
             let hash = self.hash.hash(id);
             self.index.warm(hash);
             hash
@@ -210,7 +224,7 @@ impl Table {
             }
             at
         }));
-        for ((id, hash), at) in traces.trace_ids().zip(&*hashes).zip(ats) {
+        for ((id, hash), at) in ids.iter().zip(&*hashes).zip(ats) {
             if self.entries.get(*at).is_some_and(|entry| entry.id != *id) {
                 *at = self.index.find(*hash, |at| self.entries.at(at).id == *id).unwrap_or(NOWHERE);
             }
@@ -438,6 +452,26 @@ mod tests {
         assert_eq!(table.oldest(), Some(again));
         let due: Vec<u32> = table.take_due(3).into_iter().filter(|at| table.claim(*at, 3)).collect();
         assert!(due.is_empty());
+    }
+
+    #[test]
+    fn rows_are_located_wherever_the_spans_of_a_trace_stand() {
+        let mut table = Table::new(Shape::new(1, 0), IdHash::random());
+        let ats: Vec<u32> = (0..3).map(|n| table.insert(id(n), 3)).collect();
+        table.settle(ats[1]);
+        let mut builder = pdata::TracesBuilder::new();
+        for n in [0, 0, 7, 2, 2, 0, 1, 1, 2] {
+            builder.span(id(n), &[]);
+        }
+        let mut located = Located::default();
+        // The second batch finds what the first has left behind.
+        for traces in [builder.build(), pdata::TracesBuilder::new().build()] {
+            table.locate(&traces, &mut located);
+            let rows: Vec<u32> = (0..10).map(|row| located.row(row)).collect();
+            let expected = [ats[0], ats[0], NOWHERE, ats[2], ats[2], ats[0], NOWHERE, NOWHERE, ats[2], NOWHERE];
+            assert_eq!(rows, if traces.is_empty() { [NOWHERE; 10] } else { expected });
+            assert_eq!(located.elsewhere().count(), if traces.is_empty() { 0 } else { 2 });
+        }
     }
 
     #[test]
