@@ -8,6 +8,7 @@ pub mod connect;
 pub mod grpc;
 pub mod http_server;
 pub mod listen;
+mod paced;
 pub mod random;
 pub mod serve;
 pub mod status;

@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::listen::Listener;
+use super::paced::Paced;
 use super::{Stream, random, tls};
 
 /// How long shutdown waits for requests under way.
@@ -253,7 +254,7 @@ async fn connection(stream: Stream, shared: Arc<Shared>, stopped: watch::Receive
     let activity = Arc::new(Activity::default());
     let peer = Peer(stream.peer());
     let service = Counted { handler: Arc::clone(&shared.handler), activity: Arc::clone(&activity), peer };
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(Paced::new(stream));
     match &shared.protocol {
         Protocol::Http2(builder) => {
             drive(builder.serve_connection(io, service), shared.lifetime, activity, stopped).await;

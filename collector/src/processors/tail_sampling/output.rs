@@ -19,6 +19,9 @@ use super::sampler::Sampler;
 /// A batch is closed when its traces have this many bytes. Well below the 4 MiB that gRPC servers take by default.
 const BATCH_BYTES: u64 = 1024 * 1024;
 
+/// Resources, scopes and marks take less than this part of their spans' bytes, mostly.
+const SURROUNDING_PART: usize = 16;
+
 /// Spans of a batch of ordinary size.
 const MOST_SPANS: usize = 8192;
 
@@ -226,7 +229,9 @@ impl Sampler {
     }
 
     fn build(&mut self, collected: &Collecting) -> Traces {
-        let mut builder = TracesBuilder::new();
+        // Spans and what surrounds them: a buffer that grows is copied, into memory that was never touched.
+        let bytes = collected.buffer.len();
+        let mut builder = TracesBuilder::with_capacity(collected.spans.len(), bytes + bytes / SURROUNDING_PART);
         let (mut resource, mut envelope) = (None, None);
         for span in &collected.spans {
             let Some(surrounding) = self.envelopes.get(span.envelope) else { continue };
