@@ -1,5 +1,5 @@
 //! Runs the simulator over many seeds: `cargo run --release -p peers --example simulate -- --seeds 0..1000000`.
-//! With `--profile cut` (calm, lossy, scaling, cut, crash, hang, tight, storm) all seeds run that one.
+//! With `--profile cut` (calm, lossy, scaling, cut, crash, hang, tight, disagree, clock, rolling, storm) all seeds run that one.
 #![allow(clippy::print_stdout, reason = "its output is for a terminal")]
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use crate::member::{InFlight, Outstanding, SELF};
 use crate::message::{Collect, Part, Refusal, Report};
 use crate::node::{Node, Output};
 use crate::owner::Taken;
+use crate::table::{Place, WARMED};
 use crate::{Decision, Entry, Millis};
 
 /// Most members, those among them that only others list.
@@ -40,7 +41,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let leaving = self.leaving;
         let (asked, last_asked) = (&self.owner.asked, self.owner.last_asked);
         let Some(Some(member)) = self.members.get_mut(number as usize) else { return };
-        if member.outstanding.is_some() || member.gone {
+        // One that is gone but listed may be back any time, under its name and without knowing of this node.
+        if member.outstanding.is_some() || (member.gone && !member.listed) {
             return;
         }
         let mut asks = last_asked;
@@ -101,16 +103,22 @@ impl<E: Entry, D: Decision> Node<E, D> {
             None => return Err(Refusal::Unknown),
         };
         let incarnation = self.incarnation;
-        let fingerprint = self.fingerprint;
+        let (fingerprint, grace) = (self.fingerprint, self.settings.grace);
         let member = self.member_mut(number).ok_or(Refusal::Unknown)?;
         if collect.fingerprint != fingerprint {
             member.incompatible = true;
             self.refresh_view(now);
             return Err(Refusal::Incompatible);
         }
-        if member.collected.is_some_and(|last| last >= (collect.incarnation, collect.sequence)) {
+        // Where a clock has gone back, a later run has a lower number. Nothing of an earlier one is under way for so long.
+        let is_silent = now.saturating_sub(member.collected_at) > grace;
+        let is_later = |last: (u64, u64)| {
+            (collect.incarnation, collect.sequence) > last || (is_silent && collect.incarnation < last.0)
+        };
+        if !member.collected.is_none_or(is_later) {
             return Err(Refusal::Stale);
         }
+        member.collected_at = now;
         let is_new = member.collected.is_none_or(|(last, _)| last != collect.incarnation);
         member.collected = Some((collect.incarnation, collect.sequence));
         // A new run takes back what an earlier one has said.
@@ -118,29 +126,31 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if is_new {
             member.gone = false;
             // It may have lost what it told this node.
-            self.fresh &= self.decisions.len() == 0;
+            self.fresh &= self.table.n_decided() == 0;
         }
         let member = self.member_mut(number).ok_or(Refusal::Unknown)?;
         member.incompatible = false;
         self.refresh_view(now);
         self.fresh &= collect.decisions.is_empty() || collect.view == self.view.digest();
-        for (id, decision) in &collect.decisions {
-            self.learn(id, *decision, number, out);
+        for decisions in collect.decisions.chunks(WARMED) {
+            self.table.warm(decisions.iter().map(|(id, _)| id));
+            for (id, decision) in decisions {
+                self.learn(id, *decision, number, out);
+            }
         }
         self.acknowledge(number, collect.received, incarnation, collect.afresh || is_new);
         let mut known: Vec<_> =
-            collect.questions.iter().filter_map(|id| Some((*id, self.decisions.get(id)?))).collect();
+            collect.questions.iter().filter_map(|id| Some((*id, self.table.decision(id)?))).collect();
         let room = (collect.room as usize).min(self.settings.max_batch.max(1));
-        let (parts, more) = self.parts_for(number, room, now);
+        let (parts, places, more) = self.parts_for(number, room, now);
         self.number += 1;
         let (own_number, batch) = (self.number, self.settings.max_batch.max(1));
         let gone = self.departed && parts.is_empty() && self.is_idle();
         let own_news = match self.member_mut(number) {
             Some(member) => {
                 let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
-                let sent = parts.iter().map(|part| part.id).collect();
                 member.took_leave |= gone;
-                member.in_flight = Some(InFlight { number: own_number, parts: sent, known: news.clone() });
+                member.in_flight = Some(InFlight { number: own_number, parts: places, known: news.clone() });
                 news
             }
             None => Vec::new(),
@@ -171,9 +181,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let in_flight = member.in_flight.take();
         if afresh {
             member.dirty.clear();
-            for (id, held) in self.holder.traces.iter_mut().filter(|(_, held)| held.owner == number) {
+            for (place, _, held) in self.table.all_held_mut().filter(|(_, _, held)| held.owner == number) {
                 (held.acked, held.queued) = (0, true);
-                member.dirty.push_back(*id);
+                member.dirty.push_back(place);
             }
         }
         let Some(sent) = in_flight else { return };
@@ -184,32 +194,42 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if afresh || arrived {
             return;
         }
-        for id in sent.parts {
-            let Some(held) = self.holder.traces.get_mut(&id).filter(|held| held.owner == number) else { continue };
+        // Where another trace has taken the place, that is reported once more.
+        for place in sent.parts {
+            let Some(held) = self.table.held_mut(place).filter(|held| held.owner == number) else { continue };
             held.acked = 0;
             if !held.queued {
                 held.queued = true;
-                member.dirty.push_back(id);
+                member.dirty.push_back(place);
             }
         }
     }
 
-    /// Changed parts for their owner, which count as known to it until it turns out that they have not arrived, and
-    /// whether there are more.
-    fn parts_for(&mut self, number: u32, room: usize, now: Millis) -> (Vec<Part<E>>, bool) {
-        let Some(Some(member)) = self.members.get_mut(number as usize) else { return (Vec::new(), false) };
-        let mut parts = Vec::with_capacity(room.min(member.dirty.len()));
+    /// Changed parts for their owner, which count as known to it until it turns out that they have not arrived; where they
+    /// are; and whether there are more.
+    fn parts_for(&mut self, number: u32, room: usize, now: Millis) -> (Vec<Part<E>>, Vec<Place>, bool) {
+        let mut parts = self.spare_parts();
+        let Some(Some(member)) = self.members.get_mut(number as usize) else { return Default::default() };
+        let expected = room.min(member.dirty.len());
+        let mut places = Vec::with_capacity(expected);
+        parts.reserve(expected);
         while parts.len() < room {
-            let Some(id) = member.dirty.pop_front() else { break };
-            let Some(held) = self.holder.traces.get_mut(&id).filter(|held| held.owner == number) else { continue };
+            if parts.len().is_multiple_of(WARMED) {
+                self.table.warm_places(member.dirty.iter().copied());
+            }
+            let Some(place) = member.dirty.pop_front() else { break };
+            let Some(id) = self.table.id(place) else { continue };
+            let held = self.table.held_mut(place).filter(|held| held.owner == number && held.queued);
+            let Some(held) = held else { continue };
             held.queued = false;
             if held.acked != held.version {
                 let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed.clone());
                 held.acked = held.version;
                 parts.push(Part { id, due_in, entry: held.entry.clone(), absorbed });
+                places.push(place);
             }
         }
-        (parts, !member.dirty.is_empty())
+        (parts, places, !member.dirty.is_empty())
     }
 
     /// Members that live but own nothing, as seen from here: an owner need not have heard of them, but they may have
@@ -259,17 +279,22 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
         let mut all_taken = true;
         self.counters.entries_received += report.parts.len() as u64;
-        for part in report.parts {
-            let id = part.id;
-            match self.take_part((number, report.incarnation), part, now) {
-                Taken::Yes => {}
-                Taken::Decided(decision) => self.owe(number, &id, decision),
-                Taken::NoRoom => {
-                    self.counters.refused_entries += 1;
-                    all_taken = false;
+        let mut parts = report.parts;
+        while let Some(from) = parts.len().checked_sub(1).map(|last| last - last % WARMED) {
+            self.table.warm(parts.iter().skip(from).map(|part| &part.id));
+            for part in parts.drain(from..) {
+                let id = part.id;
+                match self.take_part((number, report.incarnation), part, now) {
+                    Taken::Yes => {}
+                    Taken::Decided(decision) => self.owe(number, &id, decision),
+                    Taken::NoRoom => {
+                        self.counters.refused_entries += 1;
+                        all_taken = false;
+                    }
                 }
             }
         }
+        self.reuse(parts);
         let view = self.view.digest();
         let agrees = report.view == view;
         if let Some(member) = self.member_mut(number) {

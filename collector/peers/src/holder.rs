@@ -1,11 +1,9 @@
 //! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use crate::member::SELF;
 use crate::message::Givers;
 use crate::node::{Judge, Node, Output};
+use crate::table::Known;
 use crate::{Decision, Entry, Millis, TraceId};
 
 #[derive(Debug)]
@@ -30,53 +28,40 @@ pub(crate) struct Held<E> {
     pub(crate) absorbed: Givers,
 }
 
-#[derive(Debug)]
-pub(crate) struct Holder<E> {
-    pub(crate) traces: HashMap<TraceId, Held<E>, FixedState>,
-    /// When to look whether a trace has been waiting for too long. Most are gone long before, so that all are looked at
-    /// once in a while instead of each at its time.
-    sweep_at: Millis,
-}
-
-impl<E> Holder<E> {
-    pub(crate) fn new(hash: FixedState) -> Self {
-        Self { traces: HashMap::with_hasher(hash), sweep_at: Millis::MAX }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.traces.len()
-    }
-}
-
 impl<E: Entry, D: Decision> Node<E, D> {
     /// Offers what is known of a part of a trace that waits at this instance: all of it, not what has changed. If a
     /// decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
     /// none of this node's.
     pub fn offer(&mut self, now: Millis, id: &TraceId, due: Millis, entry: E, out: &mut Output<E, D>) -> bool {
-        // What is held is not decided.
-        if let Some(held) = self.holder.traces.get_mut(id) {
+        let room = !self.departed && self.table.n_held() < self.settings.max_traces;
+        let place = match self.table.find_or_open(id, room) {
+            Some(Known::Open(place)) => place,
+            Some(Known::Decided(decision)) => {
+                out.obey.push((*id, decision));
+                return true;
+            }
+            None => return false,
+        };
+        let sweep_at = due.saturating_add(self.settings.alone_after());
+        if let Some(held) = self.table.held_mut(place) {
             held.entry = entry;
             held.version = held.version.wrapping_add(1).max(1);
             if due < held.due {
                 held.due = due;
-                self.holder.sweep_at = self.holder.sweep_at.min(due.saturating_add(self.settings.alone_after()));
+                self.sweep_at = self.sweep_at.min(sweep_at);
             }
             let (owner, due) = (held.owner, held.due);
             if owner == SELF {
-                self.own(id, due, now);
+                self.own(place, due, now);
             } else if !held.queued
                 && let Some(Some(member)) = self.members.get_mut(owner as usize)
             {
                 held.queued = true;
-                member.dirty.push_back(*id);
+                member.dirty.push_back(place);
             }
             return true;
         }
-        if let Some(decision) = self.decisions.get(id) {
-            out.obey.push((*id, decision));
-            return true;
-        }
-        if self.departed || self.holder.len() >= self.settings.max_traces {
+        if !room {
             return false;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
@@ -92,20 +77,20 @@ impl<E: Entry, D: Decision> Node<E, D> {
             absorbed: Vec::new(),
         };
         if owner == SELF {
-            self.own(id, due, now);
+            self.own(place, due, now);
         } else if let Some(member) = self.member_mut(owner) {
             held.queued = true;
-            member.dirty.push_back(*id);
+            member.dirty.push_back(place);
         }
-        self.holder.traces.insert(*id, held);
-        self.holder.sweep_at = self.holder.sweep_at.min(due.saturating_add(self.settings.alone_after()));
+        self.table.hold(place, held);
+        self.sweep_at = self.sweep_at.min(sweep_at);
         true
     }
 
     /// An earlier process of this instance has obeyed a decision, as its storage says. To be told before the first
     /// collect is answered: owners that ask get it as theirs.
     pub fn recall(&mut self, id: &TraceId, decision: D) {
-        self.decisions.insert(*id, decision);
+        self.table.decide(id, decision);
         self.fresh = false;
     }
 
@@ -113,13 +98,15 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// unless it has decided already.
     pub fn decided_early(&mut self, id: &TraceId, decision: D, out: &mut Output<E, D>) {
         self.counters.alone += 1;
-        self.counters.conflicts += u64::from(self.decisions.get(id).is_some_and(|known| !known.agrees(&decision)));
-        self.holder.traces.remove(id);
+        self.counters.conflicts += u64::from(self.table.decision(id).is_some_and(|known| !known.agrees(&decision)));
+        if let Some(place) = self.table.place(id) {
+            self.table.take_held(place);
+        }
         self.conclude_alone(id, decision, out);
     }
 
     pub(crate) fn conclude_alone(&mut self, id: &TraceId, decision: D, out: &mut Output<E, D>) {
-        if self.decisions.get(id).is_some() {
+        if self.table.decision(id).is_some() {
             return;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
@@ -137,27 +124,28 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// Gives up waiting for owners of traces that have been due for too long.
     pub(crate) fn despair(&mut self, now: Millis, out: &mut Output<E, D>) {
-        if self.holder.sweep_at > now {
+        if self.sweep_at > now {
             return;
         }
         let patience = self.settings.alone_after();
         let mut next = Millis::MAX;
         let mut given = Vec::new();
-        for (id, held) in &self.holder.traces {
+        for (place, id, held) in self.table.all_held() {
             let late_from = held.due.saturating_add(patience);
             if late_from > now {
                 next = next.min(late_from);
             } else if held.given {
-                given.push(*id);
+                given.push(place);
             } else {
                 self.counters.alone += 1;
                 out.judge.push(Judge::alone(*id, held.entry.clone()));
             }
         }
-        for id in given {
-            self.holder.traces.remove(&id);
+        for place in given {
+            self.table.take_held(place);
+            self.table.tidy(place);
         }
-        self.holder.sweep_at = next;
+        self.sweep_at = next;
     }
 
     /// The owners have changed: what is not reported to the right one is queued for it.
@@ -166,31 +154,31 @@ impl<E: Entry, D: Decision> Node<E, D> {
             member.dirty.clear();
             if let Some(lost) = member.in_flight.take() {
                 member.known.extend(lost.known);
-                for id in lost.parts {
-                    if let Some(held) = self.holder.traces.get_mut(&id) {
+                for place in lost.parts {
+                    if let Some(held) = self.table.held_mut(place) {
                         held.acked = 0;
                     }
                 }
             }
         }
         let mut owned = Vec::new();
-        for (id, held) in &mut self.holder.traces {
+        for (place, id, held) in self.table.all_held_mut() {
             let owner = self.view.owner(id).unwrap_or(SELF);
             if owner != held.owner {
                 (held.owner, held.acked) = (owner, 0);
             }
             held.queued = false;
             if owner == SELF {
-                owned.push((*id, held.due));
+                owned.push((place, held.due));
             } else if held.acked != held.version
                 && let Some(Some(member)) = self.members.get_mut(owner as usize)
             {
                 held.queued = true;
-                member.dirty.push_back(*id);
+                member.dirty.push_back(place);
             }
         }
-        for (id, due) in owned {
-            self.own(&id, due, now);
+        for (place, due) in owned {
+            self.own(place, due, now);
         }
     }
 }

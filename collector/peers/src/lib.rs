@@ -38,10 +38,11 @@
 //! | no owner can be reached for twice the grace | 2: the holder decides its part | [`Basis::Alone`], counted |
 //! | a member that may not wait goes before all agree on the ring | 2: the others wait for it in vain | [`Basis::Incomplete`], counted |
 //! | a member that is new hears of another that has just gone | nothing; it waits for it in vain | [`Basis::Incomplete`], counted |
-//! | a member has spans before the owner has heard of it | 3: its part is not in the decision, which it learns | |
+//! | a member has spans before the owner has heard of it, or of its return after a farewell | 3: its part is not in the decision, which it learns | |
 //! | a member that took over spans restarts from its storage before the giver is gone | 3: they count twice | |
 //! | a taker dies before its answer arrives, or the answer is lost for good | both have the spans, and may send them twice | logged |
 //! | a member restarts without its memory | 1 for what only it knew; its own spans are lost anyway | |
+//! | a member's clock goes back while it is restarted | nothing; others answer it once its last run was silent for the grace. 3 if it hands over what its last run has reported, which no host with storage does | |
 //! | a host runs out of room and decides early | 2, if the owner decides before it hears of it | [`Basis::Alone`], counted |
 //! | a trace comes back after it was forgotten everywhere | 1, as with one instance | |
 //!
@@ -58,7 +59,6 @@
 //! halves are joined, what was obeyed stays; a late span obeys what its holder knows.
 #![forbid(unsafe_code)]
 
-mod decisions;
 mod exchange;
 mod holder;
 mod member;
@@ -67,6 +67,7 @@ mod node;
 mod owner;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
+mod table;
 #[cfg(test)]
 mod tests;
 mod timetable;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::table::Place;
 use crate::{Millis, TraceId};
 
 /// This node's own number.
@@ -28,7 +29,7 @@ pub(crate) struct Outstanding<D> {
 #[derive(Debug)]
 pub(crate) struct InFlight<D> {
     pub(crate) number: u64,
-    pub(crate) parts: Vec<TraceId>,
+    pub(crate) parts: Vec<Place>,
     pub(crate) known: Vec<(TraceId, D)>,
 }
 
@@ -62,10 +63,12 @@ pub(crate) struct Member<D> {
     // As owner, answered by this node.
     /// Incarnation and sequence of its last collect.
     pub(crate) collected: Option<(u64, u64)>,
+    /// When that came.
+    pub(crate) collected_at: Millis,
     /// It has been told that this node is gone.
     pub(crate) took_leave: bool,
-    /// Traces to be reported to it; each is in here once ([`crate::holder::Held::queued`]).
-    pub(crate) dirty: VecDeque<TraceId>,
+    /// Places of traces to be reported to it; each that is ([`crate::holder::Held::queued`]) is in here.
+    pub(crate) dirty: VecDeque<Place>,
     pub(crate) in_flight: Option<InFlight<D>>,
     /// Decisions made without it that it has to hear of.
     pub(crate) known: VecDeque<(TraceId, D)>,
@@ -90,6 +93,7 @@ impl<D> Member<D> {
             afresh: true,
             owed: VecDeque::new(),
             collected: None,
+            collected_at: now,
             took_leave: false,
             dirty: VecDeque::new(),
             in_flight: None,

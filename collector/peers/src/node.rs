@@ -7,13 +7,16 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::decisions::Decisions;
-use crate::holder::{Held, Holder};
+use crate::holder::Held;
 use crate::member::{Member, MemberState, SELF};
-use crate::message::Collect;
+use crate::message::{Collect, Part};
 use crate::owner::Owner;
+use crate::table::Table;
 use crate::view::{MakeRing, Ring, View};
 use crate::{Decision, Entry, Millis, TraceId};
+
+/// Lists of parts that are kept for the next messages.
+const MAX_SPARE: usize = 4;
 
 /// Times and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,12 +157,16 @@ pub struct Node<E, D> {
     pub(crate) fresh: bool,
     pub(crate) leaving: bool,
     pub(crate) departed: bool,
-    pub(crate) holder: Holder<E>,
-    pub(crate) owner: Owner<E>,
-    pub(crate) decisions: Decisions<D>,
+    pub(crate) table: Table<E, D>,
+    pub(crate) owner: Owner,
+    /// When to look whether a held trace has been waiting for too long. Most are gone long before, so that all are looked
+    /// at once in a while instead of each at its time.
+    pub(crate) sweep_at: Millis,
     pub(crate) sequence: u64,
     pub(crate) number: u64,
     pub(crate) counters: Counters,
+    /// See [`Node::reuse`].
+    spare: Vec<Vec<Part<E>>>,
 }
 
 impl<E: Entry, D: Decision> Node<E, D> {
@@ -192,12 +199,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
             fresh: true,
             leaving: false,
             departed: false,
-            holder: Holder::new(hash.clone()),
-            owner: Owner::new(hash.clone()),
-            decisions: Decisions::new(settings.remember, hash),
+            table: Table::new(settings.remember, hash),
+            owner: Owner::default(),
+            sweep_at: Millis::MAX,
             sequence: 0,
             number: 0,
             counters: Counters::default(),
+            spare: Vec::new(),
         };
         node.refresh_view(now);
         node
@@ -235,9 +243,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
         // What was given away counts until its owner knows of it: others may not have heard of the taker's part yet.
         let known = |held: &Held<E>| held.given && held.acked == held.version && held.owner != SELF;
         let under_way = |member: &Member<D>| member.in_flight.as_ref().is_some_and(|sent| !sent.parts.is_empty());
-        self.holder.traces.values().all(known)
+        self.table.all_held().all(|(_, _, held)| known(held))
             && !self.others().any(|(_, member)| under_way(member))
-            && (self.owner.len() == 0 || (self.departed && self.is_agreed_upon()))
+            && (self.table.n_owned() == 0 || (self.departed && self.is_agreed_upon()))
             && self.others().all(|(_, member)| {
                 // Those that do not answer cannot be told anything.
                 let told = member.outstanding.as_ref().is_none_or(|sent| sent.decisions.is_empty());
@@ -287,6 +295,26 @@ impl<E: Entry, D: Decision> Node<E, D> {
             })
     }
 
+    /// Asks for what is known of traces that are about to be offered, or concluded: for all at once, instead of one after the
+    /// other. Some hundred at most, or the first are gone again.
+    pub fn warm<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
+        self.table.warm(ids);
+    }
+
+    /// Takes the memory of a report that is written or read. Messages come together once a tick, so that what was freed
+    /// after the last has gone back to the system by then.
+    pub fn reuse(&mut self, mut parts: Vec<Part<E>>) {
+        parts.clear();
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(parts);
+        }
+    }
+
+    /// An empty list for a report that is to be read.
+    pub fn spare_parts(&mut self) -> Vec<Part<E>> {
+        self.spare.pop().unwrap_or_default()
+    }
+
     /// Counters since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -294,7 +322,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// Traces held, traces owned that wait, decisions remembered.
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.holder.len(), self.owner.len(), self.decisions.len())
+        (self.table.n_held(), self.table.n_owned(), self.table.n_decided())
     }
 
     /// Members that own traces as seen from here, this node among them.
@@ -335,7 +363,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// The decision on a trace, if it is remembered.
     pub fn decision(&self, id: &TraceId) -> Option<D> {
-        self.decisions.get(id)
+        self.table.decision(id)
     }
 
     /// All other members that are known.
@@ -398,7 +426,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
         for (number, name) in forgotten {
             self.names.remove(&name);
-            self.owner.forget_holder(number);
+            self.forget_holder(number);
             self.members[number as usize] = None;
         }
         self.refresh_view(now);
@@ -427,7 +455,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return;
         }
         self.view_changed = now;
-        self.fresh = self.decisions.len() == 0;
+        self.fresh = self.table.n_decided() == 0;
         self.counters.view_changes += 1;
         for member in self.others_mut() {
             member.covered = None;

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, hash_map};
 use smallvec::SmallVec;
 
 use crate::member::SELF;
 use crate::message::{Giver, Givers, Part};
 use crate::node::{Basis, Judge, Node, Output};
+use crate::table::{Known, Place, WARMED};
 use crate::timetable::Timetable;
 use crate::transfer::{MAX_ABSORBED, add_giver};
 use crate::{Decision, Entry, Millis, TraceId};
@@ -19,14 +18,15 @@ const NOBODY: u32 = u32::MAX;
 
 /// A trace that this node owns, or that somebody thinks it owns. The node's own part is in [`crate::holder`].
 #[derive(Debug)]
-struct Record<E> {
+pub(crate) struct Record<E> {
     /// When the first of its holders would decide it.
     due: Millis,
     /// The trace, as far as is known.
     began: Millis,
-    asked: bool,
+    /// Its number among those that are [`Asked`] for; 0 if it is not.
+    asked: u64,
     /// The last report of each holder.
-    parts: SmallVec<[Reported<E>; 2]>,
+    parts: Vec<Reported<E>>,
     /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
     withdrawn: Givers,
 }
@@ -42,39 +42,20 @@ struct Reported<E> {
 /// A trace that is due: everybody is asked once more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    /// Counts them.
+    /// Counts them, from 1.
     pub(crate) number: u64,
     pub(crate) at: Millis,
     pub(crate) id: TraceId,
+    place: Place,
 }
 
-#[derive(Debug)]
-pub(crate) struct Owner<E> {
-    records: HashMap<TraceId, Record<E>, FixedState>,
+#[derive(Debug, Default)]
+pub(crate) struct Owner {
     /// A trace may be listed more than once.
     due: Timetable,
     /// In order of their numbers.
     pub(crate) asked: VecDeque<Asked>,
     pub(crate) last_asked: u64,
-}
-
-impl<E> Owner<E> {
-    pub(crate) fn new(hash: FixedState) -> Self {
-        Self { records: HashMap::with_hasher(hash), due: Timetable::default(), asked: VecDeque::new(), last_asked: 0 }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Its number may be another member's soon.
-    pub(crate) fn forget_holder(&mut self, number: u32) {
-        for part in self.records.values_mut().flat_map(|record| record.parts.iter_mut()) {
-            if part.holder == number {
-                part.holder = NOBODY;
-            }
-        }
-    }
 }
 
 /// What became of a reported part.
@@ -88,16 +69,21 @@ pub(crate) enum Taken<D> {
 
 impl<E> Record<E> {
     fn new(now: Millis) -> Self {
-        Self { due: Millis::MAX, began: now, asked: false, parts: SmallVec::new(), withdrawn: Vec::new() }
+        Self { due: Millis::MAX, began: now, asked: 0, parts: Vec::new(), withdrawn: Vec::new() }
+    }
+
+    /// See [`Asked::number`]; 0 if it is not asked for.
+    pub(crate) fn number(&self) -> u64 {
+        self.asked
     }
 
     /// One of its holders would decide it then, and has had it for the `wait` before.
-    fn expect_at(&mut self, id: &TraceId, due: Millis, wait: Millis, timetable: &mut Timetable) {
+    fn expect_at(&mut self, place: Place, due: Millis, wait: Millis, timetable: &mut Timetable) {
         // Whoever was there then may have a part of it, long before this node was its owner.
         self.began = self.began.min(due.saturating_sub(wait));
         if due < self.due {
             self.due = due;
-            timetable.push(due, *id);
+            timetable.push(due, place);
         }
     }
 
@@ -110,28 +96,35 @@ impl<E> Record<E> {
 
 impl<E: Entry, D: Decision> Node<E, D> {
     /// Makes sure of a record of a trace that is not decided.
-    pub(crate) fn own(&mut self, id: &TraceId, due: Millis, now: Millis) {
-        let Owner { records, due: timetable, .. } = &mut self.owner;
-        let record = records.entry(*id).or_insert_with(|| Record::new(now));
-        record.expect_at(id, due, self.settings.wait, timetable);
+    pub(crate) fn own(&mut self, place: Place, due: Millis, now: Millis) {
+        let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return };
+        record.expect_at(place, due, self.settings.wait, &mut self.owner.due);
+    }
+
+    /// Its number may be another member's soon.
+    pub(crate) fn forget_holder(&mut self, number: u32) {
+        for part in self.table.all_records_mut().flat_map(|record| record.parts.iter_mut()) {
+            if part.holder == number {
+                part.holder = NOBODY;
+            }
+        }
     }
 
     /// Takes a reported part.
     pub(crate) fn take_part(&mut self, (holder, incarnation): (u32, u64), part: Part<E>, now: Millis) -> Taken<D> {
         let Part { id, due_in, entry, absorbed } = part;
         // Its own traces, of which there are as many at most, have their records in any case.
-        let full = self.owner.len() >= self.settings.max_traces.saturating_mul(2);
-        let Owner { records, due: timetable, .. } = &mut self.owner;
-        let record = match records.entry(id) {
-            // What has a record is not decided.
-            hash_map::Entry::Occupied(record) => record.into_mut(),
-            hash_map::Entry::Vacant(free) => match self.decisions.get(&id) {
-                Some(decision) => return Taken::Decided(decision),
-                None if full => return Taken::NoRoom,
-                None => free.insert(Record::new(now)),
-            },
+        let full = self.table.n_owned() >= self.settings.max_traces.saturating_mul(2);
+        let place = match self.table.find_or_open(&id, !full) {
+            Some(Known::Open(place)) => place,
+            Some(Known::Decided(decision)) => return Taken::Decided(decision),
+            None => return Taken::NoRoom,
         };
-        record.expect_at(&id, now.saturating_add(due_in), self.settings.wait, timetable);
+        if full && self.table.record_mut(place).is_none() {
+            return Taken::NoRoom;
+        }
+        let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return Taken::NoRoom };
+        record.expect_at(place, now.saturating_add(due_in), self.settings.wait, &mut self.owner.due);
         let known = |name: &Arc<str>| self.names.get(name).copied();
         for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
             record.withdraw(known(&name), &name, incarnation);
@@ -153,29 +146,33 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// The member has handed its spans of a trace to another, in whose part they count from now on.
     pub(crate) fn withdraw_part(&mut self, id: &TraceId, name: &Arc<str>, incarnation: u64) {
         let number = self.number_of(name);
-        if let Some(record) = self.owner.records.get_mut(id) {
+        if let Some(record) = self.table.place(id).and_then(|place| self.table.record_mut(place)) {
             record.withdraw(number, name, incarnation);
         }
     }
 
     /// Most parts that the next report may bring.
     pub(crate) fn room(&self) -> u32 {
-        let free = self.settings.max_traces.saturating_mul(2).saturating_sub(self.owner.len());
+        let free = self.settings.max_traces.saturating_mul(2).saturating_sub(self.table.n_owned());
         // One, so that a part of a trace that has a record gets through.
         u32::try_from(free.clamp(1, self.settings.max_batch.max(1))).unwrap_or(u32::MAX)
     }
 
     /// Traces whose time has come: from the next collect on, answers count for them.
     pub(crate) fn ask(&mut self, now: Millis) {
-        while let Some((_, ids)) = self.owner.due.pop(now) {
-            for id in ids {
-                let Some(record) = self.owner.records.get_mut(&id) else { continue };
-                if record.asked || record.due > now {
+        while let Some((_, places)) = self.owner.due.pop(now) {
+            for (at, place) in places.iter().copied().enumerate() {
+                if at.is_multiple_of(WARMED) {
+                    self.table.warm_places(places.iter().skip(at).copied());
+                }
+                let Some(id) = self.table.id(place) else { continue };
+                let Some(record) = self.table.record_mut(place) else { continue };
+                if record.asked != 0 || record.due > now {
                     continue;
                 }
-                record.asked = true;
                 self.owner.last_asked += 1;
-                self.owner.asked.push_back(Asked { number: self.owner.last_asked, at: now, id });
+                record.asked = self.owner.last_asked;
+                self.owner.asked.push_back(Asked { number: record.asked, at: now, id, place });
             }
         }
     }
@@ -191,20 +188,30 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let covered = waited_for.map(|(_, member)| member.covered).min().unwrap_or(Some(self.owner.last_asked));
         let lost_at = self.lost_at(now).max(self.others().filter_map(|(_, member)| member.lost_at).max());
         let slack = self.settings.suspect_after();
+        let mut n_settled = 0_usize;
         while let Some(asked) = self.owner.asked.front().copied() {
             let is_covered = covered.is_some_and(|covered| asked.number <= covered);
             if !is_covered && now.saturating_sub(asked.at) <= grace {
                 return;
             }
+            if n_settled.is_multiple_of(WARMED) {
+                self.table.warm_places(self.owner.asked.iter().map(|asked| asked.place));
+            }
+            n_settled += 1;
             self.owner.asked.pop_front();
-            let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
-            if !is_owner && self.let_go(&asked.id, is_covered, now) {
+            let place = asked.place;
+            // Its place may be another trace's by now.
+            if self.table.record_mut(place).is_none_or(|record| record.asked != asked.number) {
                 continue;
             }
-            let Some(record) = self.owner.records.remove(&asked.id) else { continue };
+            let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
+            if !is_owner && self.let_go(place, is_covered, now) {
+                continue;
+            }
+            let Some(record) = self.table.take_record(place) else { continue };
             // Who was lost when the trace began cannot have a part of it.
             let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.began);
-            let own = self.holder.traces.get(&asked.id);
+            let own = self.table.held(place);
             let absorbed = own.map(|held| held.absorbed.as_slice()).unwrap_or_default();
             let counts_elsewhere = |holder: u32, incarnation: u64| {
                 let gave =
@@ -212,12 +219,16 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 record.withdrawn.iter().chain(absorbed).any(gave)
             };
             let own_entry = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
-            let reported = record.parts.iter().filter(|part| !counts_elsewhere(part.holder, part.incarnation));
-            let mut parts = reported.map(|part| &part.entry).chain(own_entry);
+            let holders: SmallVec<[u32; 4]> = record.parts.iter().map(|part| part.holder).collect();
+            let mut parts = record.parts.iter().filter(|part| !counts_elsewhere(part.holder, part.incarnation));
+            let first = parts.next().map(|part| &part.entry);
             // Without any, the part that made the record is gone: its holder has decided it.
-            let Some(mut entry) = parts.next().cloned() else { continue };
+            let Some(mut entry) = first.or(own_entry).cloned() else {
+                self.table.tidy(place);
+                continue;
+            };
             let mut merged = false;
-            for part in parts {
+            for part in parts.map(|part| &part.entry).chain(own_entry.filter(|_| first.is_some())) {
                 entry.merge(part);
                 merged = true;
             }
@@ -225,8 +236,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             self.counters.judged += 1;
             self.counters.merged += u64::from(merged);
             self.counters.incomplete += u64::from(basis == Basis::Incomplete);
-            let holders = record.parts.iter().map(|part| part.holder).collect();
-            let held = self.holder.traces.remove(&asked.id).is_some_and(|held| !held.given);
+            let held = self.table.take_held(place).is_some_and(|held| !held.given);
             out.judge.push(Judge { id: asked.id, entry, basis, holders, held });
         }
     }
@@ -234,17 +244,18 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// A trace whose holders see the same other owner as this node is that one's to decide. Where all have seen it once, but
     /// one has changed its mind since and reports its part here, they are asked again. False if time is up and some holder
     /// still sees another owner.
-    fn let_go(&mut self, id: &TraceId, is_covered: bool, now: Millis) -> bool {
-        let Some(record) = self.owner.records.get_mut(id) else { return true };
+    fn let_go(&mut self, place: Place, is_covered: bool, now: Millis) -> bool {
+        let Some(record) = self.table.record_mut(place) else { return true };
         let has_left_it = |part: &Reported<E>| {
             let member = self.members.get(part.holder as usize).and_then(Option::as_ref);
             member.is_none_or(|member| member.last_view == Some(self.view.digest()))
         };
         if record.parts.iter().all(has_left_it) {
-            self.owner.records.remove(id);
+            self.table.take_record(place);
+            self.table.tidy(place);
         } else if is_covered {
-            (record.asked, record.due) = (false, now.saturating_add(self.settings.timeout()));
-            self.owner.due.push(record.due, *id);
+            (record.asked, record.due) = (0, now.saturating_add(self.settings.timeout()));
+            self.owner.due.push(record.due, place);
         } else {
             return false;
         }
@@ -253,7 +264,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// The host has judged what was given to it.
     pub(crate) fn conclude_owned(&mut self, judge: &Judge<E>, decision: D, out: &mut Output<E, D>) {
-        self.decisions.insert(judge.id, decision);
+        if let Some(Known::Open(place)) = self.table.decide(&judge.id, decision) {
+            self.table.free(place);
+        }
         if judge.held {
             out.obey.push((judge.id, decision));
         }
@@ -275,14 +288,18 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// A decision is known from here on, unless one was known before: what is held is to be obeyed, and who has
     /// reported a part is told.
     pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
-        if let Some(known) = self.decisions.insert(*id, decision) {
-            self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
-            return;
-        }
-        if self.holder.traces.remove(id).is_some_and(|held| !held.given) {
+        let place = match self.table.decide(id, decision) {
+            None => return,
+            Some(Known::Open(place)) => place,
+            Some(Known::Decided(known)) => {
+                self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
+                return;
+            }
+        };
+        if self.table.held(place).is_some_and(|held| !held.given) {
             out.obey.push((*id, decision));
         }
-        if let Some(record) = self.owner.records.remove(id) {
+        if let Some(record) = self.table.take_record(place) {
             self.counters.adopted += u64::from(source != SELF);
             for part in record.parts {
                 if part.holder != source {
@@ -290,6 +307,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 }
             }
         }
+        self.table.free(place);
     }
 
     pub(crate) fn owe(&mut self, holder: u32, id: &TraceId, decision: D) {

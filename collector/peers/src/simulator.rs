@@ -6,7 +6,7 @@
 
 mod check;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod transfer;
 mod world;
 

@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Millis, TraceId};
+use crate::Millis;
+use crate::table::Place;
 
 #[derive(Debug, Default)]
-pub(crate) struct Timetable(BTreeMap<Millis, Vec<TraceId>>);
+pub(crate) struct Timetable(BTreeMap<Millis, Vec<Place>>);
 
 impl Timetable {
     /// A trace may be listed more than once.
-    pub(crate) fn push(&mut self, at: Millis, id: TraceId) {
-        self.0.entry(at).or_default().push(id);
+    pub(crate) fn push(&mut self, at: Millis, place: Place) {
+        self.0.entry(at).or_default().push(place);
     }
 
     /// Those of the earliest time, if it has come.
-    pub(crate) fn pop(&mut self, now: Millis) -> Option<(Millis, Vec<TraceId>)> {
+    pub(crate) fn pop(&mut self, now: Millis) -> Option<(Millis, Vec<Place>)> {
         let first = self.0.first_entry().filter(|first| *first.key() <= now)?;
         Some(first.remove_entry())
     }

@@ -29,7 +29,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn transfers(&self, now: Millis) -> Vec<Transfer> {
         let grace = self.settings.grace;
         let mut transfers: Vec<Transfer> = Vec::new();
-        for (id, held) in self.holder.traces.iter().filter(|(_, held)| held.owner != SELF && !held.given) {
+        for (_, id, held) in self.table.all_held().filter(|(_, _, held)| held.owner != SELF && !held.given) {
             let Some(member) = self.member(held.taker.unwrap_or(held.owner)) else { continue };
             let answers = member.reported.is_some() && !member.suspected && member.is_waited_for(now, grace);
             if !answers || member.leaving {
@@ -47,7 +47,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// A member has taken the spans of these traces: nothing is to be obeyed here any more.
     pub fn given<'a>(&mut self, traces: impl IntoIterator<Item = &'a TraceId>) {
         for id in traces {
-            if let Some(held) = self.holder.traces.get_mut(id) {
+            if let Some(held) = self.table.held_of_mut(id) {
                 held.given = true;
             }
         }
@@ -57,7 +57,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn maybe_given<'a>(&mut self, to: &str, traces: impl IntoIterator<Item = &'a TraceId>) {
         let number = self.number_of(to);
         for id in traces {
-            if let Some(held) = self.holder.traces.get_mut(id) {
+            if let Some(held) = self.table.held_of_mut(id) {
                 held.taker = held.taker.or(number);
             }
         }
@@ -65,13 +65,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// True if what this run of the member held of the trace is here already: its answer was lost, and it asks again.
     pub fn has_absorbed(&self, id: &TraceId, giver: &str, incarnation: u64) -> bool {
-        let held = self.holder.traces.get(id);
+        let held = self.table.held_of(id);
         held.is_some_and(|held| held.absorbed.iter().any(|(name, until)| &**name == giver && *until >= incarnation))
     }
 
     /// May spans of so many traces be taken that a member of this name hands over?
     pub fn admits_transfer(&self, from: &str, traces: usize) -> bool {
-        let has_room = self.holder.len().saturating_add(traces) <= self.settings.max_traces;
+        let has_room = self.table.n_held().saturating_add(traces) <= self.settings.max_traces;
         let member = self.number_of(from).filter(|number| *number != SELF).and_then(|number| self.member(number));
         // One with other policies has other owners, and would not give anything to this one.
         has_room && !self.departed && member.is_some_and(|member| !member.incompatible)
@@ -81,7 +81,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn absorb(&mut self, id: &TraceId, givers: &[Giver]) {
         for (name, incarnation) in givers.iter().take(MAX_ABSORBED) {
             self.withdraw_part(id, name, *incarnation);
-            let Some(held) = self.holder.traces.get_mut(id) else { continue };
+            let Some(held) = self.table.held_of_mut(id) else { continue };
             add_giver(&mut held.absorbed, name, *incarnation);
         }
     }

@@ -20,14 +20,31 @@ pub enum Profile {
     Hang,
     /// Hosts run out of room, and nodes too.
     Tight,
+    /// Members see lists of their own, for much longer than the grace.
+    Disagree,
+    /// Clocks run fast or slow, members die, and the clock has gone back when they return.
+    Clock,
+    /// Members stop one after the other, and come back under their names.
+    Rolling,
     /// Everything.
     Storm,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Calm, Self::Lossy, Self::Scaling, Self::Cut, Self::Crash, Self::Hang, Self::Tight, Self::Storm];
+    pub const ALL: [Self; 11] = [
+        Self::Calm,
+        Self::Lossy,
+        Self::Scaling,
+        Self::Cut,
+        Self::Crash,
+        Self::Hang,
+        Self::Tight,
+        Self::Disagree,
+        Self::Clock,
+        Self::Rolling,
+        Self::Storm,
+    ];
 
     /// The profile that a seed runs.
     pub fn of(seed: u64) -> Self {
@@ -65,6 +82,10 @@ pub(super) enum Fault {
     HandOver(usize),
     /// The resolver's list; members see it after a delay of their own.
     List(Vec<bool>),
+    /// The list that this member sees from now on.
+    Sees(usize, Vec<bool>),
+    /// A member that has left comes back under its name, without memory.
+    Return(usize),
     /// The member's host decides a waiting trace.
     Early(usize),
 }
@@ -101,12 +122,19 @@ impl Plan {
         if scaling {
             plan.scale(random);
         }
+        if profile.has(Profile::Disagree) {
+            plan.disagree(random);
+        }
+        // Who has left comes back: that is not for a fleet whose members never do.
+        if profile == Profile::Rolling {
+            plan.roll(random);
+        }
         if profile.has(Profile::Cut) {
             plan.cut(random);
         }
         for _ in 0..random.between(1, 4) {
             let (at, member) = (random.below(HEALED - 8_000), random.index(members));
-            if profile.has(Profile::Crash) {
+            if profile.has(Profile::Crash) || profile.has(Profile::Clock) {
                 plan.faults.push((at, Fault::Crash(member, random.percent(50))));
                 plan.faults.push((at + random.between(100, 7_900), Fault::Start(member)));
             }
@@ -160,14 +188,57 @@ impl Plan {
         self.faults.push((HEALED - 1_000, Fault::List(listed)));
     }
 
+    /// Each sees what it sees; at last all see the same.
+    fn disagree(&mut self, random: &mut Random) {
+        for _ in 0..random.between(1, 3) {
+            let at = random.below(HEALED - 10_000);
+            for member in 0..self.members {
+                if random.percent(70) {
+                    let list = (0..self.members).map(|other| other == member || random.percent(60)).collect();
+                    self.faults.push((at + random.below(2_000), Fault::Sees(member, list)));
+                }
+            }
+        }
+        self.faults.push((HEALED - 1_000, Fault::List(vec![true; self.members])));
+    }
+
+    /// One after the other leaves the list, stops, and is back some seconds later; sometimes the next does not wait for it.
+    fn roll(&mut self, random: &mut Random) {
+        let mut at = random.between(1_000, 8_000);
+        let mut listed = vec![true; self.members];
+        let may_wait = random.percent(50);
+        for member in 0..self.members {
+            listed[member] = false;
+            self.faults.push((at, Fault::List(listed.clone())));
+            let leaves = at + random.below(3_000);
+            self.faults.push((leaves, Fault::Leave(member)));
+            if !may_wait {
+                self.faults.push((leaves + random.below(4_000), Fault::HandOver(member)));
+            }
+            let back = leaves + random.between(200, 9_000);
+            self.faults.push((back, Fault::Return(member)));
+            listed[member] = true;
+            self.faults.push((back + random.below(1_000), Fault::List(listed.clone())));
+            at = back + random.below(4_000);
+        }
+        self.faults.retain(|(at, _)| *at < HEALED - 1_000);
+        for member in 0..self.members {
+            self.faults.push((HEALED - 1_000, Fault::Return(member)));
+        }
+        self.faults.push((HEALED - 1_000, Fault::List(vec![true; self.members])));
+    }
+
     fn cut(&mut self, random: &mut Random) {
         for _ in 0..random.between(1, 3) {
             let from = random.below(HEALED - 1_000);
             let until = (from + random.between(200, 15_000)).min(HEALED);
             if random.percent(50) {
                 let side = random.next();
+                // Sometimes only one side does not hear the other.
+                let one_way = random.percent(30);
                 for (a, b) in (0..self.members).flat_map(|a| (0..self.members).map(move |b| (a, b))) {
-                    if (side >> a) & 1 != (side >> b) & 1 {
+                    let (from_side, to_side) = ((side >> a) & 1, (side >> b) & 1);
+                    if from_side != to_side && (from_side == 0 || !one_way) {
                         self.faults.push((from, Fault::Cut(a, b, until)));
                     }
                 }

@@ -19,7 +19,7 @@ impl World {
     pub(super) fn hand_over(&mut self, member: usize) {
         let now = self.local(member);
         let host = &mut self.hosts[member];
-        let start = host.starts;
+        let (start, incarnation) = (host.starts, host.incarnation);
         let transfers = host.node.as_ref().map(|node| node.transfers(now)).unwrap_or_default();
         for transfer in transfers {
             let Some(to) = self.names.iter().position(|name| **name == *transfer.to) else { continue };
@@ -39,7 +39,7 @@ impl World {
                 self.note(Some(*trace), || format!("member-{member} hands {:#b} over to member-{to}", spans.set));
             }
             // A connection repeats nothing.
-            self.send_copies(member, to, &Event::HandOver(member, to, start, all.clone()), 1);
+            self.send_copies(member, to, &Event::HandOver(member, to, incarnation, all.clone()), 1);
             self.at(self.now + GRACE / 2, Event::GivenUp(member, to, start, all));
         }
     }
@@ -52,7 +52,7 @@ impl World {
         all: Vec<Given>,
     ) -> Result<(), Failure> {
         let name: Arc<str> = self.names[from].as_str().into();
-        let (now, skew) = (self.local(to), self.hosts[to].skew);
+        let (now, clock) = (self.local(to), self.hosts[to].clock);
         let host = &mut self.hosts[to];
         let mut out = Output::default();
         let (hands_over, departs) = (host.hands_over, host.departs.is_some());
@@ -68,7 +68,7 @@ impl World {
                 let due = (*due).max(self.now);
                 let open = host.open.entry(*trace).or_insert(Open { due, ..Open::default() });
                 open.spans.merge(spans);
-                if node.offer(now, &id(*trace), open.due + skew, open.spans, &mut out) {
+                if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }

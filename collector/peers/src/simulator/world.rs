@@ -77,8 +77,9 @@ pub(super) struct Host {
     /// By the trace's number.
     pub(super) open: BTreeMap<u64, Open>,
     pub(super) obeyed: BTreeMap<u64, u64>,
-    /// Its clock is ahead by so much.
-    pub(super) skew: Millis,
+    pub(super) clock: LocalClock,
+    /// Number of its run; higher each time, if the clock has not gone back.
+    pub(super) incarnation: u64,
     pub(super) starts: u64,
     /// Stands still until then.
     pub(super) hangs_until: Millis,
@@ -98,6 +99,21 @@ pub(super) struct Host {
     pub(super) sees: Vec<bool>,
     /// When that list was made.
     sees_of: Millis,
+}
+
+/// A member's clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalClock {
+    ahead: Millis,
+    /// It loses so many milliseconds a second.
+    slow: Millis,
+}
+
+impl LocalClock {
+    /// What it shows at a moment of the fleet's time.
+    pub(super) fn at(self, moment: Millis) -> Millis {
+        moment + self.ahead - moment * self.slow / 1_000
+    }
 }
 
 /// A part that is handed over.
@@ -171,12 +187,14 @@ impl World {
     pub(super) fn new(profile: Profile, seed: u64, watched: Option<Option<u64>>) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::new(profile, &mut random);
+        let clocks = profile.has(Profile::Clock);
         let listed: Vec<bool> = (0..plan.members).map(|member| member < plan.first).collect();
         let host = |random: &mut Random| Host {
             node: None,
             open: BTreeMap::new(),
             obeyed: BTreeMap::new(),
-            skew: random.below(1_000_000),
+            clock: LocalClock { ahead: random.below(1_000_000), slow: if clocks { random.below(10) } else { 0 } },
+            incarnation: 0,
             starts: 0,
             hangs_until: 0,
             started: 0,
@@ -319,7 +337,18 @@ impl World {
                     Ok(())
                 }
             }
-            Event::Fault(at) => self.fault(self.plan.faults[at].1.clone()),
+            Event::Fault(at) => {
+                let fault = self.plan.faults[at].1.clone();
+                if let Fault::Return(member) = &fault
+                    && self.hosts[*member].leaves
+                    && self.hosts[*member].node.is_some()
+                {
+                    // Not before it has gone.
+                    self.at(self.now + TICK, Event::Fault(at));
+                    return Ok(());
+                }
+                self.fault(fault)
+            }
             Event::Sees(member, list, made) => {
                 let host = &mut self.hosts[member];
                 // A resolver that looks later does not see an older list.
@@ -339,7 +368,7 @@ impl World {
 
     /// The member's own clock.
     pub(super) fn local(&self, member: usize) -> Millis {
-        self.now + self.hosts[member].skew
+        self.hosts[member].clock.at(self.now)
     }
 
     fn start(&mut self, member: usize) {
@@ -348,17 +377,21 @@ impl World {
         }
         self.hosts[member].starts += 1;
         let (settings, now) = (self.settings(), self.local(member));
+        // Not in a storm: a run with a lower number must not hand over what an earlier one has reported.
+        let goes_back = self.profile == Profile::Clock && self.random.percent(50);
         let host = &mut self.hosts[member];
         let start = host.starts;
-        let mut node = Node::new(&self.names[member], start, 1, settings, now, ring);
+        host.incarnation = if goes_back { 1_000 - start } else { 1_000 + start };
+        let mut node = Node::new(&self.names[member], host.incarnation, 1, settings, now, ring);
         let mut out = Output::default();
         // What storage has kept.
         for (trace, decision) in &host.obeyed {
             node.recall(&id(*trace), *decision);
         }
+        let clock = host.clock;
         for (trace, open) in &mut host.open {
             open.offered = 0;
-            if node.offer(now, &id(*trace), open.due + host.skew, open.spans, &mut out) {
+            if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
                 open.offered = open.spans.count;
                 self.checks.offered(*trace, member, open.spans.set, open.due, self.now);
             }
@@ -405,13 +438,14 @@ impl World {
         }
         let next = self.now + TICK - self.random.below(TICK / 4);
         self.at(next, Event::Tick(member, start));
-        let (now, skew) = (self.local(member), self.hosts[member].skew);
+        let now = self.local(member);
         let mut out = Output::default();
         let mut offered = Vec::new();
         let host = &mut self.hosts[member];
+        let clock = host.clock;
         if let Some(node) = &mut host.node {
             for (trace, open) in host.open.iter_mut().filter(|(_, open)| open.offered != open.spans.count) {
-                if node.offer(now, &id(*trace), open.due + skew, open.spans, &mut out) {
+                if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }
@@ -608,6 +642,23 @@ impl World {
                     // Resolvers look every so often.
                     let delay = self.random.below(GRACE / 2);
                     self.at(self.now + delay, Event::Sees(member, list.clone(), self.now));
+                }
+            }
+            Fault::Sees(member, list) => {
+                let host = &mut self.hosts[member];
+                (host.sees, host.sees_of) = (list, self.now);
+                self.resolve(member);
+            }
+            Fault::Return(member) => {
+                let host = &mut self.hosts[member];
+                if host.node.is_none() {
+                    (host.left, host.leaves, host.hands_over, host.departs) = (false, false, false, None);
+                    host.in_transfer.clear();
+                    host.absorbed.clear();
+                    host.open.clear();
+                    host.obeyed.clear();
+                    self.checks.crashed(member, &self.hosts);
+                    self.start(member);
                 }
             }
             Fault::Early(member) => {

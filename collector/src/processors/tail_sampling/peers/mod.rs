@@ -68,6 +68,9 @@ const MAX_BATCH: usize = 16_384;
 /// A longer message is refused before it is read.
 const MAX_MESSAGE: usize = 8 << 20;
 
+/// Changed parts that are taken from a shard at once: few enough to be near when they are offered.
+const LOOKED_AT: usize = 256;
+
 /// Decisions that wait to be told to one member.
 const MAX_OWED: usize = 200_000;
 
@@ -95,6 +98,8 @@ pub(super) struct Peers {
     /// As resolvers name it.
     name: String,
     node: Mutex<Node<Entry, Decision>>,
+    /// Used under the node's lock only, so that its memory is there again at the next tick.
+    out: Mutex<Output<Entry, Decision>>,
     shape: Shape,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -160,6 +165,7 @@ impl Peers {
         Self {
             name: peers.name.clone(),
             node: Mutex::new(node),
+            out: Mutex::default(),
             shape: policies.shape(),
             clock: context.clock.clone(),
             metrics: Metrics::new(&context.registry),
@@ -305,7 +311,14 @@ impl Shared {
 
     fn exchange_tick(self: &Arc<Self>, peers: &Peers) {
         let made = lock(&peers.made).as_mut().map(std::mem::take);
-        self.obey(&made.unwrap_or_default());
+        if let Some(mut made) = made {
+            self.obey(&made);
+            made.clear();
+            // Nothing has been made meanwhile, as a rule; then its memory serves again.
+            if let Some(now) = lock(&peers.made).as_mut().filter(|now| now.is_empty()) {
+                *now = made;
+            }
+        }
         self.offer(peers, false);
         let ((), collects) = self.with_node(peers, |node, now, out| node.tick(now, out));
         self.dispatch(collects);
@@ -324,22 +337,32 @@ impl Shared {
 
     /// Tells the node what has changed here.
     fn offer(&self, peers: &Peers, at_once: bool) {
+        let mut changed = Vec::with_capacity(LOOKED_AT);
         for shard in &self.shards {
-            let (changed, settled) = self.with(shard, |shard| (shard.take_changed(at_once), shard.take_settled()));
-            if changed.is_empty() && settled.is_empty() {
-                continue;
-            }
-            let mut without_room = Vec::new();
-            self.with_node(peers, |node, now, out| {
-                for (id, decision) in &settled {
-                    node.decided_early(id, *decision, out);
-                }
-                for part in changed {
-                    if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
-                        without_room.push(part.id);
-                    }
-                }
+            let mut settled = self.with(shard, |shard| {
+                shard.look(at_once);
+                shard.take_settled()
             });
+            let mut without_room = Vec::new();
+            let mut more = true;
+            while more {
+                more = self.with(shard, |shard| shard.take_changed(LOOKED_AT, &mut changed));
+                if changed.is_empty() && settled.is_empty() {
+                    continue;
+                }
+                self.with_node(peers, |node, now, out| {
+                    for (id, decision) in settled.drain(..) {
+                        name_lonely(&id, Basis::Alone);
+                        node.decided_early(&id, decision, out);
+                    }
+                    node.warm(changed.iter().map(|part| &part.id));
+                    for part in changed.drain(..) {
+                        if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
+                            without_room.push(part.id);
+                        }
+                    }
+                });
+            }
             if !without_room.is_empty() {
                 self.with(shard, |shard| shard.decide_here(&without_room, &*self.clock));
             }
@@ -353,32 +376,45 @@ impl Shared {
         work: impl FnOnce(&mut Node<Entry, Decision>, Millis, &mut Output<Entry, Decision>) -> T,
     ) -> (T, Collects) {
         let mut node = lock(&peers.node);
-        let mut out = Output::default();
-        let done = work(&mut node, peers.now(), &mut out);
-        let judged = std::mem::take(&mut out.judge);
-        if !judged.is_empty() {
-            let heard = std::mem::take(&mut out.obey);
+        let mut out = lock(&peers.out);
+        let out = &mut *out;
+        let done = work(&mut node, peers.now(), out);
+        self.obey(&out.obey);
+        out.obey.clear();
+        if !out.judge.is_empty() {
+            let mut judged = std::mem::take(&mut out.judge);
             for (shard, share) in self.shares() {
-                let mine: Vec<_> = judged.iter().filter(|judge| share.takes(&judge.id)).collect();
-                if mine.is_empty() {
+                let mine = || judged.iter().filter(|judge| share.takes(&judge.id));
+                let entries: Vec<_> = mine().map(|judge| (judge.id, &judge.entry)).collect();
+                if entries.is_empty() {
                     continue;
                 }
-                let entries: Vec<_> = mine.iter().map(|judge| (judge.id, &judge.entry)).collect();
                 let decisions = self.with(shard, |shard| shard.judge(&entries, &*self.clock));
-                for (judge, decision) in mine.iter().zip(decisions) {
-                    if judge.basis != Basis::Agreed {
-                        tracing::debug!(basis = ?judge.basis, "tail_sampling has decided without hearing all its peers");
+                for (at, (judge, decision)) in mine().zip(decisions).enumerate() {
+                    if at.is_multiple_of(LOOKED_AT) {
+                        node.warm(mine().skip(at).take(LOOKED_AT).map(|judge| &judge.id));
                     }
-                    node.conclude(judge, decision, &mut out);
+                    if judge.basis != Basis::Agreed {
+                        name_lonely(&judge.id, judge.basis);
+                    }
+                    node.conclude(judge, decision, out);
                 }
             }
-            match &mut *lock(&peers.made) {
-                Some(made) => made.extend(std::mem::replace(&mut out.obey, heard)),
-                None => out.obey.extend(heard),
+            judged.clear();
+            out.judge = judged;
+            let waits_for_tick = match &mut *lock(&peers.made) {
+                Some(made) => {
+                    made.append(&mut out.obey);
+                    true
+                }
+                None => false,
+            };
+            if !waits_for_tick {
+                self.obey(&out.obey);
+                out.obey.clear();
             }
         }
-        self.obey(&out.obey);
-        (done, out.collects)
+        (done, std::mem::take(&mut out.collects))
     }
 
     /// Does with what waits here what was decided.
@@ -420,7 +456,8 @@ impl Shared {
         };
         let report = answer.and_then(|bytes| {
             peers.metrics.received.add(bytes.len() as u64);
-            wire::read_report(&bytes, peers.shape).map_err(|error| (None, error.to_string()))
+            let spare = lock(&peers.node).spare_parts();
+            wire::read_report(&bytes, peers.shape, spare).map_err(|error| (None, error.to_string()))
         });
         let collects = match report {
             Ok(report) => {
@@ -450,6 +487,7 @@ impl Shared {
         let report = answer.map_err(|refusal| server::refused(refusal, &from))?;
         let bytes = wire::write_report(&report);
         peers.metrics.sent.add(bytes.len() as u64);
+        lock(&peers.node).reuse(report.parts);
         Ok(bytes.into())
     }
 
@@ -511,6 +549,12 @@ impl Shared {
             debug.shutdown().await;
         }
     }
+}
+
+/// Says which traces the counters of those decisions count.
+fn name_lonely(id: &pdata::TraceId, basis: Basis) {
+    let trace_id = format_args!("{:032x}", u128::from_be_bytes(*id));
+    tracing::debug!(%trace_id, ?basis, "tail_sampling has decided a trace without hearing all its peers");
 }
 
 /// One unary call. An error has the other side's code, if it answered.

@@ -253,7 +253,10 @@ impl Fleet {
                 for (id, decision) in shard.take_settled() {
                     node.decided_early(&id, decision, &mut out);
                 }
-                for part in shard.take_changed(false) {
+                let mut changed = Vec::new();
+                shard.look(false);
+                shard.take_changed(usize::MAX, &mut changed);
+                for part in changed {
                     let due = due(self.now, part.due_in_seconds);
                     if !node.offer(self.now, &part.id, due, part.entry, &mut out) {
                         without_room.push(part.id);

@@ -27,6 +27,8 @@ pub(in super::super) struct Exchange {
     touched: Vec<u32>,
     /// Those of earlier looks, the oldest first.
     waiting: VecDeque<Vec<u32>>,
+    /// Those that have waited for long enough.
+    ready: Vec<u32>,
     /// How many looks an entry waits in there, so that most traces are offered once.
     delay: usize,
     /// By the entry's number: it is in a list.
@@ -85,33 +87,42 @@ impl Sampler {
         self.exchange = Some(Box::new(Exchange { delay, ..Exchange::default() }));
     }
 
-    /// Parts that have changed, and some looks ago; all that have changed if `at_once`.
-    pub(super) fn take_changed(&mut self, at_once: bool) -> Vec<Changed> {
-        let Some(exchange) = self.exchange.as_deref_mut() else { return Vec::new() };
+    /// Looks for parts that have changed, some looks ago or, if `at_once`, by now: they are ready to be taken.
+    pub(super) fn look(&mut self, at_once: bool) {
+        let Some(exchange) = self.exchange.as_deref_mut() else { return };
         exchange.waiting.push_back(std::mem::take(&mut exchange.touched));
         let delay = if at_once { 0 } else { exchange.delay };
-        let shape = self.policies.shape();
-        let mut changed = Vec::new();
         while exchange.waiting.len() > delay
-            && let Some(list) = exchange.waiting.pop_front()
+            && let Some(mut list) = exchange.waiting.pop_front()
         {
-            changed.reserve(list.len());
-            for at in list {
-                let Some(listed) = exchange.listed.get_mut(at as usize) else { continue };
-                // A number that was used again may be listed twice.
-                if !std::mem::replace(listed, false) {
-                    continue;
-                }
-                let Some(entry) = self.table.waiting(at) else { continue };
-                let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
-                changed.push(Changed {
-                    id: entry.id,
-                    due_in_seconds: entry.due.saturating_sub(self.tick),
-                    entry: Entry { part, received_bytes: entry.received_bytes, shape },
-                });
+            exchange.ready.append(&mut list);
+            if exchange.touched.capacity() == 0 {
+                exchange.touched = list;
             }
         }
-        changed
+    }
+
+    /// Appends parts that are ready, about as many as asked for. False if there are no more.
+    pub(super) fn take_changed(&mut self, most: usize, changed: &mut Vec<Changed>) -> bool {
+        let Some(exchange) = self.exchange.as_deref_mut() else { return false };
+        let shape = self.policies.shape();
+        let from = exchange.ready.len().saturating_sub(most);
+        self.table.warm(exchange.ready.get(from..).unwrap_or_default());
+        for at in exchange.ready.drain(from..) {
+            let Some(listed) = exchange.listed.get_mut(at as usize) else { continue };
+            // A number that was used again may be listed twice.
+            if !std::mem::replace(listed, false) {
+                continue;
+            }
+            let Some(entry) = self.table.waiting(at) else { continue };
+            let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
+            changed.push(Changed {
+                id: entry.id,
+                due_in_seconds: entry.due.saturating_sub(self.tick),
+                entry: Entry { part, received_bytes: entry.received_bytes, shape },
+            });
+        }
+        from > 0
     }
 
     /// Decisions that this shard has made by itself since the last call.
@@ -179,7 +190,10 @@ impl Sampler {
             self.decide_oldest(1, Early::NumTraces, clock);
             from = row;
         }
-        self.take_changed(true)
+        self.look(true);
+        let mut changed = Vec::new();
+        self.take_changed(usize::MAX, &mut changed);
+        changed
     }
 
     /// What the policies make of traces, of which this shard may hold parts or nothing.
@@ -227,11 +241,24 @@ impl Sampler {
     /// Does what was decided elsewhere with the traces that wait here.
     pub(super) fn obey(&mut self, decisions: &[(TraceId, Decision)], share: Share, clock: &dyn Clock) {
         let now = now(clock);
+        let (mut found, mut told) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
         for decisions in decisions.chunks(WARMED) {
-            // Each look-up waits for memory; so these wait together.
+            // Each look-up waits for memory, for the index and for the entry; so these wait together.
             decisions.iter().for_each(|(id, _)| self.table.warm_search(id));
+            found.clear();
+            told.clear();
             for (id, decision) in decisions.iter().filter(|(id, _)| share.takes(id)) {
-                let Some(at) = self.table.find(id) else { continue };
+                if let Some(at) = self.table.find(id) {
+                    found.push(at);
+                    told.push(decision);
+                }
+            }
+            self.table.warm(&found);
+            for (at, decision) in found.iter().copied().zip(told.iter().copied()) {
+                // Told twice, it waits the first time only.
+                if self.table.waiting(at).is_none() {
+                    continue;
+                }
                 // Where it was decided, the member of a `composite` is known; here the policy is.
                 let mark = Mark { threshold: decision.threshold, ..self.mark(*decision, Label::NONE) };
                 self.settle(at, mark, true, now);

@@ -109,17 +109,17 @@ proptest! {
         let bytes = wire::write_collect("10.0.0.1", &collect);
         prop_assert_eq!(wire::read_collect(&bytes), Ok(("10.0.0.1".to_owned(), collect)));
         let bytes = wire::write_report(&report);
-        let read = wire::read_report(&bytes, shape);
+        let read = wire::read_report(&bytes, shape, Vec::new());
         prop_assert_eq!(read.as_ref(), Ok(&report));
         // A cut message is malformed, or ends before fields that have not come yet; never one with other parts.
-        let cut = wire::read_report(&bytes[..cut.index(bytes.len())], shape);
+        let cut = wire::read_report(&bytes[..cut.index(bytes.len())], shape, Vec::new());
         prop_assert!(cut.map_or(true, |cut| cut.parts.is_empty() || cut.parts == report.parts));
     }
 
     #[test]
     fn hostile_bytes_are_no_message_or_a_harmless_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = wire::read_collect(&bytes);
-        let _ = wire::read_report(&bytes, Shape::new(3, 1));
+        let _ = wire::read_report(&bytes, Shape::new(3, 1), Vec::new());
         let _ = wire::read_hand_over(&bytes.into());
     }
 }

@@ -120,7 +120,8 @@ pub(super) fn write_report(report: &Report) -> Vec<u8> {
     out
 }
 
-pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malformed> {
+/// `parts` is memory for those of the report.
+pub(super) fn read_report(bytes: &[u8], shape: Shape, parts: Vec<::peers::Part<Entry>>) -> Result<Report, Malformed> {
     let mut report = Report {
         answers: (0, 0),
         incarnation: 0,
@@ -132,7 +133,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape) -> Result<Report, Malforme
         gone: false,
         fresh: false,
         lost_for: None,
-        parts: Vec::new(),
+        parts,
         known: Vec::new(),
         others: Vec::new(),
     };
