@@ -205,8 +205,12 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 continue;
             }
             let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
-            if !is_owner && self.let_go(place, is_covered, now) {
-                continue;
+            if !is_owner {
+                if self.let_go(place, is_covered, now) {
+                    continue;
+                }
+                // The owner, as seen from here, is another.
+                self.fresh = false;
             }
             let Some(record) = self.table.take_record(place) else { continue };
             // Who was lost when the trace began cannot have a part of it.
@@ -289,13 +293,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// reported a part is told.
     pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
         let place = match self.table.decide(id, decision) {
-            None => return,
+            None => return self.learnt_from(id, source),
             Some(Known::Open(place)) => place,
             Some(Known::Decided(known)) => {
                 self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
                 return;
             }
         };
+        self.learnt_from(id, source);
         if self.table.held(place).is_some_and(|held| !held.given) {
             out.obey.push((*id, decision));
         }
@@ -308,6 +313,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         self.table.free(place);
+    }
+
+    /// A decision that somebody else than the trace's owner has told, who may have made it in an earlier view, is one that the
+    /// owner has to ask for. What this node has made without the owner it says.
+    fn learnt_from(&mut self, id: &TraceId, source: u32) {
+        if self.fresh && source != SELF {
+            self.fresh = self.view.owner(id).is_some_and(|owner| owner == source || owner == SELF);
+        }
     }
 
     pub(crate) fn owe(&mut self, holder: u32, id: &TraceId, decision: D) {
