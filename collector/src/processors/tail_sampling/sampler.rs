@@ -193,11 +193,11 @@ impl Sampler {
         let mut taken = Taken::All;
         'rows: for resource in traces.resources() {
             let part = self.first_part.wrapping_add(narrow(resource.index()));
+            let bytes = resource.resource();
+            let resource_len = if weigh { encoded::resource_len(bytes) } else { bytes.len() };
             for scope in resource.scopes() {
-                let (resource_len, scope_len) = match weigh {
-                    true => (encoded::resource_len(resource.resource()), encoded::scope_len(scope.scope())),
-                    false => (resource.resource().len(), scope.scope().len()),
-                };
+                let bytes = scope.scope();
+                let scope_len = if weigh { encoded::scope_len(bytes) } else { bytes.len() };
                 let place = Place {
                     part,
                     scope: narrow(scope.index()),
