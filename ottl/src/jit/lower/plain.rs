@@ -53,7 +53,8 @@ fn root_test(ir: &Ir, id: NodeId) -> Option<NodeId> {
 }
 
 impl Lower<'_, '_> {
-    /// A condition as 0 or 1, without a block of its own; `None` where it needs branches, and then nothing was emitted.
+    /// A condition as 0 or 1, without a block of its own; `None` where it needs branches, and then nothing uses what was
+    /// emitted.
     pub(super) fn plain(&mut self, id: NodeId) -> Option<Value> {
         let mut left = MAX_COMPARISONS;
         if is_plain(self.ir, id, &mut left) { self.plain_value(id) } else { None }
