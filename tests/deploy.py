@@ -198,10 +198,10 @@ podMonitor: {enabled: true}
     ("configuration", """
 sampler:
   policies: [{name: errors, type: ottl_condition, ottl_condition: {error_mode: ignore, span: ['status.code == STATUS_CODE_ERROR']}}]
-  config: {processors: {batch: {timeout: 1s}}}
+  config: {processors: {memory_limiter: {check_interval: 2s}}}
 gateway: {config: {processors: {memory_limiter: {limit_percentage: 70}}}}
 backend: {endpoint: tempo:4317, tls: {insecure: false}}
-""", ["STATUS_CODE_ERROR", "timeout: 1s", "limit_percentage: 70", "endpoint: tempo:4317"]),
+""", ["STATUS_CODE_ERROR", "check_interval: 2s", "limit_percentage: 70", "endpoint: tempo:4317"]),
     ("samplers that agree", """
 sampler: {peers: {enabled: true, graceSeconds: 15}}
 sizing: {decisionWaitSeconds: 20}
