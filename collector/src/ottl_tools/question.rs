@@ -88,15 +88,16 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// The context asked for; else the one that paths name, as far as it is not one that spans, metrics and records share;
-    /// else the first of those that fit the telemetry at hand which understands the text.
+    /// The context asked for; else the one that paths name, as far as it is not one that spans, metrics and records share
+    /// (a resource's path says nothing of what else is read, by paths without a name); else the first of those that fit the
+    /// telemetry at hand which understands the text.
     pub(super) fn context(&self, text: &str, signals: Signals) -> Context {
         if let Some(name) = self.context {
             return name.context();
         }
-        match ottl::infer_context(text, &ottl::catalog::CONTEXTS) {
-            Ok(Context::Resource | Context::Scope) | Err(_) => {}
-            Ok(context) => return context,
+        let own = [Context::Span, Context::SpanEvent, Context::Metric, Context::DataPoint, Context::Log];
+        if let Ok(context) = ottl::infer_context(text, &own) {
+            return context;
         }
         let fitting = signals.contexts();
         let understands = |context: &&Context| self.tracer(text, **context).is_ok();

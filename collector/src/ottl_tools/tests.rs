@@ -272,6 +272,40 @@ fn answers_are_accepted_and_compared() {
     assert!(run_tool(&["test", &path]).ends_with("2 passed, 0 failed\n"));
 }
 
+/// The page's own example, as a reader would run it, and one test more that cannot be asked.
+#[test]
+fn the_example_of_the_page_runs() {
+    let page = include_str!("README.md");
+    let example = page.split("    # checks.yaml\n").nth(1).expect("the example");
+    let example = example.split("\n    $ ottlcol ottl test checks.yaml").next().expect("its end");
+    let example: String =
+        example.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+    let traces = file("recorded.json", TRACES.as_bytes());
+    let input = std::path::Path::new(&traces).file_name().and_then(|name| name.to_str()).expect("a name");
+    let example = example.replace("recorded.json", input);
+    let path = file("checks.yaml", example.as_bytes());
+    let accepted = format!("{path}.accepted");
+    // Left behind by a run that was stopped.
+    let _ = std::fs::remove_file(&accepted);
+    assert!(run_tool(&["test", &path, "--accept"]).ends_with("2 passed, 0 failed\n"));
+    assert!(run_tool(&["test", &path]).ends_with("2 passed, 0 failed\n"));
+    let before = std::fs::read_to_string(&accepted).expect("accepted answers");
+
+    let more = "  - name: new\n    condition: name == \"x\"\n";
+    let broken = example.replace("end_time - start_time >", "end_time - start_tim >");
+    std::fs::write(&path, broken + more).expect("a file");
+    assert!(run_tool(&["test", &path, "--accept"]).contains("2 passed, 1 failed\n"));
+    let after = std::fs::read_to_string(&accepted).expect("accepted answers");
+    assert!(after.starts_with(before.trim_end()) && after.contains("== \"new\""), "{after}");
+}
+
+#[test]
+fn a_path_of_the_resource_does_not_say_what_is_asked() {
+    let text = "status.code == STATUS_CODE_ERROR and resource.attributes[\"service.name\"] == \"shop\"";
+    let shown = run_tool(&["explain", text]);
+    assert!(shown.contains("true for spans"), "{shown}");
+}
+
 const METRICS: &str = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},"scopeMetrics":[{"scope":{"name":"lib"},"metrics":[
  {"name":"http.requests","unit":"1","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[
   {"attributes":[{"key":"http.route","value":{"stringValue":"/pay"}}],"asInt":"7","timeUnixNano":"5"},

@@ -55,12 +55,17 @@ impl Accepted {
         }
     }
 
-    /// Names of tests that answers were accepted for and that were not asked.
+    /// Leaves what was accepted for a test as it is.
+    pub(super) fn keep(&mut self, test: &str) {
+        self.now.extend(self.before.remove_entry(&format!("{test:?}")));
+    }
+
+    /// Names of tests that answers were accepted for and that are not there any more, or have expected answers now.
     pub(super) fn unused(&self) -> Vec<String> {
         self.before.keys().cloned().collect()
     }
 
-    /// Writes what was asked in this run; without any the file goes.
+    /// Writes what was asked in this run, and what was kept; without any the file goes.
     pub(super) fn write(&self, suite: &str) -> Result<(), input::Error> {
         let path = path_of(suite);
         let done = if self.now.is_empty() {
