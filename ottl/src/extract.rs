@@ -6,12 +6,14 @@
 
 mod forms;
 mod keys;
+mod member;
 mod point;
 #[cfg(test)]
 mod tests;
 
 use forms::{any_value, length, plain_key_value, plain_value};
 use keys::KeyTable;
+use member::Member;
 use point::MetricSlots;
 
 use pdata::SpanOrder;
@@ -102,7 +104,9 @@ pub(crate) struct Extractor {
     /// Slots that hold the whole message: maps and structs.
     whole: Vec<(u32, u32)>,
     trace_state: Vec<(Box<str>, u32)>,
-    /// Whether either has any.
+    /// Members of maps and lists, those of a member behind it.
+    members: Vec<Member>,
+    /// Whether any of these has any.
     has_derived: bool,
     metric: MetricSlots,
     /// The slots of the level, and what they hold before anything is found. None for messages that share a level.
@@ -129,12 +133,14 @@ impl Extractor {
             status_message: None,
             whole: Vec::new(),
             trace_state: Vec::new(),
+            members: Vec::new(),
             has_derived: false,
             metric: MetricSlots::default(),
             template: layout.template().get(own.clone()).unwrap_or_default().into(),
             level: own,
         };
         let mut keys: Vec<(Box<[u8]>, u32)> = Vec::new();
+        let mut members: Vec<(usize, Member)> = Vec::new();
         for placed in layout.of(level).filter(|placed| placed.base == base) {
             let position = placed.position;
             match &placed.path {
@@ -150,6 +156,10 @@ impl Extractor {
                 SlotPath::Metric(field) => extractor.plan_metric(*field, position),
                 SlotPath::Point(field) => extractor.plan_point(*field, kind, position),
                 SlotPath::Log(LogField::Body) => extractor.set(5, Action::Any(position)),
+                SlotPath::Member(parent, key) => {
+                    let Some(above) = layout.find(parent) else { continue };
+                    members.push((placed.path.depth(), Member { parent: above.position, key: key.clone(), position }));
+                }
                 SlotPath::Map(_) => extractor.whole.push((position, tag::MAP)),
                 SlotPath::Events | SlotPath::Links | SlotPath::Status => {
                     extractor.whole.push((position, tag::OPAQUE));
@@ -178,7 +188,10 @@ impl Extractor {
             extractor.set(TRACE_STATE, Action::Header(raw));
         }
         extractor.to_the_end = extractor.actions.iter().flatten().any(|action| *action != Action::Attribute);
-        extractor.has_derived = !extractor.whole.is_empty() || !extractor.trace_state.is_empty();
+        members.sort_by_key(|(depth, _)| *depth);
+        extractor.members = members.into_iter().map(|(_, member)| member).collect();
+        extractor.has_derived =
+            !extractor.whole.is_empty() || !extractor.trace_state.is_empty() || !extractor.members.is_empty();
         extractor.keys = KeyTable::new(keys);
         for (field, action) in (0..).zip(&extractor.actions) {
             match (action, tag_byte(field)) {
@@ -292,12 +305,15 @@ impl Extractor {
     }
 
     /// Slots that are the whole message, or parts of a field.
-    #[cold]
+    #[inline(never)]
     fn derived(&self, base: &[u8], header: Range, slots: &mut [RawSlot]) {
         for &(position, tag) in &self.whole {
             put(slots, position, RawSlot::range(tag, Range { start: 0, end: base.len() }));
         }
-        self.members(base, header, slots);
+        if !self.trace_state.is_empty() {
+            self.trace_state_members(base, header, slots);
+        }
+        self.members.iter().for_each(|member| member.extract(base, slots));
     }
 
     /// Fills the slots of the ids if they stand at the start of a span, as they nearly always do; where the fields behind
@@ -556,7 +572,7 @@ impl Extractor {
     }
 
     /// Members of the trace state, which are parts of the header.
-    fn members(&self, base: &[u8], header: Range, slots: &mut [RawSlot]) {
+    fn trace_state_members(&self, base: &[u8], header: Range, slots: &mut [RawSlot]) {
         for (key, position) in &self.trace_state {
             let text = header.of(base);
             let slot = match trace_state::member(text, key.as_bytes()) {
@@ -765,6 +781,7 @@ fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
         SlotPath::Metric(_) | SlotPath::Point(_) | SlotPath::Log(LogField::Body) => return None,
         SlotPath::Attribute(..)
         | SlotPath::Map(_)
+        | SlotPath::Member(..)
         | SlotPath::ClientAddress
         | SlotPath::SchemaUrl(_)
         | SlotPath::TraceStateMember(_)

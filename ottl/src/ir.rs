@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod compact;
+mod members;
 mod phrase;
 mod print;
 

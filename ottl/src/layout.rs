@@ -63,6 +63,15 @@ pub enum MapSource {
     GrpcMetadata,
 }
 
+/// Which member of a map or list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MemberKey {
+    /// The first entry with this key.
+    Key(Box<str>),
+    /// The item at this place.
+    Index(i64),
+}
+
 /// What a slot holds. Two conditions that need the same path share its slot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SlotPath {
@@ -70,6 +79,9 @@ pub enum SlotPath {
     Attribute(MapSource, Box<str>),
     /// A whole map.
     Map(MapSource),
+    /// A member of the map or list that another slot holds: `attributes["a"]["b"]`, `body["list"][0]`. Missing where that
+    /// slot holds something else.
+    Member(Box<SlotPath>, MemberKey),
     /// `otelcol.client.addr`
     ClientAddress,
     /// `schema_url` of the level, resource or scope.
@@ -189,6 +201,7 @@ impl SlotPath {
     pub fn level(&self) -> Level {
         match self {
             Self::Attribute(source, _) | Self::Map(source) => source.level(),
+            Self::Member(parent, _) => parent.level(),
             Self::ClientAddress => Level::Client,
             Self::SchemaUrl(level) | Self::DroppedAttributes(level) => *level,
             Self::ScopeName | Self::ScopeVersion => Level::Scope,
@@ -205,7 +218,7 @@ impl SlotPath {
     pub fn ty(&self) -> Type {
         match self {
             // An unparsable header gives nil, and so does a request without a peer.
-            Self::Attribute(..) | Self::ClientAddress | Self::TraceStateMember(_) => Type::Any,
+            Self::Attribute(..) | Self::Member(..) | Self::ClientAddress | Self::TraceStateMember(_) => Type::Any,
             Self::Map(_) => Type::Map,
             Self::SchemaUrl(_)
             | Self::ScopeName
@@ -232,6 +245,14 @@ impl SlotPath {
         }
     }
 
+    /// How many maps and lists stand between a member and what extraction finds by itself.
+    pub(crate) fn depth(&self) -> usize {
+        match self {
+            Self::Member(parent, _) => 1 + parent.depth(),
+            _ => 0,
+        }
+    }
+
     /// Whether the slot may hold a struct or a list of numbers although its type is [`Type::Any`]: calls on it are left
     /// to the interpreter.
     pub(crate) fn is_handle(&self) -> bool {
@@ -248,6 +269,8 @@ impl fmt::Display for SlotPath {
         match self {
             Self::Attribute(source, key) => write!(f, "{}[{key:?}]", source.path()),
             Self::Map(source) => f.write_str(source.path()),
+            Self::Member(parent, MemberKey::Key(key)) => write!(f, "{parent}[{key:?}]"),
+            Self::Member(parent, MemberKey::Index(index)) => write!(f, "{parent}[{index}]"),
             Self::ClientAddress => f.write_str("otelcol.client.addr"),
             Self::SchemaUrl(level) => write!(f, "{}.schema_url", level.name()),
             Self::DroppedAttributes(level) => write!(f, "{}.dropped_attributes_count", level.name()),
@@ -325,6 +348,7 @@ impl SlotPath {
     pub(crate) fn base(&self) -> Base {
         match self {
             Self::Attribute(source, _) | Self::Map(source) => source.base().0,
+            Self::Member(parent, _) => parent.base(),
             Self::ClientAddress => Base::ClientAddress,
             Self::SchemaUrl(Level::Resource) => Base::ResourceSchema,
             Self::SchemaUrl(_) => Base::ScopeSchema,
@@ -434,6 +458,11 @@ impl Layout {
     #[inline]
     pub(crate) fn placed(&self, id: SlotId) -> Option<&Placed> {
         self.placed.get(id.0 as usize)
+    }
+
+    /// The place of a path's slot.
+    pub(crate) fn find(&self, path: &SlotPath) -> Option<&Placed> {
+        self.placed.iter().find(|placed| placed.path == *path)
     }
 
     /// The slots of a frame before anything is loaded.

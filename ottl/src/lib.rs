@@ -39,7 +39,7 @@ mod wire;
 pub use context::{Context, PathMode, infer_context};
 pub use error::{Error, EvalError};
 pub use frame::{Frame, Slot};
-pub use layout::{Level, LogField, MapSource, MetricField, PointField, PointKind, Side, SlotId, SlotPath};
+pub use layout::{Level, LogField, MapSource, MemberKey, MetricField, PointField, PointKind, Side, SlotId, SlotPath};
 pub use limits::Limits;
 pub use program::{
     Answers, Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program,

@@ -248,6 +248,9 @@ impl ProgramBuilder {
             let message = format!("the conditions read more than {} different paths", self.options.limits.slots);
             return Err(Error::new(error::LIMIT, Span::default(), message));
         }
+        if self.options.engine == Engine::Jit {
+            ir.add_members(self.options.limits.slots);
+        }
         let (conditions, values) = roots.split_at(self.conditions.len());
         let layout = Arc::new(Layout::plan(ir.slots()));
         let conditions: Box<[NodeId]> = conditions.into();

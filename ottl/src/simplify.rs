@@ -3,6 +3,7 @@
 //! - pure calls, arithmetic and comparisons of constants that succeed become constants (`Duration("500ms")` is parsed
 //!   once);
 //! - constant operands of `and` and `or` go, and what follows a deciding constant;
+//! - an id's hex is not made for a comparison with a literal;
 //! - runs of `x == "a" or x == "b"` become one set test, and `x != "a" and x != "b"` its negation.
 //!
 //! Unlike `fold.rs`, an operand that may fail is never dropped.
@@ -80,7 +81,13 @@ impl Pass<'_> {
             Node::Map(entries) => Node::Map(entries.into_iter().map(|(key, value)| (key, self.node(value))).collect()),
             Node::Arithmetic(op, left, right) => Node::Arithmetic(op, self.node(left), self.node(right)),
             Node::Negate(operand) => Node::Negate(self.node(operand)),
-            Node::Compare(op, left, right) => Node::Compare(op, self.node(left), self.node(right)),
+            Node::Compare(op, left, right) => {
+                let (left, right) = (self.node(left), self.node(right));
+                if let Some(ids) = self.ids_compared(op, left, right) {
+                    return ids;
+                }
+                Node::Compare(op, left, right)
+            }
             Node::InSet(value, set) => Node::InSet(self.node(value), set),
             Node::Condition(value) => {
                 let value = self.node(value);
@@ -91,6 +98,32 @@ impl Pass<'_> {
             }
         };
         self.ir.node(node, ty)
+    }
+
+    /// Equality of an id's hex and a literal as that of the id and the bytes that the literal is the hex of.
+    fn ids_compared(&mut self, op: CompareOp, left: NodeId, right: NodeId) -> Option<NodeId> {
+        let (id, literal) = match (self.ir.get(left), self.ir.get(right)) {
+            (Node::Hex(id), Node::Const(_)) => (*id, right),
+            (Node::Const(_), Node::Hex(id)) => (*id, left),
+            _ => return None,
+        };
+        if !matches!(op, CompareOp::Eq | CompareOp::Ne) || fallible(self.ir, id) {
+            return None;
+        }
+        let Value::Str(literal) = self.ir.as_constant(literal)? else { return None };
+        let wanted = match self.ir.ty(id) {
+            Type::TraceId => unhex(literal).map(Value::TraceId),
+            Type::SpanId => unhex(literal).map(Value::SpanId),
+            _ => return None,
+        };
+        Some(match wanted {
+            Some(wanted) => {
+                let wanted = self.ir.constant(wanted);
+                self.ir.node(Node::Compare(op, id, wanted), Type::Bool)
+            }
+            // No id has such a text.
+            None => self.ir.constant(Value::Bool(op == CompareOp::Ne)),
+        })
     }
 
     /// An argument that turns out constant stays a node: unlike a literal it is converted at run time, with errors then.
@@ -230,6 +263,24 @@ impl Pass<'_> {
             _ => self.ir.node(Node::Not(operand), Type::Bool),
         }
     }
+}
+
+/// The bytes that a lower-case hex text of their length stands for.
+fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+        let [high, low] = digits.map(digit);
+        *byte = high? << 4 | low?;
+    }
+    Some(bytes)
 }
 
 /// The value and the string literal of `value op "literal"`, in either order.

@@ -33,6 +33,10 @@ pub(crate) mod tag {
     pub(crate) const OPAQUE: u32 = 11;
     /// The range of the message that a list of numbers is a field of.
     pub(crate) const PACKED: u32 = 12;
+    /// A value of a type that no slot holds, such as a time. Only generated code's own memory has these.
+    pub(crate) const OTHER: u32 = 13;
+    /// A value that was not asked for yet. Only generated code's own memory has these.
+    pub(crate) const UNKNOWN: u32 = 14;
 }
 
 /// A filled slot. The layout is fixed because generated code reads it.

@@ -16,17 +16,18 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
 
 use super::{
+    lent::Lent,
     lower::{Generated, Lowering},
     shims::Shim,
 };
-use crate::{interp::Interpreter, slot::RawSlot};
+use crate::{frame::Frame, interp::Interpreter, slot::RawSlot};
 
 /// Boxed: it is large.
 type Failure = Box<ModuleError>;
 
-type ConditionFn = unsafe extern "C" fn(*const Interpreter<'_>, *const RawSlot, *const &[u8]) -> u32;
+type ConditionFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8]) -> u32;
 type RowsFn = unsafe extern "C" fn(
-    *const Interpreter<'_>,
+    *const Lent<'_, '_>,
     *const RawSlot,
     *const &[u8],
     *const RawSlot,
@@ -34,7 +35,7 @@ type RowsFn = unsafe extern "C" fn(
     usize,
     *mut u8,
 );
-type ListFn = unsafe extern "C" fn(*const Interpreter<'_>, *const RawSlot, *const &[u8], u32) -> u64;
+type ListFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8], u32) -> u64;
 
 /// Machine code of one program.
 pub(crate) struct Code {
@@ -90,10 +91,10 @@ impl Code {
     #[inline]
     pub(crate) fn condition(&self, condition: usize, interpreter: &Interpreter<'_>) -> Option<u32> {
         let function = (*self.conditions.get(condition)?)?;
-        let frame = interpreter.frame;
+        let (frame, lent) = (interpreter.frame, Lent::one(interpreter));
         // SAFETY: the code belongs to `self`; it reads slots of the layout that the frame was made for, and the buffers the
         // slots were filled from, all borrowed by `interpreter`; it writes nothing.
-        Some(unsafe { function(interpreter, frame.slots.as_ptr(), frame.bases.as_ptr()) })
+        Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr()) })
     }
 
     /// Evaluates a list from its entry `start` on, if there is code for it: the answer as of [`Self::condition`] in the low
@@ -101,30 +102,32 @@ impl Code {
     #[inline]
     pub(crate) fn list(&self, list: usize, start: u32, interpreter: &Interpreter<'_>) -> Option<u64> {
         let function = (*self.lists.get(list)?)?;
-        let frame = interpreter.frame;
+        let (frame, lent) = (interpreter.frame, Lent::one(interpreter));
         // SAFETY: as in `condition`; a `start` beyond the list is answered with 0.
-        Some(unsafe { function(interpreter, frame.slots.as_ptr(), frame.bases.as_ptr(), start) })
+        Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), start) })
     }
 
     /// Evaluates a list for each of some spans, if there is code for it: answers as of [`Self::condition`], one a span.
-    /// Each span has as many slots in `rows` as a frame, of which those of its own level are read.
+    /// Each span has as many slots in `rows` as a frame, of which those of its own level are read. `row` is a frame that
+    /// holds what spans share, for those about which the interpreter is asked.
     #[must_use]
-    pub(crate) fn rows(
+    pub(crate) fn rows<'w>(
         &self,
         list: usize,
         interpreter: &Interpreter<'_>,
+        row: &mut Frame<'w>,
         rows: &[RawSlot],
-        spans: &[&[u8]],
+        spans: &[&'w [u8]],
         answers: &mut [u8],
     ) -> bool {
         let Some(Some(function)) = self.rows.get(list) else { return false };
-        let frame = interpreter.frame;
+        let (frame, lent) = (interpreter.frame, Lent::rows(interpreter, row));
         if spans.len().saturating_mul(frame.slots.len()) > rows.len() || spans.len() != answers.len() {
             return false;
         }
         let (rows, spans, n, answers) = (rows.as_ptr(), spans.as_ptr(), spans.len(), answers.as_mut_ptr());
         // SAFETY: as in `condition`; there are as many rows, spans and answers as the code will go through.
-        unsafe { function(interpreter, frame.slots.as_ptr(), frame.bases.as_ptr(), rows, spans, n, answers) };
+        unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), rows, spans, n, answers) };
         true
     }
 }
@@ -179,8 +182,8 @@ impl Loader {
             let fits = !lowering.is_too_long(list);
             let function = fits.then(|| self.function(lowering.list(list, convention)));
             lists.push(function.transpose()?);
-            let over_rows = if fits && list.over_rows { lowering.rows(list, convention) } else { None };
-            rows.push(over_rows.map(|function| self.function(function)).transpose()?);
+            let over_rows = (fits && list.over_rows).then(|| self.function(lowering.rows(list, convention)));
+            rows.push(over_rows.transpose()?);
         }
         self.module.finalize_definitions()?;
         Ok(Defined { conditions, lists, rows })

@@ -1,11 +1,13 @@
 //! Conditions as machine code: the typed IR lowered to Cranelift's, one function a condition and one a list.
 //!
-//! Generated code loads slots at constant offsets, branches, and calls [`shims`] for what is not worth inlining; it never
-//! loops over input and writes nothing. What it answers is what the interpreter answers. Where the host has no backend
-//! there is no [`Code`] and the interpreter runs.
+//! Generated code loads slots at constant offsets, branches, and calls [`shims`] for what is not worth inlining: searches
+//! of regular expressions, converters that make texts, and whatever looks at whole maps. It loops over nothing but rows of
+//! spans and writes nothing but their answers and its own stack. What it answers is what the interpreter answers. Where
+//! the host has no backend there is no [`Code`] and the interpreter runs.
 
 mod entry;
 mod inspect;
+mod lent;
 mod lower;
 mod shims;
 

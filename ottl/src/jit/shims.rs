@@ -10,11 +10,12 @@ use std::cmp::Ordering;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
 
+use super::lent::Lent;
 use crate::{
     error::EvalError,
     go::regexp::{Regexp, Search},
-    interp::Interpreter,
     ir::{CallId, ConstId, NodeId, SetId, SubstringsId},
+    slot::RawSlot,
     value::Value,
 };
 
@@ -23,6 +24,10 @@ use crate::{
 pub(super) enum Shim {
     /// `(context, node) -> outcome`: the interpreter's answer for a condition.
     Truth,
+    /// `(context, node, out) -> 0 or error`: the interpreter's value of a node, as a slot whose range is an address.
+    Value,
+    /// `(context, slots, span) -> 0`: makes a row the span that the interpreter is asked about.
+    Row,
     /// `(context, call, text, len) -> 0 or 1`: the prepared regular expression of a call on a string.
     Matches,
     /// `(context, set, text, len) -> 0 or 1`: whether a string is in a set.
@@ -38,8 +43,10 @@ pub(super) enum Shim {
 }
 
 impl Shim {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Truth,
+        Self::Value,
+        Self::Row,
         Self::Matches,
         Self::InSet,
         Self::HoldsAny,
@@ -52,6 +59,8 @@ impl Shim {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Truth => "ottl_truth",
+            Self::Value => "ottl_value",
+            Self::Row => "ottl_row",
             Self::Matches => "ottl_matches",
             Self::MatchesBehindPrefix => "ottl_matches_behind_prefix",
             Self::InSet => "ottl_in_set",
@@ -65,6 +74,8 @@ impl Shim {
     pub(super) fn address(self) -> *const u8 {
         match self {
             Self::Truth => truth as *const u8,
+            Self::Value => value as *const u8,
+            Self::Row => row as *const u8,
             Self::Matches => matches as *const u8,
             Self::MatchesBehindPrefix => matches_behind_prefix as *const u8,
             Self::InSet => in_set as *const u8,
@@ -79,6 +90,8 @@ impl Shim {
         let (pointer, word) = (types::I64, types::I32);
         let params: &[Type] = match self {
             Self::Truth => &[pointer, word],
+            Self::Value => &[pointer, word, pointer],
+            Self::Row => &[pointer, pointer, pointer],
             Self::Matches | Self::MatchesBehindPrefix | Self::InSet | Self::HoldsAny | Self::OrderLiteral => {
                 &[pointer, word, pointer, word]
             }
@@ -101,78 +114,105 @@ pub(super) fn encode(answer: Result<bool, EvalError>) -> u32 {
 
 /// # Safety
 /// `context` points to an interpreter that outlives the call.
-unsafe extern "C" fn truth(context: *const Interpreter<'_>, node: u32) -> u32 {
+unsafe extern "C" fn truth(context: *const Lent<'_, '_>, node: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
-    if node as usize >= interpreter.ir.node_count() {
+    let lent = unsafe { &*context };
+    if node as usize >= lent.interpreter.ir.node_count() {
         return encode(Err(EvalError::Argument));
     }
-    encode(interpreter.truth(NodeId(node)))
+    encode(lent.truth(NodeId(node)))
+}
+
+/// # Safety
+/// As [`truth`]; `out` points to memory for a slot that nobody else uses meanwhile.
+unsafe extern "C" fn value(context: *const Lent<'_, '_>, node: u32, out: *mut RawSlot) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let lent = unsafe { &*context };
+    if node as usize >= lent.interpreter.ir.node_count() {
+        return EvalError::Argument as u32;
+    }
+    match lent.value(NodeId(node)) {
+        Ok(value) => {
+            // SAFETY: the caller's contract; generated code passes 16 bytes of its own stack, aligned to 8.
+            unsafe { out.write(value) };
+            0
+        }
+        Err(error) => error as u32,
+    }
+}
+
+/// # Safety
+/// As [`truth`]; `slots` points to as many slots as a frame has, `span` to the reference to a span's bytes, and nobody
+/// writes to either meanwhile.
+unsafe extern "C" fn row<'w>(context: *const Lent<'_, 'w>, slots: *const RawSlot, span: *const &'w [u8]) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    let lent = unsafe { &*context };
+    // SAFETY: the caller's contract; `Code::rows` has seen that there are that many for each span.
+    let slots = unsafe { std::slice::from_raw_parts(slots, lent.width()) };
+    // SAFETY: the caller's contract; generated code counts references of `Code::rows`' slice of them.
+    let bytes = unsafe { *span };
+    lent.take_row(slots, span, bytes);
+    0
 }
 
 /// # Safety
 /// As [`truth`]; `text` points to `len` readable bytes that nobody writes meanwhile.
-unsafe extern "C" fn matches(context: *const Interpreter<'_>, call: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn matches(context: *const Lent<'_, '_>, call: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
+    let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    u32::from(pattern(interpreter, call).is_some_and(|pattern| pattern.is_match(text)))
+    u32::from(pattern(lent, call).is_some_and(|pattern| pattern.is_match(text)))
 }
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn matches_behind_prefix(
-    context: *const Interpreter<'_>,
-    call: u32,
-    text: *const u8,
-    len: u32,
-) -> u32 {
+unsafe extern "C" fn matches_behind_prefix(context: *const Lent<'_, '_>, call: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
+    let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    u32::from(match pattern(interpreter, call).map(Regexp::search) {
+    u32::from(match pattern(lent, call).map(Regexp::search) {
         Some(Search::Engine(engine)) => engine.is_match_behind_prefix(text),
         _ => false,
     })
 }
 
 #[inline]
-fn pattern<'i>(interpreter: &'i Interpreter<'_>, call: u32) -> Option<&'i Regexp> {
-    let site = interpreter.ir.calls().get(CallId(call).0 as usize)?;
+fn pattern<'e>(lent: &Lent<'e, '_>, call: u32) -> Option<&'e Regexp> {
+    let site = lent.interpreter.ir.calls().get(CallId(call).0 as usize)?;
     site.prepared.as_ref()?.downcast_ref()
 }
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn in_set(context: *const Interpreter<'_>, set: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn in_set(context: *const Lent<'_, '_>, set: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
+    let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    let members = interpreter.ir.sets().get(SetId(set).0 as usize);
+    let members = lent.interpreter.ir.sets().get(SetId(set).0 as usize);
     u32::from(members.is_some_and(|members| members.binary_search_by(|member| member.as_ref().cmp(text)).is_ok()))
 }
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn holds_any(context: *const Interpreter<'_>, substrings: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn holds_any(context: *const Lent<'_, '_>, substrings: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
+    let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    u32::from(interpreter.ir.holds_any(SubstringsId(substrings), text))
+    u32::from(lent.interpreter.ir.holds_any(SubstringsId(substrings), text))
 }
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn order_literal(context: *const Interpreter<'_>, constant: u32, text: *const u8, len: u32) -> i32 {
+unsafe extern "C" fn order_literal(context: *const Lent<'_, '_>, constant: u32, text: *const u8, len: u32) -> i32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
-    let interpreter = unsafe { &*context };
+    let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
     let text = unsafe { bytes(text, len) };
-    match interpreter.ir.constants().get(ConstId(constant).0 as usize) {
+    match lent.interpreter.ir.constants().get(ConstId(constant).0 as usize) {
         Some(Value::Str(literal)) => sign(text.cmp(literal.as_ref())),
         _ => 0,
     }

@@ -1,5 +1,5 @@
 //! Many spans at once: each is extracted into a row of slots, then a list is asked about all rows in one call of its
-//! machine code. What is not inline there, and every error, is answered row by row through the frame, as always.
+//! machine code. Every error is answered row by row through the frame, as always.
 
 use super::{ListId, Outcome, Program, outcome};
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 pub struct Rows<'w> {
     /// What the rows share: connection, resource, scope.
     frame: Frame<'w>,
+    /// Where machine code has the interpreter asked about a row.
+    row: Frame<'w>,
     /// As many a row as the frame has; only those of spans are filled.
     slots: Vec<RawSlot>,
     spans: Vec<&'w [u8]>,
@@ -61,7 +63,7 @@ impl Program {
     /// Memory for many spans.
     #[must_use]
     pub fn rows<'w>(&self) -> Rows<'w> {
-        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
+        Rows { frame: self.frame(), row: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
     }
 
     /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
@@ -96,8 +98,10 @@ impl Program {
         rows.answers.resize(rows.spans.len(), 0);
         let native = self.owns(&rows.frame)
             && self.code.as_ref().is_some_and(|code| {
+                rows.row.slots.copy_from_slice(&rows.frame.slots);
+                rows.row.bases = rows.frame.bases;
                 let interpreter = self.interpreter(&rows.frame);
-                code.rows(list.0 as usize, &interpreter, &rows.slots, &rows.spans, &mut rows.answers)
+                code.rows(list.0 as usize, &interpreter, &mut rows.row, &rows.slots, &rows.spans, &mut rows.answers)
             });
         // Without a branch a row: a few comparisons of vectors in all.
         let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));

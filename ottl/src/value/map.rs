@@ -73,6 +73,15 @@ fn key_value<'w>(base: &'w [u8], entry: Range) -> (&'w [u8], Value<'w>) {
     (key, value)
 }
 
+/// The key of a KeyValue message.
+pub(crate) fn entry_key(base: &[u8], entry: Range) -> &[u8] {
+    let keys = Fields::within(base, entry).filter_map(|field| match field {
+        (1, Payload::Bytes(range)) => Some(range.of(base)),
+        _ => None,
+    });
+    keys.last().unwrap_or_default()
+}
+
 impl<'w> Map<'w> {
     /// A map of our own.
     #[must_use]

@@ -10,6 +10,7 @@ mod time;
 use std::borrow::Cow;
 
 pub use list::{List, ListIter, ListRepr};
+pub(crate) use map::entry_key;
 pub use map::{Entry, Map, MapIter, MapRepr, WireMap};
 pub use time::{GO_ZERO_SEC, Time, Zone};
 

@@ -7,7 +7,7 @@ use cranelift_frontend::Switch;
 
 use super::{
     Lower,
-    slots::{SlotRef, head, wire_memory},
+    operand::{Operand, head, wire_memory},
 };
 use crate::jit::shims::Shim;
 use crate::{
@@ -23,7 +23,7 @@ const MAX_INLINE_SET: usize = 512;
 
 impl Lower<'_, '_> {
     /// Whether a slot is a range with this tag and content.
-    pub(super) fn is_literal(&mut self, slot: SlotRef, tag: u32, literal: &[u8], yes: Block, no: Block) {
+    pub(super) fn is_literal(&mut self, slot: Operand, tag: u32, literal: &[u8], yes: Block, no: Block) {
         let Some(wanted) = head(tag, literal.len()) else {
             self.builder.ins().jump(no, &[]);
             return;
@@ -75,7 +75,7 @@ impl Lower<'_, '_> {
 
     /// A set test: a search by tag and length, then by the last bytes, where keys and routes differ most, then a compare.
     pub(super) fn in_set(&mut self, id: NodeId, value: NodeId, set: SetId, yes: Block, no: Block) {
-        let Some(slot) = self.slot(value) else { return self.ask(id, yes, no) };
+        let Some(slot) = self.operand(value) else { return self.ask(id, yes, no) };
         let members: Vec<&[u8]> = self.ir.set_members(set).iter().map(AsRef::as_ref).collect();
         if members.len() > MAX_INLINE_SET || members.iter().any(|member| member.len() > MAX_INLINE) {
             return self.in_large_set(slot, set, yes, no);
@@ -84,7 +84,7 @@ impl Lower<'_, '_> {
     }
 
     /// Whether a slot is one of a few strings.
-    pub(super) fn among(&mut self, slot: SlotRef, mut members: Vec<&[u8]>, yes: Block, no: Block) {
+    pub(super) fn among(&mut self, slot: Operand, mut members: Vec<&[u8]>, yes: Block, no: Block) {
         if let [single] = members.as_slice() {
             return self.is_literal(slot, tag::STR, single, yes, no);
         }
@@ -107,7 +107,7 @@ impl Lower<'_, '_> {
     }
 
     /// Whether a string, which has the length of all members, is one of them.
-    fn one_of(&mut self, slot: SlotRef, members: &[&[u8]], yes: Block, no: Block) {
+    fn one_of(&mut self, slot: Operand, members: &[&[u8]], yes: Block, no: Block) {
         let width = match members.first().map_or(0, |first| first.len()) {
             0 => {
                 self.builder.ins().jump(yes, &[]);
@@ -153,7 +153,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn in_large_set(&mut self, slot: SlotRef, set: SetId, yes: Block, no: Block) {
+    fn in_large_set(&mut self, slot: Operand, set: SetId, yes: Block, no: Block) {
         let is_string = self.builder.create_block();
         self.branch_on_tag(slot, tag::STR, is_string, no);
         self.builder.switch_to_block(is_string);
@@ -162,7 +162,7 @@ impl Lower<'_, '_> {
     }
 
     /// Calls a shim with the context, an id and a slot's range.
-    pub(super) fn shim_on_text(&mut self, shim: Shim, id: u32, slot: SlotRef) -> Value {
+    pub(super) fn shim_on_text(&mut self, shim: Shim, id: u32, slot: Operand) -> Value {
         let id = self.builder.ins().iconst(types::I32, i64::from(id));
         let start = self.address(slot);
         let len = self.len(slot);

@@ -1,44 +1,95 @@
-//! Converter calls as conditions: `IsRootSpan`, the type tests and `IsMatch` on slots. All others are the interpreter's.
+//! Converter calls as conditions: `IsRootSpan`, the type tests, `IsMatch`, `HasPrefix` and `HasSuffix`. All others are
+//! helpers' work.
 
 use cranelift_codegen::ir::{Block, InstBuilder as _, condcodes::IntCC, types};
 
-use super::{Lower, bytes::MAX_INLINE, compare::tag_of, slots::SlotRef};
+use super::{Lower, bytes::MAX_INLINE, compare::tag_of, operand::Operand};
 use crate::{
+    error::EvalError,
     go::regexp::{Literals, Regexp, Search},
     ir::{CallArg, CallId, NodeId, Type},
     jit::shims::Shim,
     slot::tag,
+    value::Value as Constant,
 };
+
+/// What a call asks of its first argument.
+#[derive(Debug)]
+enum Test<'l> {
+    IsUnset,
+    IsType(u32),
+    IsMatch(&'l Regexp),
+    HasPrefix(&'l [u8]),
+    HasSuffix(&'l [u8]),
+}
 
 /// More prefixes or suffixes than these are compared in a loop, by a shim.
 const MAX_INLINE_TESTS: usize = 8;
 
-impl Lower<'_, '_> {
+impl<'l> Lower<'l, '_> {
     /// Lowers a call, which is node `id`.
     pub(super) fn call(&mut self, id: NodeId, call: CallId, yes: Block, no: Block) {
-        let site = self.ir.call_site(call);
-        let first = match site.args.first() {
-            Some(CallArg::Node(target)) => self.slot(*target).filter(|slot| !slot.is_handle),
-            _ => None,
-        };
-        let Some(slot) = first else { return self.ask(id, yes, no) };
-        match site.function.name {
-            "IsRootSpan" if slot.ty == Type::SpanId => self.is_unset_id(slot, yes, no),
-            "IsString" => self.is_type(slot, tag::STR, yes, no),
-            "IsInt" => self.is_type(slot, tag::INT, yes, no),
-            "IsDouble" => self.is_type(slot, tag::DOUBLE, yes, no),
-            "IsBool" => self.is_type(slot, tag::BOOL, yes, no),
-            "IsMap" => self.is_type(slot, tag::MAP, yes, no),
-            "IsList" if slot.ty != Type::Opaque => self.is_type(slot, tag::LIST, yes, no),
-            "IsMatch" => match site.prepared.as_ref().and_then(|prepared| prepared.downcast_ref::<Regexp>()) {
-                Some(pattern) => self.is_match(id, call, slot, pattern.search(), yes, no),
-                None => self.ask(id, yes, no),
-            },
-            _ => self.ask(id, yes, no),
+        let Some(test) = self.test(call) else { return self.ask(id, yes, no) };
+        let Some(target) = self.argument(call) else { return self.ask(id, yes, no) };
+        match test {
+            Test::IsUnset => self.is_unset_id(target, yes, no),
+            Test::IsType(tag) => self.is_type(target, tag, yes, no),
+            Test::IsMatch(pattern) => self.is_match(id, call, target, pattern.search(), yes, no),
+            Test::HasPrefix(literal) => {
+                self.only_text(target);
+                self.has_prefix(target, literal, yes, no);
+            }
+            Test::HasSuffix(literal) => {
+                self.only_text(target);
+                self.has_suffix(target, literal, yes, no);
+            }
         }
     }
 
-    fn is_type(&mut self, slot: SlotRef, tag: u32, yes: Block, no: Block) {
+    /// What a call asks of its first argument, if that is asked inline; nothing else of it is evaluated.
+    fn test(&self, call: CallId) -> Option<Test<'l>> {
+        let site = self.ir.call_site(call);
+        let Some(CallArg::Node(target)) = site.args.first() else { return None };
+        let slot = self.slot(*target);
+        if slot.is_some_and(|slot| slot.is_handle) {
+            return None;
+        }
+        let literal = || match site.args.get(1) {
+            Some(CallArg::Literal(literal)) => match self.ir.constant_value(*literal) {
+                Constant::Str(text) if text.len() <= MAX_INLINE => Some(text.as_ref()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(match site.function.name {
+            "IsRootSpan" if self.ir.ty(*target) == Type::SpanId && slot.is_some() => Test::IsUnset,
+            "IsString" => Test::IsType(tag::STR),
+            "IsInt" => Test::IsType(tag::INT),
+            "IsDouble" => Test::IsType(tag::DOUBLE),
+            "IsBool" => Test::IsType(tag::BOOL),
+            // Of maps and lists that converters make, only some count.
+            "IsMap" if self.is_extracted(*target) => Test::IsType(tag::MAP),
+            "IsList" if self.is_extracted(*target) && self.ir.ty(*target) != Type::Opaque => Test::IsType(tag::LIST),
+            "IsMatch" => Test::IsMatch(site.prepared.as_ref()?.downcast_ref()?),
+            "HasPrefix" => Test::HasPrefix(literal()?),
+            "HasSuffix" => Test::HasSuffix(literal()?),
+            _ => return None,
+        })
+    }
+
+    /// Goes on with a text; all else is an error.
+    fn only_text(&mut self, target: Operand) {
+        if target.ty == Type::String {
+            return;
+        }
+        let [text, other] = [(); 2].map(|()| self.builder.create_block());
+        self.branch_on_tag(target, tag::STR, text, other);
+        self.builder.switch_to_block(other);
+        self.fail(EvalError::Type);
+        self.builder.switch_to_block(text);
+    }
+
+    fn is_type(&mut self, slot: Operand, tag: u32, yes: Block, no: Block) {
         match tag_of(slot.ty) {
             Some(own) => {
                 self.builder.ins().jump(if own == tag { yes } else { no }, &[]);
@@ -48,7 +99,7 @@ impl Lower<'_, '_> {
     }
 
     /// A string is matched as it is, nil never matches, and other values go through their text forms.
-    fn is_match(&mut self, id: NodeId, call: CallId, slot: SlotRef, search: &Search, yes: Block, no: Block) {
+    fn is_match(&mut self, id: NodeId, call: CallId, slot: Operand, search: &Search, yes: Block, no: Block) {
         if slot.ty != Type::String {
             let (string, other, converted) =
                 (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
@@ -106,14 +157,24 @@ impl Lower<'_, '_> {
         self.builder.ins().jump(no, &[]);
     }
 
-    fn has_prefix(&mut self, slot: SlotRef, literal: &[u8], yes: Block, no: Block) {
+    /// Of a text.
+    fn has_prefix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
+        if literal.is_empty() {
+            self.builder.ins().jump(yes, &[]);
+            return;
+        }
         self.at_least(slot, literal.len(), no);
         let start = self.address(slot);
         let difference = self.difference(start, 0, literal);
         self.branch(difference, no, yes);
     }
 
-    fn has_suffix(&mut self, slot: SlotRef, literal: &[u8], yes: Block, no: Block) {
+    /// Of a text.
+    fn has_suffix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
+        if literal.is_empty() {
+            self.builder.ins().jump(yes, &[]);
+            return;
+        }
         self.at_least(slot, literal.len(), no);
         let start = self.address(slot);
         let len = self.len(slot);
@@ -125,7 +186,7 @@ impl Lower<'_, '_> {
     }
 
     /// Goes on if the range is this long, to `shorter` otherwise.
-    fn at_least(&mut self, slot: SlotRef, len: usize, shorter: Block) {
+    fn at_least(&mut self, slot: Operand, len: usize, shorter: Block) {
         let enough = self.builder.create_block();
         let found = self.len(slot);
         let holds = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, found, len as i64);

@@ -12,7 +12,7 @@ use super::{
     Lower,
     bytes::MAX_INLINE,
     number::{Kind, kind},
-    slots::SlotRef,
+    operand::Operand,
 };
 use crate::{
     ir::{ConstId, KindText, Node, NodeId, Type},
@@ -21,7 +21,7 @@ use crate::{
     value::Value as Constant,
 };
 
-impl Lower<'_, '_> {
+impl<'l> Lower<'l, '_> {
     /// Lowers `left op right`, which is node `id`.
     pub(super) fn compare(&mut self, id: NodeId, op: CompareOp, left: NodeId, right: NodeId, yes: Block, no: Block) {
         if kind(self.ir, left).is_some() && kind(self.ir, right).is_some() {
@@ -30,16 +30,32 @@ impl Lower<'_, '_> {
                 None => self.ask(id, yes, no),
             };
         }
-        // Slots and constants give no errors, so their order does not matter.
-        match (self.ir.get(left), self.ir.get(right)) {
-            (Node::Slot(_), Node::Const(constant)) => self.slot_with_literal(id, op, left, *constant, yes, no),
-            (Node::Const(constant), Node::Slot(_)) => {
-                self.slot_with_literal(id, flipped(op), right, *constant, yes, no)
+        for (kind, literal) in [(left, right), (right, left)] {
+            if let Some((form, slot, literal)) = self.kind_test(op, kind, literal) {
+                return self.kind_text(op, (form, slot), literal, yes, no);
             }
-            (Node::Slot(_), Node::Slot(_)) => self.slots_compared(id, op, left, right, yes, no),
-            (Node::KindText(form, kind), Node::Const(constant))
-            | (Node::Const(constant), Node::KindText(form, kind)) => {
-                self.kind_text(id, op, (*form, *kind), *constant, yes, no);
+        }
+        match (self.ir.get(left), self.ir.get(right)) {
+            // Constants give no errors, so the order does not matter.
+            (_, Node::Const(constant)) if self.is_inline_literal(left, op, *constant) => {
+                let constant = *constant;
+                match self.operand(left) {
+                    Some(operand) => self.with_literal(id, op, operand, constant, yes, no),
+                    None => self.ask(id, yes, no),
+                }
+            }
+            (Node::Const(constant), _) if self.is_inline_literal(right, flipped(op), *constant) => {
+                let constant = *constant;
+                match self.operand(right) {
+                    Some(operand) => self.with_literal(id, flipped(op), operand, constant, yes, no),
+                    None => self.ask(id, yes, no),
+                }
+            }
+            _ if self.has_operand(left) && self.has_operand(right) => {
+                let (Some(left), Some(right)) = (self.operand(left), self.operand(right)) else {
+                    return self.ask(id, yes, no);
+                };
+                self.values_compared(id, op, left, right, yes, no);
             }
             _ => self.ask(id, yes, no),
         }
@@ -65,8 +81,19 @@ impl Lower<'_, '_> {
         })
     }
 
-    fn slot_with_literal(&mut self, id: NodeId, op: CompareOp, slot: NodeId, constant: ConstId, yes: Block, no: Block) {
-        let Some(slot) = self.slot(slot) else { return self.ask(id, yes, no) };
+    /// Whether a value is compared with a constant inline.
+    fn is_inline_literal(&self, value: NodeId, op: CompareOp, constant: ConstId) -> bool {
+        let inline = match self.ir.constant_value(constant) {
+            Constant::Nil | Constant::Bool(_) | Constant::Int(_) | Constant::Double(_) | Constant::Str(_) => true,
+            Constant::Bytes(literal) => literal.is_empty() || literal.len() <= MAX_INLINE && is_equality(op),
+            // Only extraction finds ids that are not set.
+            Constant::TraceId(_) | Constant::SpanId(_) => self.slot(value).is_some(),
+            _ => false,
+        };
+        inline && self.has_operand(value)
+    }
+
+    fn with_literal(&mut self, id: NodeId, op: CompareOp, slot: Operand, constant: ConstId, yes: Block, no: Block) {
         // What is true of values that cannot be compared.
         let unequal = if op == CompareOp::Ne { yes } else { no };
         match self.ir.constant_value(constant) {
@@ -99,7 +126,7 @@ impl Lower<'_, '_> {
     }
 
     /// Goes on where the tag is this, to `other` otherwise.
-    fn only(&mut self, slot: SlotRef, tag: u32, other: Block) {
+    fn only(&mut self, slot: Operand, tag: u32, other: Block) {
         let Some(own) = tag_of(slot.ty) else {
             let matching = self.builder.create_block();
             self.branch_on_tag(slot, tag, matching, other);
@@ -113,7 +140,7 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn with_nil(&mut self, slot: SlotRef, op: CompareOp, yes: Block, no: Block) {
+    fn with_nil(&mut self, slot: Operand, op: CompareOp, yes: Block, no: Block) {
         let (nil, other) = match op {
             CompareOp::Eq | CompareOp::Le | CompareOp::Ge => (yes, no),
             CompareOp::Ne => (no, yes),
@@ -132,7 +159,7 @@ impl Lower<'_, '_> {
         self.is_literal(slot, tag::BYTES, &[], nil, other);
     }
 
-    fn with_bool(&mut self, slot: SlotRef, op: CompareOp, flag: bool, [yes, no, unequal]: [Block; 3]) {
+    fn with_bool(&mut self, slot: Operand, op: CompareOp, flag: bool, [yes, no, unequal]: [Block; 3]) {
         self.only(slot, tag::BOOL, unequal);
         let bits = self.bits(slot);
         let holds = self.builder.ins().icmp_imm_s(signed_condition(op), bits, i64::from(flag));
@@ -140,7 +167,7 @@ impl Lower<'_, '_> {
     }
 
     /// Compares with an int, or with a double: doubles are compared as doubles whichever side they are on.
-    fn with_number(&mut self, slot: SlotRef, op: CompareOp, int: Option<i64>, double: f64, outcomes: [Block; 3]) {
+    fn with_number(&mut self, slot: Operand, op: CompareOp, int: Option<i64>, double: f64, outcomes: [Block; 3]) {
         let [yes, no, unequal] = outcomes;
         let (is_int, not_int, is_double) =
             (self.builder.create_block(), self.builder.create_block(), self.builder.create_block());
@@ -165,7 +192,7 @@ impl Lower<'_, '_> {
         self.branch(holds, yes, no);
     }
 
-    fn with_id(&mut self, slot: SlotRef, op: CompareOp, tag: u32, wanted: &[u8], yes: Block, no: Block) {
+    fn with_id(&mut self, slot: Operand, op: CompareOp, tag: u32, wanted: &[u8], yes: Block, no: Block) {
         let (equal, other) = match op {
             CompareOp::Eq => (yes, no),
             CompareOp::Ne => (no, yes),
@@ -179,18 +206,84 @@ impl Lower<'_, '_> {
     }
 
     /// Whether an id is unset or all zero: extraction leaves an empty range for both.
-    pub(super) fn is_unset_id(&mut self, slot: SlotRef, yes: Block, no: Block) {
+    pub(super) fn is_unset_id(&mut self, slot: Operand, yes: Block, no: Block) {
         let len = self.len(slot);
         self.branch(len, no, yes);
     }
 
-    fn slots_compared(&mut self, id: NodeId, op: CompareOp, left: NodeId, right: NodeId, yes: Block, no: Block) {
-        let (Some(left), Some(right)) = (self.slot(left), self.slot(right)) else { return self.ask(id, yes, no) };
-        if [left.ty, right.ty] != [Type::String; 2] {
-            return self.ask(id, yes, no);
+    /// Two values, of which the data decide what they are. Inline are those of equal types, numbers, and values that
+    /// cannot be compared; the others, such as maps, are the interpreter's.
+    fn values_compared(&mut self, id: NodeId, op: CompareOp, left: Operand, right: Operand, yes: Block, no: Block) {
+        if [left.ty, right.ty] == [Type::String; 2] {
+            return self.texts_compared(op, left, right, yes, no);
         }
+        let unequal = if op == CompareOp::Ne { yes } else { no };
+        let nils = if matches!(op, CompareOp::Eq | CompareOp::Le | CompareOp::Ge) { yes } else { no };
+        let [same, different, texts, not_texts, ints, not_ints, others, doubles] =
+            [(); 8].map(|()| self.builder.create_block());
+        let [left_tag, right_tag] = [left, right].map(|operand| self.tag(operand));
+        let is_same = self.builder.ins().icmp(IntCC::Equal, left_tag, right_tag);
+        self.branch(is_same, same, different);
+
+        self.builder.switch_to_block(same);
+        let is_text = self.has_tag(left_tag, tag::STR);
+        self.branch(is_text, texts, not_texts);
+        self.builder.switch_to_block(texts);
+        self.texts_compared(op, left, right, yes, no);
+        self.builder.switch_to_block(not_texts);
+        let [is_int, is_bool] = [tag::INT, tag::BOOL].map(|wanted| self.has_tag(left_tag, wanted));
+        let has_order = self.builder.ins().bor(is_int, is_bool);
+        self.branch(has_order, ints, not_ints);
+        self.builder.switch_to_block(ints);
+        let [left_bits, right_bits] = [left, right].map(|operand| self.bits(operand));
+        let holds = self.builder.ins().icmp(signed_condition(op), left_bits, right_bits);
+        self.branch(holds, yes, no);
+        self.builder.switch_to_block(not_ints);
+        let is_double = self.has_tag(left_tag, tag::DOUBLE);
+        let nil_or_other = self.builder.create_block();
+        self.branch(is_double, doubles, nil_or_other);
+        self.builder.switch_to_block(nil_or_other);
+        let absent = self.is_absent(left_tag);
+        self.branch(absent, nils, others);
+
+        self.builder.switch_to_block(different);
+        // Bytes may be nil, and what comes behind them has rules of its own.
+        let [scalars, unlike] = [(); 2].map(|()| self.builder.create_block());
+        let highest = self.builder.ins().umax(left_tag, right_tag);
+        let lowest = self.builder.ins().umin(left_tag, right_tag);
+        let simple = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, highest, i64::from(tag::BYTES));
+        self.branch(simple, scalars, others);
+        self.builder.switch_to_block(scalars);
+        let absent = self.is_absent(highest);
+        self.branch(absent, nils, unlike);
+        self.builder.switch_to_block(unlike);
+        // Bool, int, double, string: an int below a double.
+        let [is_int, is_double] = [(lowest, tag::INT), (highest, tag::DOUBLE)].map(|(tag, own)| self.has_tag(tag, own));
+        let numbers = self.builder.ins().band(is_int, is_double);
+        self.branch(numbers, doubles, unequal);
+
+        self.builder.switch_to_block(doubles);
+        let [left, right] = [(left, left_tag), (right, right_tag)].map(|(operand, tag)| {
+            let is_int = self.has_tag(tag, tag::INT);
+            self.as_double_by_tag(operand, is_int)
+        });
+        let holds = self.builder.ins().fcmp(float_condition(op), left, right);
+        self.branch(holds, yes, no);
+
+        self.builder.switch_to_block(others);
+        self.ask(id, yes, no);
+    }
+
+    fn texts_compared(&mut self, op: CompareOp, left: Operand, right: Operand, yes: Block, no: Block) {
         let (left_start, left_len) = (self.address(left), self.len(left));
         let (right_start, right_len) = (self.address(right), self.len(right));
+        if is_equality(op) {
+            let unequal = if op == CompareOp::Ne { yes } else { no };
+            let compared = self.builder.create_block();
+            let same = self.builder.ins().icmp(IntCC::Equal, left_len, right_len);
+            self.branch(same, compared, unequal);
+            self.builder.switch_to_block(compared);
+        }
         let order = self.shim(Shim::Order, &[left_start, left_len, right_start, right_len]);
         self.branch_on_order(op, order, yes, no);
     }
@@ -200,24 +293,20 @@ impl Lower<'_, '_> {
         self.branch(holds, yes, no);
     }
 
-    /// The text of a span kind against a literal: the kinds that have that text.
-    fn kind_text(
-        &mut self,
-        id: NodeId,
-        op: CompareOp,
-        (form, kind): (KindText, NodeId),
-        constant: ConstId,
-        yes: Block,
-        no: Block,
-    ) {
-        let (Some(slot), Constant::Str(literal)) = (self.slot(kind), self.ir.constant_value(constant)) else {
-            return self.ask(id, yes, no);
-        };
-        if slot.ty != Type::Int || !is_equality(op) || literal.is_empty() {
-            return self.ask(id, yes, no);
+    /// The slot of a kind whose text is compared with a literal, if that says which kinds those are.
+    fn kind_test(&self, op: CompareOp, kind: NodeId, literal: NodeId) -> Option<(KindText, Operand, &'l [u8])> {
+        let Node::KindText(form, kind) = self.ir.get(kind) else { return None };
+        let slot = self.slot(*kind).filter(|slot| slot.ty == Type::Int)?;
+        match self.ir.as_constant(literal)? {
+            Constant::Str(literal) if is_equality(op) && !literal.is_empty() => Some((*form, slot, literal.as_ref())),
+            _ => None,
         }
+    }
+
+    /// The text of a span kind against a literal: the kinds that have that text.
+    fn kind_text(&mut self, op: CompareOp, (form, slot): (KindText, Operand), literal: &[u8], yes: Block, no: Block) {
         let (equal, other) = if op == CompareOp::Eq { (yes, no) } else { (no, yes) };
-        let known = (0..=5).find(|&kind| crate::interp::kind_text(form, kind).as_bytes() == literal.as_ref());
+        let known = (0..=5).find(|&kind| crate::interp::kind_text(form, kind).as_bytes() == literal);
         match known {
             Some(kind) => {
                 let bits = self.bits(slot);

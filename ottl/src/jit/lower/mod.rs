@@ -5,17 +5,22 @@
 mod bytes;
 mod call;
 mod compare;
+mod member;
 mod number;
+mod once;
+mod operand;
+mod part;
 mod plain;
 mod rows;
-mod slots;
+mod value;
 
 use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::{
     ir::{
         AbiParam, Block, BlockArg, BlockCall, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder as _,
-        JumpTableData, Signature, Type as ClifType, UserExternalName, UserFuncName, Value, condcodes::IntCC, types,
+        JumpTableData, Signature, StackSlot, Type as ClifType, UserExternalName, UserFuncName, Value, condcodes::IntCC,
+        types,
     },
     isa::{CallConv, TargetFrontendConfig},
 };
@@ -30,6 +35,7 @@ use crate::{
     slot::tag,
     value::Value as Constant,
 };
+use operand::Operand;
 
 /// Time for register allocation grows faster than a function does.
 const MAX_LIST_NODES: usize = 20_000;
@@ -87,6 +93,7 @@ impl Lowering<'_> {
         let signature = signature(convention, &[types::I64; 3], types::I32);
         self.function(signature, convention, |lower| {
             let (yes, no) = (lower.builder.create_block(), lower.builder.create_block());
+            lower.forget(std::iter::once(root));
             lower.truth(root, yes, no);
             for (block, answer) in [(yes, 1), (no, 0)] {
                 lower.builder.switch_to_block(block);
@@ -140,6 +147,8 @@ impl Lowering<'_> {
             params,
             failed,
             guards: HashMap::new(),
+            once: once::Once::default(),
+            handed: None,
             row: None,
         };
         body(&mut lower);
@@ -171,6 +180,10 @@ struct Lower<'l, 'f> {
     failed: Block,
     /// By call: zero where the call is known not to match.
     guards: HashMap<CallId, Variable>,
+    /// What several conditions look at and is not lowered inline.
+    once: once::Once,
+    /// Where the interpreter leaves a value that is looked at in one place.
+    handed: Option<StackSlot>,
     /// Where spans come by the row, the one that is asked about.
     row: Option<rows::Row>,
 }
@@ -184,7 +197,10 @@ impl Lower<'_, '_> {
             Node::Not(operand) => self.truth(*operand, no, yes),
             Node::Compare(op, left, right) => self.compare(id, *op, *left, *right, yes, no),
             Node::InSet(value, set) => self.in_set(id, *value, *set, yes, no),
-            Node::Call(call) => self.call(id, *call, yes, no),
+            Node::Call(call) => {
+                let call = *call;
+                self.once(id, yes, no, |lower, yes, no| lower.call(id, call, yes, no));
+            }
             Node::Fail(error) => self.fail(*error),
             Node::Const(constant) => match self.ir.constant_value(*constant) {
                 Constant::Bool(flag) => {
@@ -192,10 +208,14 @@ impl Lower<'_, '_> {
                 }
                 _ => self.fail(EvalError::NotBool),
             },
-            Node::Condition(value) => match self.ir.get(*value) {
-                Node::Slot(_) => self.flag(*value, yes, no),
-                _ if self.ir.ty(*value) == Type::Bool => self.truth(*value, yes, no),
-                _ => self.ask(id, yes, no),
+            Node::Condition(value)
+                if self.ir.ty(*value) == Type::Bool && !matches!(self.ir.get(*value), Node::Slot(_)) =>
+            {
+                self.truth(*value, yes, no);
+            }
+            Node::Condition(value) => match self.operand(*value) {
+                Some(value) => self.flag(value, yes, no),
+                None => self.ask(id, yes, no),
             },
             _ => self.ask(id, yes, no),
         }
@@ -218,9 +238,8 @@ impl Lower<'_, '_> {
         self.truth(*last, yes, no);
     }
 
-    /// A slot used as a condition.
-    fn flag(&mut self, slot: NodeId, yes: Block, no: Block) {
-        let Some(slot) = self.slot(slot) else { return self.fail(EvalError::NotBool) };
+    /// A value used as a condition.
+    fn flag(&mut self, slot: Operand, yes: Block, no: Block) {
         let is_bool = self.builder.create_block();
         let other = self.builder.create_block();
         self.branch_on_tag(slot, tag::BOOL, is_bool, other);
@@ -233,6 +252,7 @@ impl Lower<'_, '_> {
 
     /// Has the interpreter answer a condition.
     fn ask(&mut self, id: NodeId, yes: Block, no: Block) {
+        self.load_row();
         let node = self.builder.ins().iconst(types::I32, i64::from(id.0));
         let answer = self.shim(Shim::Truth, &[self.params[0], node]);
         let failed = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, answer, 1);
@@ -269,6 +289,7 @@ impl Lower<'_, '_> {
     fn list(&mut self, plan: &ListPlan) {
         let blocks: Vec<Block> = plan.entries.iter().map(|_| self.builder.create_block()).collect();
         let (yes, no) = (self.builder.create_block(), self.builder.create_block());
+        self.forget(plan.entries.iter().map(|entry| entry.root));
         let guards = self.guards(plan);
         self.dispatch(&blocks, no);
         self.entries(plan, &blocks, guards, [yes, no], |lower, at| {

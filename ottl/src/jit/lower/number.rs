@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{
 };
 use grammar::ast::MathOp;
 
-use super::Lower;
+use super::{Lower, part::part};
 use crate::{
     error::EvalError,
     ir::{Ir, Node, NodeId, Type},
@@ -49,6 +49,7 @@ pub(super) fn kind(ir: &Ir, id: NodeId) -> Option<Kind> {
             // A time plus a duration may leave the range of nanoseconds.
             _ => None,
         },
+        Node::Call(call) => part(ir, *call).map(|(part, _)| part.kind()),
         _ => None,
     }
 }
@@ -76,6 +77,10 @@ impl Lower<'_, '_> {
                 self.bits(slot)
             }
             Node::UnixNano(nanos) => self.number(*nanos)?.1,
+            Node::Call(call) => {
+                let (part, target) = part(self.ir, *call)?;
+                self.part(part, target)?
+            }
             Node::Negate(operand) => {
                 let (kind, operand) = self.number(*operand)?;
                 match kind {
@@ -108,7 +113,8 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn int(&mut self, op: MathOp, left: Value, right: Value) -> Value {
+    /// The rules of `math.rs` for ints.
+    pub(super) fn int(&mut self, op: MathOp, left: Value, right: Value) -> Value {
         match op {
             MathOp::Add => self.builder.ins().iadd(left, right),
             MathOp::Sub => self.builder.ins().isub(left, right),
@@ -127,7 +133,8 @@ impl Lower<'_, '_> {
         }
     }
 
-    fn double(&mut self, op: MathOp, left: Value, right: Value) -> Value {
+    /// The rules of `math.rs` for doubles.
+    pub(super) fn double(&mut self, op: MathOp, left: Value, right: Value) -> Value {
         match op {
             MathOp::Add => self.builder.ins().fadd(left, right),
             MathOp::Sub => self.builder.ins().fsub(left, right),

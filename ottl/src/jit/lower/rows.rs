@@ -9,7 +9,7 @@ use cranelift_codegen::{
     isa::CallConv,
 };
 
-use super::{ListPlan, Lower, Lowering, Shim, slots::SLICE};
+use super::{ListPlan, Lower, Lowering, Shim, operand::SLICE};
 
 /// Where a span's slots and its bytes are.
 #[derive(Clone, Copy, Debug)]
@@ -27,21 +27,22 @@ const N_ROWS: usize = 5;
 const ANSWERS: usize = 6;
 
 impl Lowering<'_> {
-    /// `(context, slots, bases, rows, spans, n, answers)`: one byte a row, an answer as of a condition. `None` where the
-    /// interpreter takes part, which knows of one span only.
-    pub(in crate::jit) fn rows(&self, plan: &ListPlan, convention: CallConv) -> Option<Function> {
+    /// `(context, slots, bases, rows, spans, n, answers)`: one byte a row, an answer as of a condition.
+    pub(in crate::jit) fn rows(&self, plan: &ListPlan, convention: CallConv) -> Function {
         let mut signature = super::signature(convention, &[types::I64; 7], types::I64);
         signature.returns.clear();
-        let mut alone = true;
-        let function = self.function(signature, convention, |lower| {
-            lower.rows(plan);
-            alone = lower.shims[Shim::Truth as usize].is_none();
-        });
-        alone.then_some(function)
+        self.function(signature, convention, |lower| lower.rows(plan))
     }
 }
 
 impl Lower<'_, '_> {
+    /// Tells the interpreter which span it is asked about.
+    pub(super) fn load_row(&mut self) {
+        if let Some(Row { slots, span }) = self.row {
+            self.shim(Shim::Row, &[self.params[0], slots, span]);
+        }
+    }
+
     fn rows(&mut self, plan: &ListPlan) {
         let (body, done) = (self.builder.create_block(), self.builder.create_block());
         let [slots, answer] = [body; 2].map(|body| self.builder.append_block_param(body, types::I64));
@@ -59,6 +60,7 @@ impl Lower<'_, '_> {
         let at = self.builder.ins().ishl_imm_u(at, i64::from(SLICE.ilog2()));
         let span = self.builder.ins().iadd(self.params[SPANS], at);
         self.row = Some(Row { slots, span });
+        self.forget(plan.entries.iter().map(|entry| entry.root));
         let next = self.builder.create_block();
         let code = self.builder.append_block_param(next, types::I32);
         match plan.entries.as_slice() {

@@ -1,23 +1,27 @@
 use super::*;
-use crate::{frame::Frame, ir::Ir, limits::Limits, program::Host};
+use crate::{frame::Frame, interp::Interpreter, ir::Ir, limits::Limits, program::Host};
 
 #[test]
 fn ids_from_nowhere_are_answered() {
     let (ir, frame, host, limits) = (Ir::default(), Frame::empty(), Host::default(), Limits::default());
     let interpreter = Interpreter { ir: &ir, frame: &frame, host: &host, limits: &limits };
+    let lent = Lent::one(&interpreter);
     let text = b"text";
     for id in [0, 1, 77, u32::MAX] {
-        // SAFETY: the interpreter lives on this stack frame.
-        assert_eq!(unsafe { truth(&raw const interpreter, id) }, EvalError::Argument as u32);
+        // SAFETY: what is lent lives on this stack frame.
+        assert_eq!(unsafe { truth(&raw const lent, id) }, EvalError::Argument as u32);
+        let mut out = RawSlot::default();
+        // SAFETY: as above, and so does `out`.
+        assert_eq!(unsafe { value(&raw const lent, id, &raw mut out) }, EvalError::Argument as u32);
         for (start, len) in [(text.as_ptr(), 4), (text.as_ptr(), 0), (std::ptr::null(), 9)] {
             // SAFETY: as above; `start` is null or points to `len` bytes of `text`.
-            assert_eq!(unsafe { matches(&raw const interpreter, id, start, len) }, 0);
+            assert_eq!(unsafe { matches(&raw const lent, id, start, len) }, 0);
             // SAFETY: as above.
-            assert_eq!(unsafe { in_set(&raw const interpreter, id, start, len) }, 0);
+            assert_eq!(unsafe { in_set(&raw const lent, id, start, len) }, 0);
             // SAFETY: as above.
-            assert_eq!(unsafe { holds_any(&raw const interpreter, id, start, len) }, 1);
+            assert_eq!(unsafe { holds_any(&raw const lent, id, start, len) }, 1);
             // SAFETY: as above.
-            assert_eq!(unsafe { order_literal(&raw const interpreter, id, start, len) }, 0);
+            assert_eq!(unsafe { order_literal(&raw const lent, id, start, len) }, 0);
         }
     }
 }
