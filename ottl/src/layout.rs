@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ir::Type,
+    ir::{NodeId, Type},
     slot::{RawSlot, tag},
     value::OpaqueKind,
     wire::Range,
@@ -82,6 +82,9 @@ pub enum SlotPath {
     /// A member of the map or list that another slot holds: `attributes["a"]["b"]`, `body["list"][0]`. Missing where that
     /// slot holds something else.
     Member(Box<SlotPath>, MemberKey),
+    /// No path: the answer of a test that several lists ask about a row of spans, kept for the next of them. Extraction
+    /// leaves it unknown.
+    Answer(NodeId),
     /// `otelcol.client.addr`
     ClientAddress,
     /// `schema_url` of the level, resource or scope.
@@ -218,6 +221,7 @@ impl SlotPath {
     pub fn ty(&self) -> Type {
         match self {
             // An unparsable header gives nil, and so does a request without a peer.
+            Self::Answer(_) => Type::Bool,
             Self::Attribute(..) | Self::Member(..) | Self::ClientAddress | Self::TraceStateMember(_) => Type::Any,
             Self::Map(_) => Type::Map,
             Self::SchemaUrl(_)
@@ -269,6 +273,7 @@ impl fmt::Display for SlotPath {
         match self {
             Self::Attribute(source, key) => write!(f, "{}[{key:?}]", source.path()),
             Self::Map(source) => f.write_str(source.path()),
+            Self::Answer(test) => write!(f, "answer of {test}"),
             Self::Member(parent, MemberKey::Key(key)) => write!(f, "{parent}[{key:?}]"),
             Self::Member(parent, MemberKey::Index(index)) => write!(f, "{parent}[{index}]"),
             Self::ClientAddress => f.write_str("otelcol.client.addr"),
@@ -391,6 +396,7 @@ impl SlotPath {
     fn default_slot(&self) -> RawSlot {
         let empty = Range::default();
         match (self, self.ty()) {
+            (Self::Answer(_), _) => RawSlot { tag: tag::UNKNOWN, len: 0, bits: 0 },
             (_, Type::String) => RawSlot::range(tag::STR, empty),
             (_, Type::Int) => RawSlot::int(0),
             (_, Type::TraceId) => RawSlot::range(tag::TRACE_ID, empty),

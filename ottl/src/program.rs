@@ -252,6 +252,13 @@ impl ProgramBuilder {
             ir.add_members(self.options.limits.slots);
         }
         let (conditions, values) = roots.split_at(self.conditions.len());
+        if self.options.engine == Engine::Jit {
+            let over_rows = self.lists.iter().filter(|list| list.over_rows);
+            let of_list = |list: &List| -> Vec<NodeId> {
+                list.conditions.iter().filter_map(|id| conditions.get(id.0 as usize).copied()).collect()
+            };
+            jit::share_answers(&mut ir, &over_rows.map(of_list).collect::<Vec<_>>(), self.options.limits.slots);
+        }
         let layout = Arc::new(Layout::plan(ir.slots()));
         let conditions: Box<[NodeId]> = conditions.into();
         let lists: Vec<ListPlan> = self.lists.iter().map(|list| plan::list(&mut ir, &conditions, list)).collect();

@@ -35,7 +35,7 @@ pub(crate) mod tag {
     pub(crate) const PACKED: u32 = 12;
     /// A value of a type that no slot holds, such as a time. Only generated code's own memory has these.
     pub(crate) const OTHER: u32 = 13;
-    /// A value that was not asked for yet. Only generated code's own memory has these.
+    /// What was not asked for yet. Only generated code reads slots that may have these.
     pub(crate) const UNKNOWN: u32 = 14;
 }
 

@@ -26,15 +26,8 @@ use crate::{frame::Frame, interp::Interpreter, slot::RawSlot};
 type Failure = Box<ModuleError>;
 
 type ConditionFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8]) -> u32;
-type RowsFn = unsafe extern "C" fn(
-    *const Lent<'_, '_>,
-    *const RawSlot,
-    *const &[u8],
-    *const RawSlot,
-    *const &[u8],
-    usize,
-    *mut u8,
-);
+type RowsFn =
+    unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8], *mut RawSlot, *const &[u8], usize, *mut u8);
 type ListFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8], u32) -> u64;
 
 /// Machine code of one program.
@@ -108,7 +101,7 @@ impl Code {
     }
 
     /// Evaluates a list for each of some spans, if there is code for it: answers as of [`Self::condition`], one a span.
-    /// Each span has as many slots in `rows` as a frame, of which those of its own level are read. `row` is a frame that
+    /// Each span has as many slots in `rows` as a frame, of which those of its own level are used. `row` is a frame that
     /// holds what spans share, for those about which the interpreter is asked.
     #[must_use]
     pub(crate) fn rows<'w>(
@@ -116,7 +109,7 @@ impl Code {
         list: usize,
         interpreter: &Interpreter<'_>,
         row: &mut Frame<'w>,
-        rows: &[RawSlot],
+        rows: &mut [RawSlot],
         spans: &[&'w [u8]],
         answers: &mut [u8],
     ) -> bool {
@@ -125,8 +118,9 @@ impl Code {
         if spans.len().saturating_mul(frame.slots.len()) > rows.len() || spans.len() != answers.len() {
             return false;
         }
-        let (rows, spans, n, answers) = (rows.as_ptr(), spans.as_ptr(), spans.len(), answers.as_mut_ptr());
-        // SAFETY: as in `condition`; there are as many rows, spans and answers as the code will go through.
+        let (rows, spans, n, answers) = (rows.as_mut_ptr(), spans.as_ptr(), spans.len(), answers.as_mut_ptr());
+        // SAFETY: as in `condition`, but the code writes to answers and to slots of rows that keep answers, both borrowed
+        // mutably; there are as many rows, spans and answers as it will go through.
         unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), rows, spans, n, answers) };
         true
     }

@@ -64,6 +64,12 @@ fn detect() -> Option<Target> {
     Some(Target { isa, slice_pointer: entry::slice_pointer()? })
 }
 
+/// Makes room, in rows of spans, for the answers that several lists want: each of them as its conditions. There are no more
+/// than `most` slots in all.
+pub(crate) fn share_answers(ir: &mut Ir, lists: &[Vec<NodeId>], most: usize) {
+    ir.add_answers(lists.iter().map(Vec::as_slice), most);
+}
+
 /// Whether this host can run machine code.
 pub(crate) fn available() -> bool {
     target().is_some()

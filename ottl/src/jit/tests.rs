@@ -125,6 +125,59 @@ fn searches_are_guarded() {
     }
 }
 
+/// What one list asks of a row alone is kept nowhere; what two ask is, and answers are as ever.
+#[test]
+fn lists_over_rows_keep_answers_for_each_other() {
+    let search = r#"IsMatch(name, "h.*o")"#;
+    let texts = [search.to_owned(), format!("{search} and IsMatch(name, \"x.*y\")"), format!("not {search}")];
+    let build = |n_lists: usize| {
+        let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, ..Options::default() });
+        let lists: Vec<ListId> = texts[..n_lists]
+            .iter()
+            .map(|text| {
+                let condition = builder.add(text, Context::Span, PathMode::Legacy).expect(text);
+                builder.list_over_rows(&[condition], ErrorMode::Propagate)
+            })
+            .collect();
+        (builder.build().expect("a program"), lists)
+    };
+    let kept = |program: &Program| program.print_layout().matches("answer of").count();
+    assert_eq!(kept(&build(1).0), 0);
+    let (program, lists) = build(3);
+    assert_eq!(kept(&program), usize::from(program.engine() == Engine::Jit));
+    let mut rows = program.rows();
+    let spans = ["hello", "x", "ho xy"].map(|name| pdata::Traces::index(request(name).into()).expect("a request"));
+    for _ in 0..2 {
+        rows.clear();
+        for traces in &spans {
+            let resources = traces.resources();
+            let spans = resources.flat_map(|resource| resource.scopes()).flat_map(|scope| scope.spans());
+            spans.for_each(|span| program.push_span(&mut rows, &span));
+        }
+        let expected = [[true, false, true], [false, false, true], [false, true, false]];
+        for (list, expected) in lists.iter().zip(expected) {
+            let answers = program.eval_rows(&mut rows, *list, &mut |_, _| {});
+            assert_eq!(answers.iter().map(|answer| answer == Outcome::True).collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
+/// A request with one span.
+fn request(name: &str) -> Vec<u8> {
+    use pdata::wire::put_bytes;
+    let mut message = Vec::new();
+    put_bytes(&mut message, 1, &[7; 16]);
+    put_bytes(&mut message, 2, &[7; 8]);
+    put_bytes(&mut message, 5, name.as_bytes());
+    for _ in 0..2 {
+        let inner = std::mem::take(&mut message);
+        put_bytes(&mut message, 2, &inner);
+    }
+    let inner = std::mem::take(&mut message);
+    put_bytes(&mut message, 1, &inner);
+    message
+}
+
 #[test]
 fn frames_of_other_programs_are_not_read() {
     let (own, list, conditions) = with_conditions(&[r#"name == "a""#], Engine::Jit, ErrorMode::Propagate);

@@ -101,7 +101,7 @@ impl Program {
                 rows.row.slots.copy_from_slice(&rows.frame.slots);
                 rows.row.bases = rows.frame.bases;
                 let interpreter = self.interpreter(&rows.frame);
-                code.rows(list.0 as usize, &interpreter, &mut rows.row, &rows.slots, &rows.spans, &mut rows.answers)
+                code.rows(list.0 as usize, &interpreter, &mut rows.row, &mut rows.slots, &rows.spans, &mut rows.answers)
             });
         // Without a branch a row: a few comparisons of vectors in all.
         let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));
