@@ -53,7 +53,7 @@ fn call(ir: &Ir, function: &Function, inst: Inst) -> Option<NativeCall> {
     let shim = *Shim::ALL.get(function.params.user_named_funcs().get(name)?.index as usize)?;
     let which = args.as_slice(&function.dfg.value_lists).get(1).and_then(|&value| number(function, value));
     let work = match (shim, which) {
-        (Shim::Truth, Some(node)) if (node as usize) < ir.node_count() => ir.phrase(NodeId(node)),
+        (Shim::Truth | Shim::Value, Some(node)) if (node as usize) < ir.node_count() => ir.phrase(NodeId(node)),
         (Shim::Matches | Shim::MatchesBehindPrefix, Some(call)) if (call as usize) < ir.calls().len() => {
             ir.phrase_call(CallId(call))
         }
