@@ -19,6 +19,9 @@ use crate::storage::{Directory, Storages};
 /// A future of start or stop.
 pub type Step<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>>;
 
+/// A wait that cannot fail.
+pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Why a component does not start. The text names the cause, the caller adds the component's id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -40,6 +43,11 @@ pub type Prepared = Box<dyn FnOnce() + Send>;
 pub trait Lifecycle: Send + Sync {
     /// Opens sockets and spawns tasks.
     fn start(&self) -> Step<'_>;
+    /// The process is going to stop, and everything runs as before but is unready: waits for what is better finished
+    /// before anything stops, within a bound of the part's own. Not asked for where a reload replaces the part.
+    fn linger(&self) -> Wait<'_> {
+        Box::pin(async {})
+    }
     /// Takes no more input, hands on what was accepted, and ends its tasks.
     fn shutdown(&self) -> Step<'_>;
     /// Extensions are told when all pipelines have started, and again, with false, before the first of them stops.

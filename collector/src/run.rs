@@ -126,6 +126,10 @@ impl Runner<'_> {
         while let Event::Reload = next_event(&mut signals, &mut instance).await {
             instance = self.reload(instance).await?;
         }
+        tokio::select! {
+            () = instance.linger() => {}
+            () = signals.end() => tracing::info!("A second signal: nothing is waited for any longer"),
+        }
         tracing::info!("Starting shutdown...");
         tokio::select! {
             stopped = instance.stop() => stopped?,

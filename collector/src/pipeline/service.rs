@@ -100,6 +100,13 @@ impl Service {
         }
     }
 
+    /// Is unready from now on, and gives every part the time that it wants before a stop, all at once.
+    pub async fn linger(&self) {
+        self.tell(false);
+        let parts = self.parts.iter().map(|part| part.lifecycle.linger().instrument(part.log_span()));
+        futures_util::future::join_all(parts).await;
+    }
+
     /// Stops receivers first and extensions last, each part after all that feed it. Every part is stopped, whatever
     /// the others answer. There is no overall bound, as upstream: parts bound their own waits.
     pub async fn shutdown(&self) -> Result<(), ServiceError> {

@@ -85,6 +85,11 @@ impl Instance {
         Ok(sections.iter().map(|section| section.id.to_string()).collect())
     }
 
+    /// Waits for what is better finished before a stop.
+    pub(crate) async fn linger(&self) {
+        self.service.linger().await;
+    }
+
     /// Stops pipelines and extensions, then the readers: they show the last numbers until the end.
     pub(crate) async fn stop(&self) -> Result<(), ServiceError> {
         let service = self.service.shutdown().await;

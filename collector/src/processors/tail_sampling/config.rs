@@ -36,6 +36,8 @@ pub struct Config {
     pub strategy: Strategy,
     /// Throw waiting traces away at shutdown instead of deciding them.
     pub drop_pending_traces_on_shutdown: bool,
+    /// How long a stop of the process lets traces wait for their decisions before it makes them.
+    pub shutdown_wait: Option<Duration>,
     /// Largest trace that is not dropped, in bytes as protobuf; 0 means no limit.
     pub maximum_trace_size_bytes: u64,
     /// Independent parts, by trace id.
@@ -132,6 +134,19 @@ impl Config {
                 "is not supported with sampling_strategy \"span-ingest\", which decides before traces are whole",
             );
         }
+        if low.shutdown_wait.positive().is_some() {
+            let with = [
+                (low.drop_pending_traces_on_shutdown, "drop_pending_traces_on_shutdown, which decides nothing"),
+                (
+                    storage.as_ref().is_some_and(|storage| storage.keep_on_shutdown),
+                    "storage::on_shutdown \"keep\", which decides nothing",
+                ),
+                (peers.is_some(), "peers, which have a shutdown_timeout of their own"),
+            ];
+            for (_, reason) in with.into_iter().filter(|(is_set, _)| *is_set) {
+                problems.add(format!("{path}::shutdown_wait"), format!("cannot be set with {reason}"));
+            }
+        }
         let policies = low.policies.into_iter().enumerate();
         let config = Self {
             path: path.to_owned(),
@@ -145,6 +160,7 @@ impl Config {
             sample_on_first_match: low.sample_on_first_match,
             strategy,
             drop_pending_traces_on_shutdown: low.drop_pending_traces_on_shutdown,
+            shutdown_wait: low.shutdown_wait.positive(),
             maximum_trace_size_bytes: low.maximum_trace_size_bytes,
             num_shards: low.num_shards.clamp(1, MAX_SHARDS),
             storage,

@@ -82,6 +82,8 @@ fn refuses_mistakes_in_storage() {
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop, max_size: big, sync: true}}",
         "{storage: {directory: var, flush_interval: 0s, on_shutdown: drop}}",
         "{storage: {directory: /x, on_shutdown: keep}, drop_pending_traces_on_shutdown: true}",
+        "{storage: {directory: /x, on_shutdown: keep}, shutdown_wait: 5s}",
+        "{drop_pending_traces_on_shutdown: true, shutdown_wait: 5s}",
     ];
     insta::assert_snapshot!(all.map(problems).join("\n"));
 }

@@ -31,6 +31,9 @@ use crate::health::Watch;
 /// Upstream's, fixed.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often a stop looks whether the last trace was decided. That happens at ticks only.
+const LINGER_POLL: Duration = Duration::from_millis(100);
+
 /// Most bytes that a shard compresses in one tick: about a fiftieth of one core's time. At rates where more than that
 /// arrives there is no time to spare, and memory has to come from `max_buffer_bytes`.
 pub(super) const COMPRESS_BYTES: usize = 32 * 1024 * 1024;
@@ -181,6 +184,17 @@ impl Lifecycle for TailSampling {
             }));
             *lock(&self.ticking) = Some(ticking);
             Ok(())
+        })
+    }
+
+    fn linger(&self) -> factory::Wait<'_> {
+        Box::pin(async {
+            let Some(limit) = lock(&self.shared.rules).config.shutdown_wait else { return };
+            let until = tokio::time::Instant::now() + limit;
+            tracing::info!(traces = self.shared.waiting(), ?limit, "tail_sampling waits for its decisions");
+            while self.shared.waiting() > 0 && tokio::time::Instant::now() < until {
+                tokio::time::sleep(LINGER_POLL).await;
+            }
         })
     }
 
@@ -436,6 +450,11 @@ impl Shared {
         self.room.notify_waiters();
     }
 
+    /// The number of traces that are not decided yet.
+    fn waiting(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).table.len()).sum()
+    }
+
     async fn drain(&self) {
         for shard in &self.shards {
             lock(shard).begin_drain();
@@ -507,9 +526,8 @@ impl Shared {
             storage.discard_spans();
         } else if !config.keep_on_shutdown && tokio::time::timeout(config.shutdown_timeout, self.drain()).await.is_err()
         {
-            let traces: usize = self.shards.iter().map(|shard| lock(shard).table.len()).sum();
             tracing::warn!(
-                traces, timeout = ?config.shutdown_timeout,
+                traces = self.waiting(), timeout = ?config.shutdown_timeout,
                 "tail_sampling could not hand on everything in time; what is not decided stays in its storage"
             );
         }

@@ -369,6 +369,27 @@ async fn shutdown_decides_or_drops_what_waits() {
     }
 }
 
+/// Decisions are made at their times, also on what comes in meanwhile; what is not due within the wait is the stop's.
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_decisions_if_it_is_told_to() {
+    for (wait, seconds, decided) in [("10s", 4, true), ("2s", 2, false), ("0s", 0, false)] {
+        let yaml = format!("decision_wait: 3s\nshutdown_wait: {wait}{ERRORS}");
+        let running = Running::start("tail_sampling", &yaml).await;
+        running.input.consume(batch(&[(1, Kind::Error), (2, Kind::Child)])).await.unwrap();
+        let lifecycle = running.lifecycle.clone();
+        let lingering = tokio::spawn(async move { lifecycle.linger().await });
+        tokio::task::yield_now().await;
+        assert_eq!(lingering.is_finished(), seconds == 0, "{wait}");
+        running.input.consume(batch(&[(1, Kind::Child)])).await.unwrap();
+        running.seconds(seconds).await;
+        lingering.await.unwrap();
+        let both = BTreeMap::from([(1, 2)]);
+        assert_eq!(running.out(), if decided { both.clone() } else { BTreeMap::new() }, "{wait}");
+        running.lifecycle.shutdown().await.unwrap();
+        assert_eq!(running.out(), if decided { BTreeMap::new() } else { both }, "{wait}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_blocked_batch_goes_on_after_a_tick() {
     let yaml = format!("decision_wait: 1s\nnum_traces: 1\nblock_on_overflow: true{ALWAYS}");
