@@ -48,6 +48,26 @@ pub(crate) fn stray(text: &str, lexeme: &Lexeme<'_>) -> Error {
     }
 }
 
+/// The text with what stray characters stand for, of the same length, so that what else is wrong can be told at its place;
+/// `None` where that is not plain. Whether `and` or `or` was meant makes no difference to the grammar.
+pub(crate) fn mended(text: &str) -> Option<String> {
+    let mut mended = text.to_owned();
+    for lexeme in scan::lexemes(text).filter(|lexeme| lexeme.kind == Kind::Stray) {
+        let range = lexeme.start..lexeme.end();
+        match lexeme.text.as_bytes() {
+            b"&&" | b"||" => mended.replace_range(range, "or"),
+            [b'\'', inner @ .., b'\''] | [b'`', inner @ .., b'`']
+                if !inner.iter().any(|byte| b"\"\\".contains(byte)) =>
+            {
+                mended.replace_range(range.start..=range.start, "\"");
+                mended.replace_range(range.end - 1..range.end, "\"");
+            }
+            _ => return None,
+        }
+    }
+    Some(mended)
+}
+
 /// The error for a quote without its partner.
 pub(crate) fn open_string(lexeme: &Lexeme<'_>) -> Error {
     let at = Span::new(lexeme.start, lexeme.start + 1);

@@ -10,7 +10,7 @@ use pest::{Parser as _, iterators::Pair};
 use crate::{
     ast::{BoolExpr, Statement, Value},
     error::Error,
-    expect, scan,
+    expect, hint, scan,
     tree::Builder,
 };
 
@@ -92,13 +92,29 @@ pub fn parse_statement_within(text: &str, limits: &Limits) -> Result<Statement, 
     read(text, limits, Rule::statement, Builder::statement_text)
 }
 
+/// Adds what the grammar has against a text whose characters are wrong, so that all mistakes show at once.
+fn with_grammar(text: &str, limits: &Limits, rule: Rule, mut errors: Vec<Error>) -> Vec<Error> {
+    let mended = hint::mended(text).filter(|mended| scan::check(mended, limits).is_ok());
+    if let Some(mended) = mended
+        && let Err(failure) = Ottl::parse(rule, &mended)
+    {
+        let more = expect::explain(&mended, limits, &failure);
+        // What stands where something was mended is told already.
+        if errors.iter().all(|error| more.span.end <= error.span.start || error.span.end <= more.span.start) {
+            errors.push(more);
+            errors.sort_by_key(|error| error.span.start);
+        }
+    }
+    errors
+}
+
 fn read<'s, T>(
     text: &'s str,
     limits: &Limits,
     rule: Rule,
     build: fn(&mut Builder, Pair<'s, Rule>) -> T,
 ) -> Result<T, Vec<Error>> {
-    scan::check(text, limits)?;
+    scan::check(text, limits).map_err(|errors| with_grammar(text, limits, rule, errors))?;
     let explain = |failure: &pest::error::Error<Rule>| vec![expect::explain(text, limits, failure)];
     let mut pairs = Ottl::parse(rule, text).map_err(|failure| explain(&failure))?;
     let mut builder = Builder::default();

@@ -345,6 +345,7 @@ fn parentheses_leave_no_node() {
 #[test]
 fn mistakes_are_collected() {
     let codes = |text| parse_condition(text).unwrap_err().iter().map(|error| error.code).collect::<Vec<_>>();
+    assert_eq!(codes("a = 1 && name == 'pay'"), [Code::Unexpected, Code::StrayCharacter, Code::StrayCharacter]);
     assert_eq!(codes("a && b || c"), [Code::StrayCharacter; 2]);
     assert_eq!(
         codes(r#"a and "\q" == 1 and set(b) and ("x") == 9223372036854775808"#),

@@ -80,7 +80,11 @@ impl Lifecycle for HealthCheck {
         Box::pin(async move {
             let serving = self.config.server.serve(&DEFAULTS, &self.clock, Arc::clone(&self.page) as _);
             let (server, address) = serving.await.map_err(StartError)?;
-            tracing::info!(endpoint = ?address, path = self.config.own.path, "Starting health_check extension");
+            tracing::info!(
+                endpoint = address.map(tracing::field::display),
+                path = self.config.own.path,
+                "Starting health_check extension"
+            );
             self.running.set(server, address);
             Ok(())
         })

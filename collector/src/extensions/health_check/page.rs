@@ -38,7 +38,12 @@ impl Page {
     /// All pipelines have started, or begin to stop.
     pub(super) fn set_ready(&self, ready: bool) {
         let since = ready.then(|| (self.clock.unix_nano(), self.clock.monotonic()));
-        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        let mut known = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() && since.is_none() {
+            return;
+        }
+        *known = since;
+        drop(known);
         tracing::info!(status = if ready { "ready" } else { "unavailable" }, "Health Check state change");
     }
 

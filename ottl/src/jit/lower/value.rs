@@ -94,10 +94,9 @@ impl Lower<'_, '_> {
     /// Whether a value may be a number and cannot be a time or a duration, which have arithmetic of their own.
     fn is_inline_number(&self, id: NodeId) -> bool {
         match self.source(id) {
-            Some(Source::Number | Source::Member | Source::Arithmetic | Source::Negation | Source::Len(_)) => true,
-            Some(Source::Slot(_)) => true,
             Some(Source::Conversion(_, tag)) => tag == tag::INT || tag == tag::DOUBLE,
             Some(Source::Truth | Source::HandedOver) | None => false,
+            Some(_) => true,
         }
     }
 
