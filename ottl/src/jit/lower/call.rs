@@ -78,7 +78,7 @@ impl<'l> Lower<'l, '_> {
     }
 
     /// Goes on with a text; all else is an error.
-    fn only_text(&mut self, target: Operand) {
+    pub(super) fn only_text(&mut self, target: Operand) {
         if target.ty == Type::String {
             return;
         }
@@ -158,7 +158,7 @@ impl<'l> Lower<'l, '_> {
     }
 
     /// Of a text.
-    fn has_prefix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
+    pub(super) fn has_prefix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
         if literal.is_empty() {
             self.builder.ins().jump(yes, &[]);
             return;
@@ -170,7 +170,7 @@ impl<'l> Lower<'l, '_> {
     }
 
     /// Of a text.
-    fn has_suffix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
+    pub(super) fn has_suffix(&mut self, slot: Operand, literal: &[u8], yes: Block, no: Block) {
         if literal.is_empty() {
             self.builder.ins().jump(yes, &[]);
             return;

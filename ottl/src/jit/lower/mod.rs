@@ -12,6 +12,7 @@ mod operand;
 mod part;
 mod plain;
 mod rows;
+mod slice;
 mod value;
 
 use std::collections::{HashMap, HashSet};

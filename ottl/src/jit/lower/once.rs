@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, StackSlot, Value, condcodes::IntCC, types};
 use cranelift_frontend::Variable;
 
-use super::Lower;
+use super::{Lower, part::part, slice::slice};
 use crate::{
     ir::{Ir, Node, NodeId, Type},
     layout::SlotPath,
@@ -137,10 +137,13 @@ fn count(ir: &Ir, id: NodeId, counts: &mut HashMap<NodeId, usize>) {
 
 fn is_worth_keeping(ir: &Ir, id: NodeId) -> bool {
     match ir.get(id) {
-        Node::Call(call) => !matches!(
-            ir.call_site(*call).function.name,
-            "IsRootSpan" | "IsString" | "IsInt" | "IsDouble" | "IsBool" | "HasPrefix" | "HasSuffix"
-        ),
+        Node::Call(call) => {
+            let is_inline = matches!(
+                ir.call_site(*call).function.name,
+                "IsRootSpan" | "IsString" | "IsInt" | "IsDouble" | "IsBool" | "HasPrefix" | "HasSuffix"
+            );
+            !is_inline && part(ir, *call).is_none() && slice(ir, *call).is_none()
+        }
         Node::PathIndex(base, keys) => ir.members(*base, keys).is_none(),
         Node::ResultIndex(..) | Node::Text(_) => true,
         _ => false,

@@ -10,6 +10,7 @@ use super::{
     Lower,
     number::{Kind, kind},
     operand::{BITS, LEN, Operand},
+    slice::slice,
 };
 use crate::{
     error::EvalError,
@@ -36,6 +37,8 @@ enum Source {
     Len(CallId),
     /// `Int` and its like, mostly of a value that is one: with its tag.
     Conversion(CallId, u32),
+    /// A part of a text.
+    Slice(CallId),
     /// The interpreter's.
     HandedOver,
 }
@@ -70,6 +73,7 @@ impl Lower<'_, '_> {
                 Some(match site.function.name {
                     _ if site.function.returns == Type::Bool => Source::Truth,
                     "Len" if inline => Source::Len(*call),
+                    _ if inline && slice(self.ir, *call).is_some() => Source::Slice(*call),
                     "Int" if inline => Source::Conversion(*call, tag::INT),
                     "Double" if inline => Source::Conversion(*call, tag::DOUBLE),
                     "Bool" if inline => Source::Conversion(*call, tag::BOOL),
@@ -95,7 +99,7 @@ impl Lower<'_, '_> {
     fn is_inline_number(&self, id: NodeId) -> bool {
         match self.source(id) {
             Some(Source::Conversion(_, tag)) => tag == tag::INT || tag == tag::DOUBLE,
-            Some(Source::Truth | Source::HandedOver) | None => false,
+            Some(Source::Truth | Source::Slice(_) | Source::HandedOver) | None => false,
             Some(_) => true,
         }
     }
@@ -122,6 +126,11 @@ impl Lower<'_, '_> {
             (Source::Len(call), _) => {
                 let target = self.argument(call)?;
                 self.length(id, target)
+            }
+            (Source::Slice(call), _) => {
+                let slice = slice(self.ir, call)?;
+                let target = self.argument(call)?;
+                self.slice(target, slice)
             }
             (Source::Conversion(call, tag), _) => {
                 let target = self.argument(call)?;
