@@ -285,6 +285,7 @@ impl Extractor {
             return;
         }
         let first = self.head_tag.min(NAME_TAG);
+        let start = self.short_name(base, start, slots);
         let Some(named) = self.fields(base, start..end, first, slots, header, &mut 0) else { return };
         if self.head_tag > NAME_TAG {
             let start = self.kind_and_times(base, named, slots);
@@ -292,6 +293,20 @@ impl Extractor {
                 self.fields(base, start..end, self.head_tag, slots, header, &mut 0);
             }
         }
+    }
+
+    /// Fills the slot of the name if that stands here and is below 128 bytes; where the field behind it starts.
+    #[inline]
+    fn short_name(&self, base: &[u8], at: usize, slots: &mut [RawSlot]) -> usize {
+        let Some(&[NAME_TAG, len @ 0..0x80]) = base.get(at..at + 2) else { return at };
+        let (start, end) = (at + 2, at + 2 + usize::from(len));
+        if end > base.len() {
+            return at;
+        }
+        if let Step::Str(position) = self.steps[usize::from(NAME_TAG)] {
+            put(slots, position, RawSlot::range(tag::STR, Range { start, end }));
+        }
+        end
     }
 
     /// The fields behind the attributes, up to the last one wanted. Mostly that is a status with nothing but a code.
@@ -613,9 +628,10 @@ impl<'p> AttributePass<'p> {
                 continue;
             }
             let (message, next) = rest.split_at_checked(2 + usize::from(len))?;
-            let first = by_len[usize::from(key_len & 0x7f)];
+            let of_length = by_len[usize::from(key_len & 0x7f)];
+            let key_len = usize::from(key_len);
+            let first = if of_length.is_empty() { 0 } else { of_length.ending_in(*message.get(3 + key_len)?) };
             if first != 0 {
-                let key_len = usize::from(key_len);
                 let value = message.get(6 + key_len..)?;
                 if self.take(first, key_len, message, value, next) {
                     return Some(next);
@@ -649,7 +665,8 @@ impl<'p> AttributePass<'p> {
             let key_len = (head >> 24) as usize;
             match message.get(4 + key_len..) {
                 Some(&[0x12, len, ref value @ ..]) if value.len() == usize::from(len) => {
-                    let first = by_len[key_len & 0x7f];
+                    let last = message.get(3 + key_len).copied().unwrap_or_default();
+                    let first = by_len[key_len & 0x7f].ending_in(last);
                     if first != 0 && self.take(first, key_len, message, value, next) {
                         return Some(next);
                     }

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use crate::traces::{Range, ResourceRow, ScopeRow, SpanOrder, SpanRow, TraceId, Traces};
+use crate::wire::put_bytes_header;
 
 /// Copies resources, scopes and spans into its own buffer, in order, so the batch does not pin where they came from.
-/// Parts are not checked again: they must be messages that an index accepted.
+/// Spans stand there as fields of their scope, so that [`Traces::encode_chunks`] need not copy them once more. Parts are
+/// not checked again: they must be messages that an index accepted.
 #[derive(Debug, Default)]
 pub struct TracesBuilder {
     /// The buffer that is being written; its number is that of the full ones.
@@ -59,6 +61,8 @@ impl TracesBuilder {
             self.scope(&[], &[]);
         }
         let scope = self.scopes.len() as u32 - 1;
+        self.make_room(SPAN_HEADER + span.len());
+        put_bytes_header(&mut self.buffer, 2, span.len());
         let range = self.range(span);
         self.spans.push(SpanRow { trace_id, scope, span: range, order: SpanOrder::NONE });
     }
@@ -82,15 +86,23 @@ impl TracesBuilder {
     }
 
     fn range(&mut self, bytes: &[u8]) -> Range {
-        if self.buffer.len() + bytes.len() > MAX_BUFFER && !self.buffer.is_empty() {
-            self.full.push(Bytes::from(std::mem::take(&mut self.buffer)));
-        }
+        self.make_room(bytes.len());
         // Accepted messages are below 4 GiB, and so is the buffer they are added to.
         let range = Range { buffer: self.full.len() as u32, start: self.buffer.len() as u32, len: bytes.len() as u32 };
         self.buffer.extend_from_slice(bytes);
         range
     }
+
+    /// Starts another buffer if this one would outgrow what a range can name.
+    fn make_room(&mut self, len: usize) {
+        if self.buffer.len() + len > MAX_BUFFER && !self.buffer.is_empty() {
+            self.full.push(Bytes::from(std::mem::take(&mut self.buffer)));
+        }
+    }
 }
+
+/// The most that a span's tag and length take.
+const SPAN_HEADER: usize = 6;
 
 /// A test sees the buffer change without writing gigabytes.
 const MAX_BUFFER: usize = if cfg!(test) { 4 << 10 } else { u32::MAX as usize };

@@ -292,7 +292,7 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                 keys |= match plain_key(message.whole()) {
                     Some(key) => SpanOrder::key_bit(key),
                     None => {
-                        // A longer one's length takes two bytes.
+                        // The length of a longer one takes two bytes.
                         plain &= message.whole().len() >= 0x80;
                         any_key_value(message, MAX_VALUE_DEPTH)?
                     }
@@ -301,6 +301,11 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                 keys |= run.keys;
                 cursor.advance(run.len);
                 if !cursor.take_tag(ATTRIBUTE as u8) {
+                    // Behind the attributes of most spans are their flags alone, or nothing.
+                    if let [0x85, 0x01, _, _, _, _] = cursor.rest() {
+                        (attributes_end, last) = (attributes_end.or(Some(cursor.position())), FLAGS);
+                        cursor.advance(6);
+                    }
                     break;
                 }
             },
@@ -390,14 +395,17 @@ fn key_value(cursor: Cursor<'_>, depth: u32) -> Result<(), WireError> {
     Ok(())
 }
 
-/// The key of a KeyValue that is what nearly all are: a key and one scalar, each once and in order, lengths below 128 bytes. Most
-/// of a request's bytes are attributes, and this takes a third of the general loop's time. It only ever takes what the
-/// general loop accepts.
+/// The key of a KeyValue that is what nearly all are: a key below 128 bytes and one scalar, each once and in order, lengths of
+/// one byte, or a string of two. Most of a request's bytes are attributes, and this takes a third of the general loop's time.
+/// It only ever takes what the general loop accepts.
 #[inline(always)]
 fn plain_key(message: &[u8]) -> Option<&[u8]> {
     let &[0x0a, key_len @ 0..0x80, ref rest @ ..] = message else { return None };
     let (key, rest) = rest.split_at_checked(usize::from(key_len))?;
-    let &[0x12, value_len @ 0..0x80, ref value @ ..] = rest else { return None };
+    let &[0x12, value_len, ref value @ ..] = rest else { return None };
+    if value_len >= 0x80 {
+        return is_long_text(rest).then_some(key);
+    }
     if value.len() != usize::from(value_len) {
         return None;
     }
@@ -411,6 +419,19 @@ fn plain_key(message: &[u8]) -> Option<&[u8]> {
         _ => false,
     };
     plain.then_some(key)
+}
+
+/// Whether a value field is a string whose value's length takes two bytes.
+#[inline]
+fn is_long_text(field: &[u8]) -> bool {
+    let two = |low: u8, high: u8| usize::from(low & 0x7f) | usize::from(high) << 7;
+    let &[_, low, high @ 0..0x80, ref value @ ..] = field else { return false };
+    value.len() == two(low, high)
+        && match *value {
+            [0x0a, len @ 0..0x80, ref text @ ..] => text.len() == usize::from(len),
+            [0x0a, low, high @ 0..0x80, ref text @ ..] => text.len() == two(low, high),
+            _ => false,
+        }
 }
 
 /// The fields before a span's attributes as nearly all senders write them: ids, a name below 128 bytes, kind, start and

@@ -190,6 +190,11 @@ impl<'a> Cursor<'a> {
     #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, WireError> {
         let rest = self.rest();
+        // A span's length, and that of a long text.
+        if let [low @ 0x80..=0xff, high @ 0..0x80, ..] = *rest {
+            self.at += 2;
+            return Ok(u64::from(low & 0x7f) | u64::from(high) << 7);
+        }
         let mut value = 0_u64;
         for (place, &byte) in rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * place);

@@ -55,6 +55,10 @@ pub(super) fn plain_value(value: &[u8], end: usize) -> Option<RawSlot> {
         }
         [0x18, low @ 0..0x80] => RawSlot::int(i64::from(*low)),
         [0x18, low @ 0x80..=0xff, high @ 0..0x80] => RawSlot::int(i64::from(*low & 0x7f) | i64::from(*high) << 7),
+        [0x18, low @ 0x80..=0xff, middle @ 0x80..=0xff, high @ 0..0x80] => {
+            let low = i64::from(*low & 0x7f) | i64::from(*middle & 0x7f) << 7;
+            RawSlot::int(low | i64::from(*high) << 14)
+        }
         [0x10, flag @ 0..2] => RawSlot { tag: tag::BOOL, len: 0, bits: u64::from(*flag) },
         _ => return None,
     })

@@ -11,11 +11,28 @@ struct Key {
     bytes: Box<[u8]>,
 }
 
+/// The keys of a length below 128: in the low half one more than the place of the first, 0 if there is none; in the high
+/// half a bit for each of their last bytes, modulo 16. Other keys of that length are mostly told apart by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OfLength(u32);
+
+impl OfLength {
+    /// What [`KeyTable::find_from`] wants; 0 if no key can end in this byte.
+    #[inline(always)]
+    pub(super) fn ending_in(self, last: u8) -> u16 {
+        if self.0 >> (16 + (last & 15)) & 1 == 0 { 0 } else { self.0 as u16 }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Attribute keys and their slots.
 #[derive(Clone, Debug)]
 pub(super) struct KeyTable {
-    /// For each length below 128: one more than the place of its first key, 0 if there is none.
-    by_len: Box<[u16; 128]>,
+    by_len: Box<[OfLength; 128]>,
     /// Sorted by length.
     keys: Vec<Key>,
     /// The bits of all keys, as the index has them of a span's.
@@ -25,11 +42,13 @@ pub(super) struct KeyTable {
 impl KeyTable {
     pub(super) fn new(mut keys: Vec<(Box<[u8]>, u32)>) -> Self {
         keys.sort_by(|left, right| (left.0.len(), &left.0).cmp(&(right.0.len(), &right.0)));
-        let mut by_len = Box::new([0; 128]);
+        let mut by_len = Box::new([OfLength::default(); 128]);
         for (at, (key, _)) in keys.iter().enumerate().rev() {
-            if let Some(first) = by_len.get_mut(key.len()) {
+            if let Some(OfLength(of_length)) = by_len.get_mut(key.len()) {
+                // An empty key is found whatever stands where its last byte would.
+                let ends = key.last().map_or(0xffff_0000, |last| 1 << (16 + (last & 15)));
                 // The limit on slots keeps positions below 2^16.
-                *first = u16::try_from(at + 1).unwrap_or(u16::MAX);
+                *of_length = *of_length & 0xffff_0000 | ends | u32::from(u16::try_from(at + 1).unwrap_or(u16::MAX));
             }
         }
         let bits = keys.iter().fold(0, |bits, (key, _)| bits | SpanOrder::key_bit(key));
@@ -50,9 +69,9 @@ impl KeyTable {
         self.keys.is_empty()
     }
 
-    /// For each length below 128: what [`KeyTable::find_from`] wants, 0 if no key has it.
+    /// For each length below 128 the keys that have it.
     #[inline(always)]
-    pub(super) fn by_len(&self) -> &[u16; 128] {
+    pub(super) fn by_len(&self) -> &[OfLength; 128] {
         &self.by_len
     }
 
@@ -69,6 +88,9 @@ impl KeyTable {
 
     /// The slot of a key of any length.
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        if self.by_len.get(key.len()).is_some_and(|of_length| of_length.is_empty()) {
+            return None;
+        }
         self.keys.iter().find(|known| known.bytes.as_ref() == key).map(|known| known.position)
     }
 }

@@ -258,7 +258,12 @@ impl Sampler {
         let judged = ask(&policies, limits, first_match, noted, clock, traces.len(), trace);
         let now = now(clock);
         for (lot, traces) in traces.chunks(LOT).enumerate() {
+            // So that no trace waits alone for the places that it leaves and gets.
             self.table.warm(traces);
+            self.decided.warm_oldest(traces.len());
+            for hash in self.table.hashes(traces) {
+                self.warm_decisions(hash);
+            }
             for (row, at) in (lot * LOT..).zip(traces) {
                 self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
             }

@@ -121,6 +121,14 @@ impl Decided {
         self.index.warm(hash);
     }
 
+    /// The same for the decisions that will have to go when so many are added.
+    pub(super) fn warm_oldest(&self, added: usize) {
+        let going = (self.queue.len + added).saturating_sub(self.capacity);
+        for oldest in (0..going).map_while(|at| self.queue.get(at)) {
+            self.index.warm(self.hash.hash(&oldest.id));
+        }
+    }
+
     /// Remembers a decision and returns the one that had to go for it.
     pub(super) fn insert(&mut self, decision: Decision) -> Option<Decision> {
         let mut gone = None;

@@ -233,6 +233,17 @@ impl Log {
     /// The record at `link`, of the trace that it was appended for. A compressed segment is opened and stays open until
     /// [`Log::close`].
     pub(super) fn read(&mut self, id: &TraceId, link: Link) -> Result<Record<'_>, Lost> {
+        let mut span = std::mem::take(&mut self.unpacked);
+        span.clear();
+        let read = self.read_into(id, link, &mut span);
+        self.unpacked = span;
+        let (previous, envelope) = read?;
+        Ok(Record { previous, envelope, span: &self.unpacked })
+    }
+
+    /// As [`Log::read`], with the span's bytes added to `span`, and nothing if it is lost. The link before it and its
+    /// envelope.
+    pub(super) fn read_into(&mut self, id: &TraceId, link: Link, span: &mut Vec<u8>) -> Result<(Link, u32), Lost> {
         let lost = Lost(link.segment, link.offset);
         let at = link.segment.wrapping_sub(self.base) as usize;
         let compressed = matches!(self.segments.get(at), Some(Segment { data: Data::Lz4 { .. }, .. }));
@@ -245,9 +256,11 @@ impl Log {
                 _ => return Err(lost),
             }
         };
-        self.unpacked.clear();
-        let (previous, envelope) = record_at(bytes, id, link, &mut self.unpacked).ok_or(lost)?;
-        Ok(Record { previous, envelope, span: &self.unpacked })
+        let start = span.len();
+        record_at(bytes, id, link, span).ok_or_else(|| {
+            span.truncate(start);
+            lost
+        })
     }
 
     /// Puts the segment into the list of opened ones and tells where.
@@ -431,8 +444,10 @@ fn put_header(buf: &mut Vec<u8>, number: u32, previous: Link, envelope: u32, len
     put_varint(&mut free, u64::from(envelope));
     // Lengths fit 32 bits: the index refuses larger requests.
     put_varint(&mut free, (len as u64) << 1 | u64::from(without_id));
-    let len = HEADER_BYTES - free.len();
-    buf.extend_from_slice(header.get(..len).unwrap_or_default());
+    let end = buf.len() + HEADER_BYTES - free.len();
+    // A copy of fixed length is two instructions, one of seven bytes or eight a call.
+    buf.extend_from_slice(&header);
+    buf.truncate(end);
 }
 
 /// The link before a record and its envelope; its span is appended to `span`.

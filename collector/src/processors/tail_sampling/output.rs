@@ -206,24 +206,24 @@ impl Sampler {
         let mark = if self.marking.is_on_scopes() { into.mark_of(trace) } else { 0 };
         let Some((id, _)) = into.ids.get(trace).copied() else { return Link::NONE };
         while link != Link::NONE && link.segment == segment {
-            let record = match self.log.read(&id, link) {
-                Ok(record) => record,
+            let start = into.buffer.len();
+            let (previous, envelope) = match self.log.read_into(&id, link, &mut into.buffer) {
+                Ok(found) => found,
                 Err(lost) => {
                     tracing::error!(%lost, "spans of a sampled trace are lost");
                     return Link::NONE;
                 }
             };
             into.spans.push(Span {
-                resource: self.envelopes.resource_of(record.envelope),
-                envelope: record.envelope,
+                resource: self.envelopes.resource_of(envelope),
+                envelope,
                 trace: u32::try_from(trace).unwrap_or(u32::MAX),
                 mark,
                 age: u32::try_from(into.spans.len()).unwrap_or(u32::MAX),
-                start: into.buffer.len(),
-                len: record.span.len(),
+                start,
+                len: into.buffer.len() - start,
             });
-            into.buffer.extend_from_slice(record.span);
-            link = record.previous;
+            link = previous;
         }
         link
     }

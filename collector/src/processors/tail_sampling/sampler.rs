@@ -263,11 +263,16 @@ impl Sampler {
     fn locate(&mut self, traces: &Traces) {
         self.table.locate(traces, &mut self.located);
         for hash in self.located.elsewhere() {
-            self.decided.warm(hash);
-            for cache in [&self.sampled_cache, &self.non_sampled_cache] {
-                if cache.is_enabled() {
-                    cache.warm(hash);
-                }
+            self.warm_decisions(hash);
+        }
+    }
+
+    /// Asks for the memory where a decision on the trace of this hash is or will be remembered.
+    pub(super) fn warm_decisions(&self, hash: u64) {
+        self.decided.warm(hash);
+        for cache in [&self.sampled_cache, &self.non_sampled_cache] {
+            if cache.is_enabled() {
+                cache.warm(hash);
             }
         }
     }

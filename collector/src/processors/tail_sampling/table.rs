@@ -233,9 +233,14 @@ impl Table {
 
     /// Asks for the memory that settling these traces needs first, without waiting for it.
     pub(super) fn warm(&self, traces: &[u32]) {
-        for at in traces {
-            self.index.warm(self.hash.hash(&self.entries.at(*at).id));
+        for hash in self.hashes(traces) {
+            self.index.warm(hash);
         }
+    }
+
+    /// The hashes of these traces' ids.
+    pub(super) fn hashes(&self, traces: &[u32]) -> impl Iterator<Item = u64> {
+        traces.iter().map(|at| self.hash.hash(&self.entries.at(*at).id))
     }
 
     /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.
