@@ -28,6 +28,13 @@ pub struct Rows<'w> {
 pub struct Answers<'r>(&'r [u8]);
 
 impl<'r> Answers<'r> {
+    /// Whether all are false, as they are for most lots of most lists.
+    #[must_use]
+    pub fn are_false(self) -> bool {
+        // Without a branch a row.
+        self.0.iter().fold(0, |any, &answer| any | answer) == 0
+    }
+
     /// One outcome a span.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = Outcome> + 'r {

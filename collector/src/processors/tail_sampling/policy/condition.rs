@@ -187,6 +187,9 @@ impl<'w> Asker<'_, 'w> {
         for question in questions {
             let Some(list) = question.span else { continue };
             let outcomes = program.eval_rows(&mut self.rows, list, &mut |_, _| self.ignored_errors += 1);
+            if outcomes.are_false() {
+                continue;
+            }
             let rows = answers.get_mut(first..).unwrap_or_default().chunks_exact_mut(words);
             for (outcome, row) in outcomes.iter().zip(rows) {
                 self.shape.answer(row, outcome, question.target);

@@ -84,6 +84,7 @@ pub(super) struct Header<'w> {
 /// Reads a span; attributes go to their slots. Of equal keys the first counts, of repeated scalars the last.
 ///
 /// Where no attribute is asked for and the index knows where they end, they are not looked at.
+#[inline]
 pub(super) fn read_span<'w>(span: &SpanView<'w>, keys: &Keys, slots: &mut [Option<Attribute<'w>>]) -> Header<'w> {
     let bytes = span.bytes();
     let mut header = Header::default();
