@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::member::{InFlight, Outstanding, SELF};
-use crate::message::{Collect, Part, Refusal, Report};
+use crate::member::{InFlight, Member, Outstanding, SELF, Unanswered};
+use crate::message::{Answer, Collect, Part, Refusal, Report, Request};
 use crate::node::{Node, Output};
 use crate::owner::Taken;
 use crate::table::{Place, WARMED};
@@ -18,32 +18,62 @@ const MAX_INTRODUCTIONS: usize = 64;
 impl<E: Entry, D: Decision> Node<E, D> {
     /// Collects that were not answered in time are lost; what they brought is owed again.
     pub(crate) fn expire(&mut self, now: Millis) {
-        let timeout = self.settings.timeout();
         for member in self.members.iter_mut().flatten() {
-            if member.outstanding.as_ref().is_some_and(|sent| now.saturating_sub(sent.sent) > timeout)
+            if member.outstanding.as_ref().is_some_and(|sent| now > sent.lost_from)
                 && let Some(lost) = member.outstanding.take()
             {
                 member.owed.extend(lost.decisions);
+                member.missed = true;
             }
         }
     }
 
-    pub(crate) fn collect_from_all(&mut self, now: Millis, out: &mut Output<E, D>) {
+    /// To those whose part it is to answer. To the others too while the owners change, which is to be known soon, and when they
+    /// have not asked this node of late, or their last report has not come.
+    pub(crate) fn send_requests(&mut self, now: Millis, out: &mut Output<E, D>) {
+        let (patience, view) = (self.settings.timeout(), Some(self.view.digest()));
+        let own_leaving = self.leaving;
         for number in 1..u32::try_from(self.members.len()).unwrap_or(u32::MAX) {
-            self.collect_from(number, now, out);
+            let asks_in_time = |member: &Member<D>| {
+                let asks = member.collected.is_some() && now.saturating_sub(member.collected_at) <= patience;
+                let is_settled = member.last_view == view && !own_leaving && !member.leaving;
+                asks && is_settled && !member.missed
+            };
+            if self.member(number).is_some_and(|member| member.is_answering || !asks_in_time(member)) {
+                self.request(number, now, out);
+            }
         }
     }
 
-    /// Sends a collect, unless one is under way.
-    fn collect_from(&mut self, number: u32, now: Millis, out: &mut Output<E, D>) {
+    /// Sends a collect, unless one is under way, and the report that the member waits for.
+    fn request(&mut self, number: u32, now: Millis, out: &mut Output<E, D>) {
+        let Some(collect) = self.make_collect(number, now, now.saturating_add(self.settings.timeout())) else { return };
+        let unanswered = self.member_mut(number).and_then(|member| member.unanswered.take());
+        let report = unanswered.and_then(|unanswered| self.make_report(number, unanswered, now));
+        if let Some(member) = self.member(number) {
+            out.requests.push((member.name.clone(), Request { collect, report }));
+        }
+    }
+
+    /// A collect that is to ride on the answer to this member; none if this node asks by itself.
+    fn ride(&mut self, number: u32, now: Millis) -> Option<Collect<D>> {
+        if self.member(number)?.is_answering {
+            return None;
+        }
+        let wait = self.settings.timeout().saturating_mul(2);
+        self.make_collect(number, now, now.saturating_add(wait))
+    }
+
+    /// None if one is under way.
+    fn make_collect(&mut self, number: u32, now: Millis, lost_from: Millis) -> Option<Collect<D>> {
         let (unsettled, room, batch) = (self.is_unsettled(now), self.room(), self.settings.max_batch.max(1));
         let (view, incarnation, fingerprint) = (self.view.digest(), self.incarnation, self.fingerprint);
         let leaving = self.leaving;
         let (asked, last_asked) = (&self.owner.asked, self.owner.last_asked);
-        let Some(Some(member)) = self.members.get_mut(number as usize) else { return };
+        let Some(Some(member)) = self.members.get_mut(number as usize) else { return None };
         // One that is gone but listed may be back any time, under its name and without knowing of this node.
         if member.outstanding.is_some() || (member.gone && !member.listed) {
-            return;
+            return None;
         }
         let mut asks = last_asked;
         let mut questions = Vec::new();
@@ -74,28 +104,70 @@ impl<E: Entry, D: Decision> Node<E, D> {
         member.outstanding = Some(Outstanding {
             sequence: self.sequence,
             sent: now,
+            lost_from,
             view,
             asks,
             afresh,
             questions: questioned || !unsettled,
+            settled: !unsettled,
             decisions,
         });
         self.counters.decisions_sent += collect.decisions.len() as u64;
-        out.collects.push((member.name.clone(), collect));
+        Some(collect)
     }
 
-    /// A collect has arrived from the member of this name. Returns the answer.
+    /// A request has arrived from the member of this name. Returns the answer, in which nothing is of what the request has
+    /// made complete: what is decided in one tick everybody hears in the next, so that all obey together.
     ///
     /// # Errors
     /// When the sender is not known, runs other policies, or has sent a later collect before. Nothing has changed then,
     /// except that a sender with other policies owns nothing any more, as seen from here.
-    pub fn collect(
+    pub fn answer(
+        &mut self,
+        now: Millis,
+        from: &str,
+        request: Request<E, D>,
+        out: &mut Output<E, D>,
+    ) -> Result<Answer<E, D>, Refusal> {
+        let Request { collect, report } = request;
+        let number = self.take_collect(now, from, &collect, out)?;
+        if let Some(report) = report
+            && self.take_report(now, number, report, out)
+        {
+            self.request(number, now, out);
+        }
+        let answers = (collect.incarnation, collect.sequence);
+        let unanswered = Unanswered { answers, since: now, room: collect.room, questions: collect.questions };
+        let report = self.make_report(number, unanswered, now).ok_or(Refusal::Unknown)?;
+        Ok(Answer { report, collect: self.ride(number, now) })
+    }
+
+    /// The answer to a request has arrived from the member of this name.
+    pub fn answered(&mut self, now: Millis, from: &str, answer: Answer<E, D>, out: &mut Output<E, D>) {
+        let Some(number) = self.number_of(from) else { return };
+        let more = self.take_report(now, number, answer.report, out);
+        if let Some(collect) = answer.collect
+            // One that is stale or does not fit is not answered: its sender gives it up.
+            && let Ok(number) = self.take_collect(now, from, &collect, out)
+            && let Some(member) = self.member_mut(number)
+        {
+            let answers = (collect.incarnation, collect.sequence);
+            let (room, questions) = (collect.room, collect.questions);
+            member.unanswered = Some(Unanswered { answers, since: now, room, questions });
+        }
+        if more {
+            self.request(number, now, out);
+        }
+    }
+
+    /// What the member's collect says and brings. Returns its number.
+    fn take_collect(
         &mut self,
         now: Millis,
         from: &str,
         collect: &Collect<D>,
         out: &mut Output<E, D>,
-    ) -> Result<Report<E, D>, Refusal> {
+    ) -> Result<u32, Refusal> {
         let number = match self.number_of(from) {
             Some(SELF) => return Err(Refusal::Unknown),
             Some(number) => number,
@@ -121,6 +193,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
         member.collected_at = now;
         let is_new = member.collected.is_none_or(|(last, _)| last != collect.incarnation);
         member.collected = Some((collect.incarnation, collect.sequence));
+        // It waits for the answer to the last one only.
+        member.unanswered = None;
         // A new run takes back what an earlier one has said.
         member.leaving = collect.leaving;
         if is_new {
@@ -139,32 +213,33 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         self.acknowledge(number, collect.received, incarnation, collect.afresh || is_new);
-        let mut known: Vec<_> =
-            collect.questions.iter().filter_map(|id| Some((*id, self.table.decision(id)?))).collect();
-        let room = (collect.room as usize).min(self.settings.max_batch.max(1));
+        Ok(number)
+    }
+
+    /// Answers a collect of the member.
+    fn make_report(&mut self, number: u32, unanswered: Unanswered, now: Millis) -> Option<Report<E, D>> {
+        let Unanswered { answers, since, room, questions } = unanswered;
+        let mut known: Vec<_> = questions.iter().filter_map(|id| Some((*id, self.table.decision(id)?))).collect();
+        let room = (room as usize).min(self.settings.max_batch.max(1));
         let (parts, places, more) = self.parts_for(number, room, now);
         self.number += 1;
         let (own_number, batch) = (self.number, self.settings.max_batch.max(1));
         let gone = self.departed && parts.is_empty() && self.is_idle();
-        let own_news = match self.member_mut(number) {
-            Some(member) => {
-                let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
-                member.took_leave |= gone;
-                member.in_flight = Some(InFlight { number: own_number, parts: places, known: news.clone() });
-                news
-            }
-            None => Vec::new(),
-        };
-        known.extend(own_news);
+        let member = self.member_mut(number)?;
+        let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
+        member.took_leave |= gone;
+        known.extend(news.iter().copied());
+        let more = more || !member.known.is_empty();
+        member.in_flight = Some(InFlight { number: own_number, parts: places, known: news });
         self.counters.entries_sent += parts.len() as u64;
-        let member = self.member(number);
-        Ok(Report {
-            answers: (collect.incarnation, collect.sequence),
-            incarnation,
+        Some(Report {
+            answers,
+            incarnation: self.incarnation,
             number: own_number,
-            fingerprint,
+            fingerprint: self.fingerprint,
             view: self.view.digest(),
-            more: more || member.is_some_and(|member| !member.known.is_empty()),
+            waited: now.saturating_sub(since),
+            more,
             leaving: self.leaving,
             gone,
             fresh: self.fresh,
@@ -223,7 +298,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             let Some(held) = held else { continue };
             held.queued = false;
             if held.acked != held.version {
-                let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed.clone());
+                let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed().to_vec());
                 held.acked = held.version;
                 parts.push(Part { id, due_in, entry: held.entry.clone(), absorbed });
                 places.push(place);
@@ -241,23 +316,22 @@ impl<E: Entry, D: Decision> Node<E, D> {
         others.take(MAX_INTRODUCTIONS).map(|(_, member)| member.name.clone()).collect()
     }
 
-    /// A report has arrived from the member of this name.
-    pub fn report(&mut self, now: Millis, from: &str, report: Report<E, D>, out: &mut Output<E, D>) {
-        let Some(number) = self.number_of(from) else { return };
+    /// A report has arrived from the member. True if it has more to report, and there is room for it.
+    fn take_report(&mut self, now: Millis, number: u32, report: Report<E, D>, out: &mut Output<E, D>) -> bool {
         let (incarnation, fingerprint, max_owed) = (self.incarnation, self.fingerprint, self.settings.max_owed);
-        let Some(member) = self.member_mut(number) else { return };
+        let Some(member) = self.member_mut(number) else { return false };
         let Some(sent) = member.outstanding.take_if(|sent| (incarnation, sent.sequence) == report.answers) else {
             // Too late or a second time; what it brought has not been acknowledged and comes again.
-            return;
+            return false;
         };
         member.heard = now;
         if report.fingerprint != fingerprint {
             member.incompatible = true;
             member.owed.extend(sent.decisions);
             self.refresh_view(now);
-            return;
+            return false;
         }
-        (member.incompatible, member.suspected) = (false, false);
+        (member.incompatible, member.suspected, member.missed) = (false, false, false);
         (member.leaving, member.gone) = (report.leaving, report.gone);
         member.reported = Some((report.incarnation, report.number));
         member.last_view = Some(report.view);
@@ -297,21 +371,26 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.reuse(parts);
         let view = self.view.digest();
         let agrees = report.view == view;
+        let asks = if sent.settled || report.fresh {
+            self.ask(now);
+            // Clocks do not run alike.
+            sent.asks.max(self.owner.asked_by(sent.sent.saturating_add(report.waited - report.waited / 64)))
+        } else {
+            sent.asks
+        };
         if let Some(member) = self.member_mut(number) {
             member.afresh |= !all_taken;
             // What was not asked for it has to know nothing of.
             let answered = sent.questions || report.fresh;
             if agrees && answered && sent.view == view && !report.more && all_taken && !member.afresh {
-                member.covered = member.covered.max(Some(sent.asks));
+                member.covered = member.covered.max(Some(asks));
             }
         }
         self.settle(now, out);
-        if report.more && all_taken {
-            self.collect_from(number, now, out);
-        }
+        report.more && all_taken
     }
 
-    /// A collect was refused by the member of this name, or could not be sent: what it brought is owed again.
+    /// A request was refused by the member of this name, or could not be sent: what its collect brought is owed again.
     pub fn refused(&mut self, now: Millis, from: &str, sequence: u64, why: Option<Refusal>) {
         let Some(number) = self.number_of(from) else { return };
         let Some(member) = self.member_mut(number) else { return };

@@ -1,7 +1,7 @@
 //! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
 
 use crate::member::SELF;
-use crate::message::Givers;
+use crate::message::{Giver, Givers};
 use crate::node::{Judge, Node, Output};
 use crate::table::Known;
 use crate::{Decision, Entry, Millis, TraceId};
@@ -22,10 +22,29 @@ pub(crate) struct Held<E> {
     /// Its spans are another member's now. The part is still reported: only who reads the other's report too knows not to
     /// count it.
     pub(crate) given: bool,
+    /// Of few parts.
+    pub(crate) moved: Option<Box<Moved>>,
+}
+
+/// What is known of spans that go from one holder to another.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
     /// The member that may have taken them without saying so: nobody else is asked then.
     pub(crate) taker: Option<u32>,
     /// See [`crate::Part::absorbed`].
     pub(crate) absorbed: Givers,
+}
+
+impl<E> Held<E> {
+    /// See [`Moved::taker`].
+    pub(crate) fn taker(&self) -> Option<u32> {
+        self.moved.as_ref()?.taker
+    }
+
+    /// See [`crate::Part::absorbed`].
+    pub(crate) fn absorbed(&self) -> &[Giver] {
+        self.moved.as_ref().map_or(&[], |moved| &moved.absorbed)
+    }
 }
 
 impl<E: Entry, D: Decision> Node<E, D> {
@@ -65,17 +84,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return false;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
-        let mut held = Held {
-            entry,
-            due,
-            owner,
-            version: 1,
-            acked: 0,
-            queued: false,
-            given: false,
-            taker: None,
-            absorbed: Vec::new(),
-        };
+        let mut held = Held { entry, due, owner, version: 1, acked: 0, queued: false, given: false, moved: None };
         if owner == SELF {
             self.own(place, due, now);
         } else if let Some(member) = self.member_mut(owner) {
@@ -100,7 +109,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.counters.alone += 1;
         self.counters.conflicts += u64::from(self.table.decision(id).is_some_and(|known| !known.agrees(&decision)));
         if let Some(place) = self.table.place(id) {
-            self.table.take_held(place);
+            self.table.drop_held(place);
         }
         self.conclude_alone(id, decision, out);
     }
@@ -142,7 +151,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         for place in given {
-            self.table.take_held(place);
+            self.table.drop_held(place);
             self.table.tidy(place);
         }
         self.sweep_at = next;

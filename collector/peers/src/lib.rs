@@ -3,6 +3,7 @@
 //! A *holder* has spans of a trace and the **entry** that is folded over them. Of all instances, one is the trace's
 //! *owner*, found by every instance on its own ring. The owner **collects**: once a tick it asks each other member for
 //! the entries that changed, and brings the decisions that the member is owed; the member answers with a **report**.
+//! Of two members one sends, and the other's collect rides on the answer; the report to that rides on the next request.
 //! Entries are cumulative, so that a repeated, lost or late message changes nothing. When the earliest time at which a
 //! holder would have decided the trace has come, the owner asks everybody once more; when all have answered, it merges
 //! the entries, has the whole judged once, and the decision goes out with the next collects.
@@ -75,7 +76,7 @@ mod transfer;
 mod view;
 
 pub use member::MemberState;
-pub use message::{Collect, Giver, Givers, Part, Refusal, Report};
+pub use message::{Answer, Collect, Giver, Givers, Part, Refusal, Report, Request};
 pub use node::{Basis, Counters, Judge, Node, Output, Settings};
 pub use transfer::Transfer;
 pub use view::Ring;

@@ -14,13 +14,17 @@ pub(crate) const SELF: u32 = 0;
 pub(crate) struct Outstanding<D> {
     pub(crate) sequence: u64,
     pub(crate) sent: Millis,
+    /// From then on it counts as lost.
+    pub(crate) lost_from: Millis,
     /// Digest of the view that it was sent in.
     pub(crate) view: u64,
     /// It asks for all traces up to this number of [`crate::owner::Asked`].
     pub(crate) asks: u64,
     pub(crate) afresh: bool,
-    /// It asks what is known of each of those traces, too.
+    /// It asks what is known of each of those traces, too, or has no need to.
     pub(crate) questions: bool,
+    /// There is no need to ask that of later traces either.
+    pub(crate) settled: bool,
     /// Owed again if no answer comes.
     pub(crate) decisions: Vec<(TraceId, D)>,
 }
@@ -33,9 +37,22 @@ pub(crate) struct InFlight<D> {
     pub(crate) known: Vec<(TraceId, D)>,
 }
 
+/// A collect that has come with an answer: the next request to its sender has the report.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// Incarnation and sequence.
+    pub(crate) answers: (u64, u64),
+    /// When it came.
+    pub(crate) since: Millis,
+    pub(crate) room: u32,
+    pub(crate) questions: Vec<TraceId>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Member<D> {
     pub(crate) name: Arc<str>,
+    /// Of the two it is this node that sends requests, as long as that works.
+    pub(crate) is_answering: bool,
     /// The resolver lists it.
     pub(crate) listed: bool,
     pub(crate) leaving: bool,
@@ -47,6 +64,8 @@ pub(crate) struct Member<D> {
 
     // As holder, asked by this node.
     pub(crate) outstanding: Option<Outstanding<D>>,
+    /// No report has come since a collect was given up.
+    pub(crate) missed: bool,
     /// Incarnation and number of its last report.
     pub(crate) reported: Option<(u64, u64)>,
     /// The view of its last report.
@@ -65,6 +84,7 @@ pub(crate) struct Member<D> {
     pub(crate) collected: Option<(u64, u64)>,
     /// When that came.
     pub(crate) collected_at: Millis,
+    pub(crate) unanswered: Option<Unanswered>,
     /// It has been told that this node is gone.
     pub(crate) took_leave: bool,
     /// Places of traces to be reported to it; each that is ([`crate::holder::Held::queued`]) is in here.
@@ -75,8 +95,10 @@ pub(crate) struct Member<D> {
 }
 
 impl<D> Member<D> {
-    pub(crate) fn new(name: Arc<str>, now: Millis) -> Self {
+    /// `own` is the name of this node.
+    pub(crate) fn new(name: Arc<str>, own: &str, now: Millis) -> Self {
         Self {
+            is_answering: is_first(own, &name),
             name,
             listed: false,
             leaving: false,
@@ -85,6 +107,7 @@ impl<D> Member<D> {
             suspected: false,
             heard: now,
             outstanding: None,
+            missed: false,
             reported: None,
             last_view: None,
             fresh: false,
@@ -94,6 +117,7 @@ impl<D> Member<D> {
             owed: VecDeque::new(),
             collected: None,
             collected_at: now,
+            unanswered: None,
             took_leave: false,
             dirty: VecDeque::new(),
             in_flight: None,
@@ -121,6 +145,16 @@ impl<D> Member<D> {
         self.owed = VecDeque::new();
         self.afresh = true;
     }
+}
+
+/// True for one of the two orders of each pair, and about as often for each member. FNV-1a: the same everywhere.
+fn is_first(own: &str, other: &str) -> bool {
+    let hash = |name: &str| {
+        name.bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    };
+    let even = (hash(own) ^ hash(other)).count_ones().is_multiple_of(2);
+    (own < other) == even
 }
 
 /// A member as a debug page shows it.

@@ -1,10 +1,30 @@
-//! The two messages of the protocol. A [`Collect`] is answered by one [`Report`], or refused.
+//! The messages of the protocol. A [`Collect`] is answered by one [`Report`], or refused. Between two members one of them
+//! [asks](Request) once a tick, and the other one's collect rides on its [answer](Answer); the report to that rides on the next
+//! request. So one round trip a tick serves both.
 
 use std::sync::Arc;
 
 use crate::{Millis, TraceId};
 
-/// An owner asks a holder for what changed, and brings decisions. One is under way between two members at a time.
+/// What one member sends to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request<E, D> {
+    /// To be answered.
+    pub collect: Collect<D>,
+    /// Answers the collect that rode on the receiver's last answer.
+    pub report: Option<Report<E, D>>,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<E, D> {
+    /// Answers the collect of the request.
+    pub report: Report<E, D>,
+    /// To be answered with the next request.
+    pub collect: Option<Collect<D>>,
+}
+
+/// An owner asks a holder for what changed, and brings decisions. One is under way from one member to another at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collect<D> {
     /// Tells runs of the same member apart; a later run has a higher number.
@@ -42,6 +62,8 @@ pub struct Report<E, D> {
     pub fingerprint: u64,
     /// Digest of the owners that the holder sees.
     pub view: u64,
+    /// So long the holder has had the collect before it made this: the report is later than the collect by as much.
+    pub waited: Millis,
     /// There was more than the room for it.
     pub more: bool,
     /// The holder owns no traces any more, because it stops.

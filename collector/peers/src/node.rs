@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::holder::Held;
 use crate::member::{Member, MemberState, SELF};
-use crate::message::{Collect, Part};
+use crate::message::{Part, Request};
 use crate::owner::Owner;
 use crate::table::Table;
 use crate::view::{MakeRing, Ring, View};
@@ -49,7 +49,7 @@ impl Settings {
         self.grace / 2
     }
 
-    /// When a collect counts as lost.
+    /// When a collect counts as lost; one that rides on an answer after twice as long.
     pub(crate) fn timeout(&self) -> Millis {
         (self.grace / 5).max(1)
     }
@@ -103,7 +103,7 @@ impl<E> Judge<E> {
 #[derive(Debug)]
 pub struct Output<E, D> {
     /// Messages to send, by the receiver's name. Each is to be answered, refused, or given up as lost.
-    pub collects: Vec<(Arc<str>, Collect<D>)>,
+    pub requests: Vec<(Arc<str>, Request<E, D>)>,
     /// To be judged and concluded before anything else is told to the node.
     pub judge: Vec<Judge<E>>,
     /// Decisions on traces that this node holds. It does not hold them any more.
@@ -112,7 +112,7 @@ pub struct Output<E, D> {
 
 impl<E, D> Default for Output<E, D> {
     fn default() -> Self {
-        Self { collects: Vec::new(), judge: Vec::new(), obey: Vec::new() }
+        Self { requests: Vec::new(), judge: Vec::new(), obey: Vec::new() }
     }
 }
 
@@ -186,7 +186,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let name: Arc<str> = name.into();
         let mut names = HashMap::with_hasher(hash.clone());
         names.insert(name.clone(), SELF);
-        let mut own = Member::new(name, now);
+        let mut own = Member::new(name.clone(), &name, now);
         own.listed = true;
         let mut node = Self {
             settings,
@@ -266,7 +266,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.ask(now);
         self.settle(now, out);
         self.despair(now, out);
-        self.collect_from_all(now, out);
+        self.send_requests(now, out);
     }
 
     /// The host has made up its mind about a trace that it was given to judge.
@@ -393,7 +393,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     pub(crate) fn add(&mut self, name: &str, now: Millis) -> u32 {
         let name: Arc<str> = name.into();
-        let member = Member::new(name.clone(), now);
+        let own = self.member(SELF).map_or("", |own| &own.name);
+        let member = Member::new(name.clone(), own, now);
         let at = match self.members.iter().position(Option::is_none) {
             Some(free) => {
                 self.members[free] = Some(member);
@@ -426,7 +427,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
         for (number, name) in forgotten {
             self.names.remove(&name);
-            self.forget_holder(number);
+            self.table.forget_holder(number);
             self.members[number as usize] = None;
         }
         self.refresh_view(now);

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::holder::Held;
 use crate::member::SELF;
 use crate::message::{Giver, Givers, Part};
 use crate::node::{Basis, Judge, Node, Output};
-use crate::table::{Known, Place, WARMED};
+use crate::table::{Known, Parts, Place, WARMED};
 use crate::timetable::Timetable;
 use crate::transfer::{MAX_ABSORBED, add_giver};
 use crate::{Decision, Entry, Millis, TraceId};
 
 /// The holder of a part who is forgotten.
-const NOBODY: u32 = u32::MAX;
+pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// A trace that this node owns, or that somebody thinks it owns. The node's own part is in [`crate::holder`].
 #[derive(Debug)]
-pub(crate) struct Record<E> {
+pub(crate) struct Record {
     /// When the first of its holders would decide it.
     due: Millis,
     /// The trace, as far as is known.
@@ -26,15 +27,15 @@ pub(crate) struct Record<E> {
     /// Its number among those that are [`Asked`] for; 0 if it is not.
     asked: u64,
     /// The last report of each holder.
-    parts: Vec<Reported<E>>,
+    pub(crate) parts: Parts,
     /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
-    withdrawn: Givers,
+    withdrawn: Option<Box<Givers>>,
 }
 
 #[derive(Debug)]
-struct Reported<E> {
+pub(crate) struct Reported<E> {
     /// Number.
-    holder: u32,
+    pub(crate) holder: u32,
     incarnation: u64,
     entry: E,
 }
@@ -45,6 +46,8 @@ pub(crate) struct Asked {
     /// Counts them, from 1.
     pub(crate) number: u64,
     pub(crate) at: Millis,
+    /// By then it was due, and all before it.
+    due_by: Millis,
     pub(crate) id: TraceId,
     place: Place,
 }
@@ -58,6 +61,25 @@ pub(crate) struct Owner {
     pub(crate) last_asked: u64,
 }
 
+impl Owner {
+    /// The number up to which all traces were due by then.
+    pub(crate) fn asked_by(&self, time: Millis) -> u64 {
+        let later = self.asked.partition_point(|asked| asked.due_by <= time);
+        self.asked.get(later).map_or(self.last_asked, |asked| asked.number - 1)
+    }
+}
+
+/// The parts of a trace as one.
+struct Merged<E> {
+    /// None if there is no part.
+    entry: Option<E>,
+    /// Who has reported one.
+    holders: SmallVec<[u32; 4]>,
+    several: bool,
+    /// See [`Record::began`].
+    began: Millis,
+}
+
 /// What became of a reported part.
 #[derive(Debug)]
 pub(crate) enum Taken<D> {
@@ -67,9 +89,20 @@ pub(crate) enum Taken<D> {
     NoRoom,
 }
 
-impl<E> Record<E> {
-    fn new(now: Millis) -> Self {
-        Self { due: Millis::MAX, began: now, asked: 0, parts: Vec::new(), withdrawn: Vec::new() }
+#[cfg(test)]
+impl<E: Copy> Reported<E> {
+    pub(crate) fn new(holder: u32, incarnation: u64, entry: E) -> Self {
+        Self { holder, incarnation, entry }
+    }
+
+    pub(crate) fn of(&self) -> (u32, E) {
+        (self.holder, self.entry)
+    }
+}
+
+impl Record {
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { due: Millis::MAX, began: now, asked: 0, parts: Parts::default(), withdrawn: None }
     }
 
     /// See [`Asked::number`]; 0 if it is not asked for.
@@ -87,10 +120,8 @@ impl<E> Record<E> {
         }
     }
 
-    /// What this run of the member held counts in another's part.
-    fn withdraw(&mut self, number: Option<u32>, name: &Arc<str>, incarnation: u64) {
-        self.parts.retain(|part| Some(part.holder) != number || part.incarnation > incarnation);
-        add_giver(&mut self.withdrawn, name, incarnation);
+    fn withdrawn(&self) -> &[Giver] {
+        self.withdrawn.as_ref().map_or(&[], |withdrawn| withdrawn)
     }
 }
 
@@ -99,15 +130,6 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub(crate) fn own(&mut self, place: Place, due: Millis, now: Millis) {
         let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return };
         record.expect_at(place, due, self.settings.wait, &mut self.owner.due);
-    }
-
-    /// Its number may be another member's soon.
-    pub(crate) fn forget_holder(&mut self, number: u32) {
-        for part in self.table.all_records_mut().flat_map(|record| record.parts.iter_mut()) {
-            if part.holder == number {
-                part.holder = NOBODY;
-            }
-        }
     }
 
     /// Takes a reported part.
@@ -125,29 +147,30 @@ impl<E: Entry, D: Decision> Node<E, D> {
         }
         let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return Taken::NoRoom };
         record.expect_at(place, now.saturating_add(due_in), self.settings.wait, &mut self.owner.due);
-        let known = |name: &Arc<str>| self.names.get(name).copied();
         for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
-            record.withdraw(known(&name), &name, incarnation);
+            self.withdraw(place, &name, incarnation);
         }
-        if !record.withdrawn.is_empty() {
-            let gave = |(giver, until): &Giver| known(giver) == Some(holder) && *until >= incarnation;
-            if record.withdrawn.iter().any(gave) {
-                return Taken::Yes;
-            }
-        }
-        let part = Reported { holder, incarnation, entry };
-        match record.parts.iter_mut().find(|part| part.holder == holder) {
-            Some(before) => *before = part,
-            None => record.parts.push(part),
+        let withdrawn = self.table.record(place).map_or(&[][..], Record::withdrawn);
+        let gave = |(giver, until): &Giver| self.names.get(giver).copied() == Some(holder) && *until >= incarnation;
+        if !withdrawn.iter().any(gave) {
+            self.table.put_part(place, Reported { holder, incarnation, entry });
         }
         Taken::Yes
     }
 
+    /// What this run of the member held of a trace counts in another's part.
+    fn withdraw(&mut self, place: Place, name: &Arc<str>, incarnation: u64) {
+        let number = self.number_of(name);
+        self.table.retain_parts(place, |part| Some(part.holder) != number || part.incarnation > incarnation);
+        if let Some(record) = self.table.record_mut(place) {
+            add_giver(record.withdrawn.get_or_insert_default(), name, incarnation);
+        }
+    }
+
     /// The member has handed its spans of a trace to another, in whose part they count from now on.
     pub(crate) fn withdraw_part(&mut self, id: &TraceId, name: &Arc<str>, incarnation: u64) {
-        let number = self.number_of(name);
-        if let Some(record) = self.table.place(id).and_then(|place| self.table.record_mut(place)) {
-            record.withdraw(number, name, incarnation);
+        if let Some(place) = self.table.place(id) {
+            self.withdraw(place, name, incarnation);
         }
     }
 
@@ -158,7 +181,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         u32::try_from(free.clamp(1, self.settings.max_batch.max(1))).unwrap_or(u32::MAX)
     }
 
-    /// Traces whose time has come: from the next collect on, answers count for them.
+    /// Traces whose time has come: reports count for them that were made since.
     pub(crate) fn ask(&mut self, now: Millis) {
         while let Some((_, places)) = self.owner.due.pop(now) {
             for (at, place) in places.iter().copied().enumerate() {
@@ -172,7 +195,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 }
                 self.owner.last_asked += 1;
                 record.asked = self.owner.last_asked;
-                self.owner.asked.push_back(Asked { number: record.asked, at: now, id, place });
+                let due_by = record.due.max(self.owner.asked.back().map_or(0, |asked| asked.due_by));
+                self.owner.asked.push_back(Asked { number: record.asked, at: now, due_by, id, place });
             }
         }
     }
@@ -196,6 +220,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
             if n_settled.is_multiple_of(WARMED) {
                 self.table.warm_places(self.owner.asked.iter().map(|asked| asked.place));
+                self.table.warm_parts(self.owner.asked.iter().map(|asked| asked.place));
             }
             n_settled += 1;
             self.owner.asked.pop_front();
@@ -212,52 +237,67 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 // The owner, as seen from here, is another.
                 self.fresh = false;
             }
-            let Some(record) = self.table.take_record(place) else { continue };
-            // Who was lost when the trace began cannot have a part of it.
-            let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= record.began);
-            let own = self.table.held(place);
-            let absorbed = own.map(|held| held.absorbed.as_slice()).unwrap_or_default();
-            let counts_elsewhere = |holder: u32, incarnation: u64| {
-                let gave =
-                    |(giver, until): &Giver| self.names.get(giver).copied() == Some(holder) && *until >= incarnation;
-                record.withdrawn.iter().chain(absorbed).any(gave)
-            };
-            let own_entry = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
-            let holders: SmallVec<[u32; 4]> = record.parts.iter().map(|part| part.holder).collect();
-            let mut parts = record.parts.iter().filter(|part| !counts_elsewhere(part.holder, part.incarnation));
-            let first = parts.next().map(|part| &part.entry);
+            let Some(Merged { entry, holders, several, began }) = self.merge_parts(place) else { continue };
+            self.table.drop_record(place);
             // Without any, the part that made the record is gone: its holder has decided it.
-            let Some(mut entry) = first.or(own_entry).cloned() else {
+            let Some(entry) = entry else {
                 self.table.tidy(place);
                 continue;
             };
-            let mut merged = false;
-            for part in parts.map(|part| &part.entry).chain(own_entry.filter(|_| first.is_some())) {
-                entry.merge(part);
-                merged = true;
-            }
+            // Who was lost when the trace began cannot have a part of it.
+            let missed = lost_at.is_some_and(|lost| lost.saturating_add(slack) >= began);
             let basis = if is_covered && !missed { Basis::Agreed } else { Basis::Incomplete };
             self.counters.judged += 1;
-            self.counters.merged += u64::from(merged);
+            self.counters.merged += u64::from(several);
             self.counters.incomplete += u64::from(basis == Basis::Incomplete);
-            let held = self.table.take_held(place).is_some_and(|held| !held.given);
+            let held = self.table.held(place).is_some_and(|held| !held.given);
+            self.table.drop_held(place);
             out.judge.push(Judge { id: asked.id, entry, basis, holders, held });
         }
+    }
+
+    /// All that is known of a trace here.
+    fn merge_parts(&self, place: Place) -> Option<Merged<E>> {
+        let record = self.table.record(place)?;
+        let own = self.table.held(place);
+        let givers = || record.withdrawn().iter().chain(own.map_or(&[][..], Held::absorbed));
+        let counts_elsewhere = |holder: u32, incarnation: u64| {
+            givers().any(|(giver, until)| self.names.get(giver).copied() == Some(holder) && *until >= incarnation)
+        };
+        let own = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
+        let mut merged: Merged<E> =
+            Merged { entry: None, holders: SmallVec::new(), several: false, began: record.began };
+        let mut add = |entry: &E| match &mut merged.entry {
+            Some(all) => {
+                all.merge(entry);
+                merged.several = true;
+            }
+            none => *none = Some(entry.clone()),
+        };
+        for part in self.table.parts(&record.parts) {
+            merged.holders.push(part.holder);
+            if !counts_elsewhere(part.holder, part.incarnation) {
+                add(&part.entry);
+            }
+        }
+        own.into_iter().for_each(add);
+        Some(merged)
     }
 
     /// A trace whose holders see the same other owner as this node is that one's to decide. Where all have seen it once, but
     /// one has changed its mind since and reports its part here, they are asked again. False if time is up and some holder
     /// still sees another owner.
     fn let_go(&mut self, place: Place, is_covered: bool, now: Millis) -> bool {
-        let Some(record) = self.table.record_mut(place) else { return true };
+        let Some(record) = self.table.record(place) else { return true };
         let has_left_it = |part: &Reported<E>| {
             let member = self.members.get(part.holder as usize).and_then(Option::as_ref);
             member.is_none_or(|member| member.last_view == Some(self.view.digest()))
         };
-        if record.parts.iter().all(has_left_it) {
-            self.table.take_record(place);
+        if self.table.parts(&record.parts).all(has_left_it) {
+            self.table.drop_record(place);
             self.table.tidy(place);
         } else if is_covered {
+            let Some(record) = self.table.record_mut(place) else { return true };
             (record.asked, record.due) = (0, now.saturating_add(self.settings.timeout()));
             self.owner.due.push(record.due, place);
         } else {
@@ -304,12 +344,11 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if self.table.held(place).is_some_and(|held| !held.given) {
             out.obey.push((*id, decision));
         }
-        if let Some(record) = self.table.take_record(place) {
+        if let Some(record) = self.table.record(place) {
+            let holders: SmallVec<[u32; 4]> = self.table.parts(&record.parts).map(|part| part.holder).collect();
             self.counters.adopted += u64::from(source != SELF);
-            for part in record.parts {
-                if part.holder != source {
-                    self.owe(part.holder, id, decision);
-                }
+            for holder in holders.into_iter().filter(|holder| *holder != source) {
+                self.owe(holder, id, decision);
             }
         }
         self.table.free(place);

@@ -14,7 +14,7 @@ use hashbrown::hash_table::Entry;
 
 use crate::TraceId;
 use crate::holder::Held;
-use crate::owner::Record;
+use crate::owner::{NOBODY, Record, Reported};
 
 /// Room made at the start for decisions, so that the first minutes do not move them again and again.
 const RESERVED: usize = 1 << 16;
@@ -35,12 +35,35 @@ pub(crate) enum Known<D> {
     Decided(D),
 }
 
-/// A trace that is not decided.
+/// A trace that is not decided. What its owner does with it is in the first cache line, what its holder does in those that
+/// follow.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Open<E> {
     pub(crate) id: TraceId,
+    record: Option<Record>,
     held: Option<Held<E>>,
-    record: Option<Record<E>>,
+}
+
+const _: () = assert!(std::mem::offset_of!(Open<[u64; 12]>, held) <= 64, "an id and a record fill one cache line");
+
+/// The end of a list of reported parts.
+const NONE: u32 = u32::MAX;
+
+/// The parts that were reported of a record's trace: a list in [`Table`], so that none of them is allocated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Parts(u32);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+#[derive(Debug)]
+struct Link<E> {
+    part: Reported<E>,
+    next: u32,
 }
 
 #[derive(Debug)]
@@ -51,6 +74,9 @@ pub(crate) struct Table<E, D> {
     /// Those that are free have neither part nor record.
     places: Vec<Open<E>>,
     free: Vec<Place>,
+    /// Of all records; those that are free are in a list too, with what they had.
+    links: Vec<Link<E>>,
+    free_links: u32,
     n_held: usize,
     n_owned: usize,
     /// Most decisions.
@@ -77,6 +103,8 @@ impl<E, D: Copy> Table<E, D> {
             index: HashTable::with_capacity(capacity.min(RESERVED)),
             places: Vec::new(),
             free: Vec::new(),
+            links: Vec::new(),
+            free_links: NONE,
             n_held: 0,
             n_owned: 0,
             capacity,
@@ -90,7 +118,10 @@ impl<E, D: Copy> Table<E, D> {
         let mut seen = 0;
         for id in ids {
             if let Some(at) = self.index.iter_hash(self.hash.hash_one(id)).next() {
-                seen ^= id_of(*at, &self.places, &self.decided).map_or(0, |id| id[0]);
+                seen ^= id_of(*at, &self.places, &self.decided).map_or(0, |id| u32::from(id[0]));
+                if at & DECIDED == 0 {
+                    seen ^= self.held(*at).map_or(0, |held| held.version);
+                }
             }
         }
         black_box(seen);
@@ -103,6 +134,16 @@ impl<E, D: Copy> Table<E, D> {
             seen ^= u64::from(open.id[0]);
             seen ^= open.held.as_ref().map_or(0, |held| u64::from(held.version) ^ held.due);
             seen ^= open.record.as_ref().map_or(0, Record::number);
+        }
+        black_box(seen);
+    }
+
+    /// And for what was reported of them, which is to be done once they are warm themselves.
+    pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>) {
+        let mut seen = 0;
+        for open in places.take(WARMED).filter_map(|place| self.places.get(place as usize)) {
+            let first = open.record.as_ref().and_then(|record| self.links.get(record.parts.0 as usize));
+            seen ^= first.map_or(0, |link| link.next ^ link.part.holder);
         }
         black_box(seen);
     }
@@ -176,7 +217,7 @@ impl<E, D: Copy> Table<E, D> {
                 open.id = *id;
                 self.free.pop();
             }
-            None => self.places.push(Open { id: *id, held: None, record: None }),
+            None => self.places.push(Open { id: *id, record: None, held: None }),
         }
         Some(Known::Open(place))
     }
@@ -193,7 +234,7 @@ impl<E, D: Copy> Table<E, D> {
         self.places.get_mut(place as usize)?.held.as_mut()
     }
 
-    pub(crate) fn record_mut(&mut self, place: Place) -> Option<&mut Record<E>> {
+    pub(crate) fn record_mut(&mut self, place: Place) -> Option<&mut Record> {
         self.places.get_mut(place as usize)?.record.as_mut()
     }
 
@@ -214,19 +255,66 @@ impl<E, D: Copy> Table<E, D> {
         (0..).zip(&mut self.places).filter_map(|(place, open)| Some((place, &open.id, open.held.as_mut()?)))
     }
 
-    pub(crate) fn all_records_mut(&mut self) -> impl Iterator<Item = &mut Record<E>> {
-        self.places.iter_mut().filter_map(|open| open.record.as_mut())
+    /// What was reported of these.
+    pub(crate) fn parts(&self, parts: &Parts) -> impl Iterator<Item = &Reported<E>> {
+        let mut at = parts.0;
+        std::iter::from_fn(move || {
+            let link = self.links.get(at as usize)?;
+            at = link.next;
+            Some(&link.part)
+        })
+    }
+
+    /// Parts of this holder become nobody's.
+    pub(crate) fn forget_holder(&mut self, holder: u32) {
+        for link in self.links.iter_mut().filter(|link| link.part.holder == holder) {
+            link.part.holder = NOBODY;
+        }
+    }
+
+    /// The part stands for all that its holder has reported of the trace before. Nothing happens where there is no record.
+    pub(crate) fn put_part(&mut self, place: Place, part: Reported<E>) {
+        let Some(record) = self.places.get_mut(place as usize).and_then(|open| open.record.as_mut()) else { return };
+        let mut at = record.parts.0;
+        while let Some(link) = self.links.get_mut(at as usize) {
+            if link.part.holder == part.holder {
+                link.part = part;
+                return;
+            }
+            at = link.next;
+        }
+        let link = Link { part, next: record.parts.0 };
+        record.parts.0 = match self.links.get_mut(self.free_links as usize) {
+            Some(free) => std::mem::replace(&mut self.free_links, std::mem::replace(free, link).next),
+            None => {
+                self.links.push(link);
+                // Nobody has memory for as many as do not fit.
+                u32::try_from(self.links.len() - 1).unwrap_or(NONE)
+            }
+        };
+    }
+
+    /// Forgets reported parts of a trace.
+    pub(crate) fn retain_parts(&mut self, place: Place, keep: impl Fn(&Reported<E>) -> bool) {
+        let Some(record) = self.places.get_mut(place as usize).and_then(|open| open.record.as_mut()) else { return };
+        let mut at = std::mem::take(&mut record.parts).0;
+        while let Some(link) = self.links.get_mut(at as usize) {
+            let into = if keep(&link.part) { &mut record.parts.0 } else { &mut self.free_links };
+            let next = std::mem::replace(&mut link.next, *into);
+            *into = std::mem::replace(&mut at, next);
+        }
     }
 
     /// Holds a part of a trace of which none is held.
     pub(crate) fn hold(&mut self, place: Place, held: Held<E>) {
         if let Some(open) = self.places.get_mut(place as usize) {
-            self.n_held += usize::from(open.held.replace(held).is_none());
+            self.n_held += usize::from(open.held.is_none());
+            open.held = Some(held);
         }
     }
 
     /// The record of an open trace, made if there is none.
-    pub(crate) fn record_or_insert(&mut self, place: Place, new: impl FnOnce() -> Record<E>) -> Option<&mut Record<E>> {
+    pub(crate) fn record_or_insert(&mut self, place: Place, new: impl FnOnce() -> Record) -> Option<&mut Record> {
         let open = self.places.get_mut(place as usize)?;
         if open.record.is_none() {
             self.n_owned += 1;
@@ -234,16 +322,25 @@ impl<E, D: Copy> Table<E, D> {
         Some(open.record.get_or_insert_with(new))
     }
 
-    pub(crate) fn take_held(&mut self, place: Place) -> Option<Held<E>> {
-        let held = self.places.get_mut(place as usize)?.held.take()?;
-        self.n_held -= 1;
-        Some(held)
+    /// Forgets the part that is held.
+    pub(crate) fn drop_held(&mut self, place: Place) {
+        if let Some(open) = self.places.get_mut(place as usize).filter(|open| open.held.is_some()) {
+            open.held = None;
+            self.n_held -= 1;
+        }
     }
 
-    pub(crate) fn take_record(&mut self, place: Place) -> Option<Record<E>> {
-        let record = self.places.get_mut(place as usize)?.record.take()?;
-        self.n_owned -= 1;
-        Some(record)
+    pub(crate) fn record(&self, place: Place) -> Option<&Record> {
+        self.places.get(place as usize)?.record.as_ref()
+    }
+
+    /// Forgets the record of an open trace, and what was reported of it.
+    pub(crate) fn drop_record(&mut self, place: Place) {
+        self.retain_parts(place, |_| false);
+        if let Some(open) = self.places.get_mut(place as usize).filter(|open| open.record.is_some()) {
+            open.record = None;
+            self.n_owned -= 1;
+        }
     }
 
     /// Forgets an open trace of which there is neither part nor record any more.
@@ -262,7 +359,8 @@ impl<E, D: Copy> Table<E, D> {
     /// has its place until it is [freed](Table::free).
     pub(crate) fn decide(&mut self, id: &TraceId, decision: D) -> Option<Known<D>> {
         let hash = self.hash.hash_one(id);
-        let before = match self.find(id) {
+        let before = self.index.find(hash, |at| id_of(*at, &self.places, &self.decided) == Some(id)).copied();
+        let before = match before.and_then(|at| self.known(at)) {
             known @ Some(Known::Decided(_)) => return known,
             before => before,
         };
@@ -294,8 +392,8 @@ impl<E, D: Copy> Table<E, D> {
 
     /// The trace that was open there is decided.
     pub(crate) fn free(&mut self, place: Place) {
-        self.take_held(place);
-        self.take_record(place);
+        self.drop_held(place);
+        self.drop_record(place);
         self.free.push(place);
     }
 }
@@ -309,6 +407,41 @@ mod tests {
 
     fn id(number: u64) -> TraceId {
         u128::from(number).to_be_bytes()
+    }
+
+    /// Against a plain map of each trace's parts: they share one list of links.
+    #[test]
+    fn parts_of_many_traces_stay_apart() {
+        let mut random = Random::new(2);
+        let mut table: Table<u64, u64> = Table::new(8, FixedState::with_seed(7));
+        let mut parts: BTreeMap<u64, BTreeMap<u32, u64>> = BTreeMap::new();
+        for step in 0..5_000_u64 {
+            let (trace, holder) = (random.below(9), u32::try_from(random.below(4)).unwrap());
+            let Some(Known::Open(place)) = table.find_or_open(&id(trace), true) else { panic!("nothing is decided") };
+            table.record_or_insert(place, || Record::new(0)).unwrap();
+            match random.below(5) {
+                0 => {
+                    table.retain_parts(place, |part| part.holder != holder);
+                    parts.entry(trace).or_default().remove(&holder);
+                }
+                1 => {
+                    table.drop_record(place);
+                    table.tidy(place);
+                    parts.remove(&trace);
+                }
+                _ => {
+                    table.put_part(place, Reported::new(holder, 1, step));
+                    parts.entry(trace).or_default().insert(holder, step);
+                }
+            }
+            for trace in 0..9 {
+                let record = table.place(&id(trace)).and_then(|place| table.record(place));
+                let found: BTreeMap<u32, u64> =
+                    record.into_iter().flat_map(|record| table.parts(&record.parts)).map(Reported::of).collect();
+                assert_eq!(found, parts.get(&trace).cloned().unwrap_or_default());
+            }
+        }
+        assert!(table.links.len() <= 36, "links are used again");
     }
 
     /// Against two plain maps: what is open, and what is decided, of which there may be eight.

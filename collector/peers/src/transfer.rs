@@ -30,12 +30,12 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let grace = self.settings.grace;
         let mut transfers: Vec<Transfer> = Vec::new();
         for (_, id, held) in self.table.all_held().filter(|(_, _, held)| held.owner != SELF && !held.given) {
-            let Some(member) = self.member(held.taker.unwrap_or(held.owner)) else { continue };
+            let Some(member) = self.member(held.taker().unwrap_or(held.owner)) else { continue };
             let answers = member.reported.is_some() && !member.suspected && member.is_waited_for(now, grace);
             if !answers || member.leaving {
                 continue;
             }
-            let trace = (*id, held.absorbed.clone());
+            let trace = (*id, held.absorbed().to_vec());
             match transfers.iter_mut().find(|transfer| transfer.to == member.name) {
                 Some(transfer) => transfer.traces.push(trace),
                 None => transfers.push(Transfer { to: member.name.clone(), traces: vec![trace] }),
@@ -58,7 +58,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let number = self.number_of(to);
         for id in traces {
             if let Some(held) = self.table.held_of_mut(id) {
-                held.taker = held.taker.or(number);
+                let moved = held.moved.get_or_insert_default();
+                moved.taker = moved.taker.or(number);
             }
         }
     }
@@ -66,7 +67,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// True if what this run of the member held of the trace is here already: its answer was lost, and it asks again.
     pub fn has_absorbed(&self, id: &TraceId, giver: &str, incarnation: u64) -> bool {
         let held = self.table.held_of(id);
-        held.is_some_and(|held| held.absorbed.iter().any(|(name, until)| &**name == giver && *until >= incarnation))
+        held.is_some_and(|held| held.absorbed().iter().any(|(name, until)| &**name == giver && *until >= incarnation))
     }
 
     /// May spans of so many traces be taken that a member of this name hands over?
@@ -82,7 +83,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         for (name, incarnation) in givers.iter().take(MAX_ABSORBED) {
             self.withdraw_part(id, name, *incarnation);
             let Some(held) = self.table.held_of_mut(id) else { continue };
-            add_giver(&mut held.absorbed, name, *incarnation);
+            add_giver(&mut held.moved.get_or_insert_default().absorbed, name, *incarnation);
         }
     }
 }

@@ -9,7 +9,9 @@ use super::Outcome;
 use super::check::{Checks, Failure};
 use super::plan::{BUSY, END, Fault, GRACE, HEALED, Plan, Profile, TICK, WAIT};
 use super::random::{Random, mix};
-use crate::{Basis, Collect, Decision, Entry, Millis, Node, Output, Refusal, Report, Ring, Settings, TraceId};
+use crate::{
+    Answer, Basis, Collect, Decision, Entry, Millis, Node, Output, Refusal, Report, Request, Ring, Settings, TraceId,
+};
 
 /// The spans of a part, and how often a span was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,8 +133,8 @@ pub(super) struct Given {
 pub(super) enum Event {
     Tick(usize, u64),
     Span(u64, u32, usize),
-    Collect(usize, usize, Collect<u64>),
-    Report(usize, usize, Report<Spans, u64>),
+    Request(usize, usize, Request<Spans, u64>),
+    Answer(usize, usize, Answer<Spans, u64>),
     Refused(usize, usize, u64, Refusal),
     /// From, to, the sender's incarnation, traces with spans and due times.
     HandOver(usize, usize, u64, Vec<Given>),
@@ -304,8 +306,8 @@ impl World {
 
     fn step(&mut self, event: Event) -> Result<(), Failure> {
         let hung = match &event {
-            Event::Tick(member, _) | Event::Collect(_, member, _) | Event::Sees(member, ..) => *member,
-            Event::Report(_, member, _) | Event::Refused(_, member, ..) | Event::Span(_, _, member) => *member,
+            Event::Tick(member, _) | Event::Request(_, member, _) | Event::Sees(member, ..) => *member,
+            Event::Answer(_, member, _) | Event::Refused(_, member, ..) | Event::Span(_, _, member) => *member,
             Event::HandOver(_, member, ..) | Event::Handed(_, member, ..) | Event::GivenUp(member, ..) => *member,
             Event::Fault(_) => usize::MAX,
         };
@@ -319,8 +321,8 @@ impl World {
                 self.span(trace, span, member);
                 Ok(())
             }
-            Event::Collect(from, to, collect) => self.collect(from, to, &collect),
-            Event::Report(from, to, report) => self.report(from, to, report),
+            Event::Request(from, to, request) => self.request(from, to, request),
+            Event::Answer(from, to, answer) => self.answer(from, to, answer),
             Event::Refused(from, to, sequence, why) => {
                 let (name, now) = (self.names[from].clone(), self.local(to));
                 if let Some(node) = &mut self.hosts[to].node {
@@ -541,15 +543,13 @@ impl World {
                 Checks::obeyed(trace, before, decision)?;
             }
         }
-        for (to, collect) in out.collects {
+        for (to, request) in out.requests {
             let Some(to) = self.names.iter().position(|name| **name == *to) else { continue };
-            let about: Vec<u64> =
-                collect.decisions.iter().map(|(id, _)| id).chain(&collect.questions).map(number).collect();
-            for trace in about {
-                let sequence = collect.sequence;
-                self.note(Some(trace), || format!("member-{member} tells or asks member-{to} (collect {sequence})"));
+            self.note_collect(member, to, &request.collect);
+            if let Some(report) = &request.report {
+                self.note_report(member, to, report);
             }
-            self.send(member, to, &Event::Collect(member, to, collect));
+            self.send(member, to, &Event::Request(member, to, request));
         }
         Ok(())
     }
@@ -575,28 +575,44 @@ impl World {
         }
     }
 
-    fn collect(&mut self, from: usize, to: usize, collect: &Collect<u64>) -> Result<(), Failure> {
-        let (name, now, sequence) = (self.names[from].clone(), self.local(to), collect.sequence);
+    fn note_collect(&mut self, from: usize, to: usize, collect: &Collect<u64>) {
+        let sequence = collect.sequence;
+        for trace in collect.decisions.iter().map(|(id, _)| id).chain(&collect.questions).map(number) {
+            self.note(Some(trace), || format!("member-{from} tells or asks member-{to} (collect {sequence})"));
+        }
+    }
+
+    fn note_report(&mut self, from: usize, to: usize, report: &Report<Spans, u64>) {
+        let (_, sequence) = report.answers;
+        for trace in report.parts.iter().map(|part| number(&part.id)) {
+            self.note(Some(trace), || format!("member-{from} reports it to member-{to} (collect {sequence})"));
+        }
+    }
+
+    fn request(&mut self, from: usize, to: usize, request: Request<Spans, u64>) -> Result<(), Failure> {
+        let (name, now, sequence) = (self.names[from].clone(), self.local(to), request.collect.sequence);
         let Some(node) = &mut self.hosts[to].node else { return Ok(()) };
         let mut out = Output::default();
-        match node.collect(now, &name, collect, &mut out) {
-            Ok(report) => {
-                let about: Vec<u64> = report.parts.iter().map(|part| number(&part.id)).collect();
-                for trace in about {
-                    self.note(Some(trace), || format!("member-{to} reports it to member-{from} (collect {sequence})"));
+        let answer = node.answer(now, &name, request, &mut out);
+        self.act(to, out)?;
+        match answer {
+            Ok(answer) => {
+                self.note_report(to, from, &answer.report);
+                if let Some(collect) = &answer.collect {
+                    self.note_collect(to, from, collect);
                 }
-                self.send(to, from, &Event::Report(to, from, report));
+                self.send(to, from, &Event::Answer(to, from, answer));
             }
             Err(why) => self.send(to, from, &Event::Refused(to, from, sequence, why)),
         }
-        self.act(to, out)
+        Ok(())
     }
 
-    fn report(&mut self, from: usize, to: usize, report: Report<Spans, u64>) -> Result<(), Failure> {
+    fn answer(&mut self, from: usize, to: usize, answer: Answer<Spans, u64>) -> Result<(), Failure> {
         let (name, now) = (self.names[from].clone(), self.local(to));
         let mut out = Output::default();
         if let Some(node) = &mut self.hosts[to].node {
-            node.report(now, &name, report, &mut out);
+            node.answered(now, &name, answer, &mut out);
         }
         self.act(to, out)
     }

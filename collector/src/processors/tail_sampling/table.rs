@@ -186,11 +186,6 @@ impl Table {
         bytes as u64
     }
 
-    /// Asks for the memory that [`Table::find`] begins with, without waiting for it.
-    pub(super) fn warm_search(&self, id: &TraceId) {
-        self.index.warm(self.hash.hash(id));
-    }
-
     pub(super) fn find(&self, id: &TraceId) -> Option<u32> {
         let entries = &self.entries;
         self.index.find(self.hash.hash(id), |at| entries.at(at).id == *id)
@@ -202,8 +197,6 @@ impl Table {
         let Located { runs, ids, hashes, at: ats } = located;
         runs.clear();
         ids.clear();
-        hashes.clear();
-        ats.clear();
         runs.extend(traces.trace_ids().map(|id| {
             if ids.last() != Some(id) {
                 ids.push(*id);
@@ -211,6 +204,13 @@ impl Table {
             // Rows fit 32 bits: the index refuses larger requests.
             ids.len() as u32 - 1
         }));
+        self.find_all(ids, hashes, ats);
+    }
+
+    /// Where each of these waits, [`NOWHERE`] if it does not.
+    pub(super) fn find_all(&self, ids: &[TraceId], hashes: &mut Vec<u64>, ats: &mut Vec<u32>) {
+        hashes.clear();
+        ats.clear();
         hashes.extend(ids.iter().map(|id| {
             let hash = self.hash.hash(id);
             self.index.warm(hash);

@@ -79,7 +79,7 @@ impl Shared {
                 peers.metrics.sent.add(message.len() as u64);
                 let sent = async {
                     let channel = peers.channel(&transfer.to).ok_or_else(|| (None, "no address".to_owned()))?;
-                    call(channel, HAND_OVER, &message).await
+                    call(channel, HAND_OVER, wire::frame(&message)).await
                 };
                 let answer = tokio::time::timeout(TIMEOUT, sent).await;
                 match answer.unwrap_or_else(|_| Err((None, "no answer in time".to_owned()))) {
@@ -130,7 +130,7 @@ impl Shared {
         let asked = self.ask(&batch);
         let mut late = Late::new();
         // One step for the node: no decision may count these spans twice, or not at all.
-        let (without_room, collects) = self.with_node(peers, |node, now, out| {
+        let (without_room, requests) = self.with_node(peers, |node, now, out| {
             let mut without_room = Vec::new();
             for (shard, share) in self.shares() {
                 let changed = self.with(shard, |shard| {
@@ -154,7 +154,7 @@ impl Shared {
             without_room
         });
         drop(in_flight);
-        self.dispatch(collects);
+        self.dispatch(requests);
         for (shard, share) in self.shares() {
             let mine: Vec<TraceId> = without_room.iter().filter(|id| share.takes(id)).copied().collect();
             if !mine.is_empty() {

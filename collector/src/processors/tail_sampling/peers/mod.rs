@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::peers::{Basis, Millis, Node, Output, Ring, Settings};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use component::{Clock, Code};
-use http::{HeaderMap, HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
@@ -49,7 +49,7 @@ use crate::net::connect::{Connector, Target};
 use crate::net::listen::Listener;
 use crate::net::serve::{Lifetime, Protocol, Server};
 use crate::net::status::{self, GRPC_MESSAGE, GRPC_STATUS};
-use crate::net::{grpc, tls};
+use crate::net::tls;
 
 /// How often changed entries are looked for and collected. In a small fleet messages take more time than what is in them,
 /// so that as few as possible are sent.
@@ -67,6 +67,9 @@ const MAX_BATCH: usize = 16_384;
 
 /// A longer message is refused before it is read.
 const MAX_MESSAGE: usize = 8 << 20;
+
+/// Room that is made for an answer which says that it is so long.
+const EXPECTED_MESSAGE: usize = 1 << 20;
 
 /// Changed parts that are taken from a shard at once: few enough to be near when they are offered.
 const LOOKED_AT: usize = 256;
@@ -89,8 +92,8 @@ const MAX_HAND_OVER: usize = 64 << 20;
 /// Messages of that kind that are read at once.
 const TAKING_OVER: usize = 4;
 
-type Collect = ::peers::Collect<Decision>;
-type Collects = Vec<(Arc<str>, Collect)>;
+type Request = ::peers::Request<Entry, Decision>;
+type Requests = Vec<(Arc<str>, Request)>;
 
 /// One processor among its peers.
 pub(super) struct Peers {
@@ -190,6 +193,10 @@ impl Peers {
         millis(self.clock.monotonic())
     }
 
+    fn parts(&self) -> wire::Parts {
+        wire::Parts { spare: lock(&self.node).spare_parts(), shape: self.shape }
+    }
+
     /// The connection to a member, opened when it is first used and again when it broke.
     fn channel(&self, member: &Arc<str>) -> Option<Channel> {
         let mut channels = lock(&self.channels);
@@ -242,7 +249,7 @@ fn due(now: Millis, seconds: u32) -> Millis {
 /// What makes entries comparable: the policies, and the version of the protocol.
 fn fingerprint(config: &Config) -> u64 {
     let Config { policies, sample_on_first_match, maximum_trace_size_bytes, record_threshold, .. } = config;
-    let text = format!("2 {policies:?} {sample_on_first_match} {maximum_trace_size_bytes} {record_threshold}");
+    let text = format!("3 {policies:?} {sample_on_first_match} {maximum_trace_size_bytes} {record_threshold}");
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
@@ -320,8 +327,8 @@ impl Shared {
             }
         }
         self.offer(peers, false);
-        let ((), collects) = self.with_node(peers, |node, now, out| node.tick(now, out));
-        self.dispatch(collects);
+        let ((), requests) = self.with_node(peers, |node, now, out| node.tick(now, out));
+        self.dispatch(requests);
         let share = {
             let node = lock(&peers.node);
             peers.metrics.show(&node, peers.now());
@@ -374,7 +381,7 @@ impl Shared {
         &self,
         peers: &Peers,
         work: impl FnOnce(&mut Node<Entry, Decision>, Millis, &mut Output<Entry, Decision>) -> T,
-    ) -> (T, Collects) {
+    ) -> (T, Requests) {
         let mut node = lock(&peers.node);
         let mut out = lock(&peers.out);
         let out = &mut *out;
@@ -414,7 +421,7 @@ impl Shared {
                 out.obey.clear();
             }
         }
-        (done, std::mem::take(&mut out.collects))
+        (done, std::mem::take(&mut out.requests))
     }
 
     /// Does with what waits here what was decided.
@@ -427,25 +434,27 @@ impl Shared {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, collects: Collects) {
+    fn dispatch(self: &Arc<Self>, requests: Requests) {
         let Some(peers) = &self.peers else { return };
-        for (to, collect) in collects {
+        for (to, request) in requests {
             let shared = self.clone();
-            peers.tasks.spawn(async move { shared.exchange(&to, collect).await });
+            peers.tasks.spawn(async move { shared.exchange(&to, request).await });
         }
     }
 
-    /// Sends a collect and takes its report.
-    async fn exchange(self: Arc<Self>, to: &Arc<str>, collect: Collect) {
+    /// Sends a request and takes its answer.
+    async fn exchange(self: Arc<Self>, to: &Arc<str>, request: Request) {
         let Some(peers) = &self.peers else { return };
-        let sequence = collect.sequence;
-        let message = wire::write_collect(&peers.name, &collect);
-        drop(collect);
+        let sequence = request.collect.sequence;
+        let frame = wire::write_request(&peers.name, &request);
+        if let Some(report) = request.report {
+            lock(&peers.node).reuse(report.parts);
+        }
         let started = peers.clock.monotonic();
-        peers.metrics.sent.add(message.len() as u64);
+        peers.metrics.sent.add(wire::message_len(&frame));
         let call = async {
             let channel = peers.channel(to).ok_or_else(|| (None, "no address".to_owned()))?;
-            call(channel, PATH, &message).await
+            call(channel, PATH, frame).await
         };
         let mut stop = peers.stop.subscribe();
         let answer = tokio::select! {
@@ -454,16 +463,15 @@ impl Shared {
             }
             _ = stop.wait_for(|stopped| *stopped) => return,
         };
-        let report = answer.and_then(|bytes| {
+        let answer = answer.and_then(|bytes| {
             peers.metrics.received.add(bytes.len() as u64);
-            let spare = lock(&peers.node).spare_parts();
-            wire::read_report(&bytes, peers.shape, spare).map_err(|error| (None, error.to_string()))
+            wire::read_answer(&bytes, peers.parts()).map_err(|error| (None, error.to_string()))
         });
-        let collects = match report {
-            Ok(report) => {
+        let requests = match answer {
+            Ok(answer) => {
                 let took = peers.clock.monotonic().saturating_sub(started);
                 peers.metrics.round_trip.record(took.as_secs_f64() * 1000.0);
-                self.with_node(peers, |node, now, out| node.report(now, to, report, out)).1
+                self.with_node(peers, |node, now, out| node.answered(now, to, answer, out)).1
             }
             Err((code, error)) => {
                 tracing::debug!(member = %to, error, "tail_sampling: a peer did not answer");
@@ -472,23 +480,23 @@ impl Shared {
                 self.with_node(peers, |node, now, _| node.refused(now, to, sequence, refusal)).1
             }
         };
-        self.dispatch(collects);
+        self.dispatch(requests);
     }
 
-    /// Answers a collect.
+    /// Answers a request. Returns a frame.
     fn answer(self: &Arc<Self>, message: &[u8]) -> Result<Bytes, status::Status> {
         let gone = || status::Status::new(Code::Unavailable, "this instance has no peers");
         let peers = self.peers.as_ref().ok_or_else(gone)?;
         peers.metrics.received.add(message.len() as u64);
         let malformed = |error: wire::Malformed| status::Status::new(Code::InvalidArgument, error.to_string());
-        let (from, collect) = wire::read_collect(message).map_err(malformed)?;
-        let (answer, collects) = self.with_node(peers, |node, now, out| node.collect(now, &from, &collect, out));
-        self.dispatch(collects);
-        let report = answer.map_err(|refusal| server::refused(refusal, &from))?;
-        let bytes = wire::write_report(&report);
-        peers.metrics.sent.add(bytes.len() as u64);
-        lock(&peers.node).reuse(report.parts);
-        Ok(bytes.into())
+        let (from, request) = wire::read_request(message, peers.parts()).map_err(malformed)?;
+        let (answer, requests) = self.with_node(peers, |node, now, out| node.answer(now, &from, request, out));
+        self.dispatch(requests);
+        let answer = answer.map_err(|refusal| server::refused(refusal, &from))?;
+        let frame = wire::write_answer(&answer);
+        peers.metrics.sent.add(wire::message_len(&frame));
+        lock(&peers.node).reuse(answer.report.parts);
+        Ok(frame)
     }
 
     /// From now on decisions made here are obeyed when they are made: nobody is to decide what is decided.
@@ -558,13 +566,9 @@ fn name_lonely(id: &pdata::TraceId, basis: Basis) {
 }
 
 /// One unary call. An error has the other side's code, if it answered.
-async fn call(mut channel: Channel, path: &'static str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
+async fn call(mut channel: Channel, path: &'static str, frame: Bytes) -> Result<Bytes, (Option<Code>, String)> {
     let silent = |error: &dyn std::fmt::Display| (None, error.to_string());
-    let len = u32::try_from(message.len()).map_err(|error| silent(&error))?;
-    let mut frame = BytesMut::with_capacity(message.len() + 5);
-    frame.put_slice(&grpc::header(false, len));
-    frame.put_slice(message);
-    let mut request = Request::new(Body::new(Full::new(frame.freeze())));
+    let mut request = http::Request::new(Body::new(Full::new(frame)));
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = Uri::from_static(path);
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -579,7 +583,12 @@ async fn call(mut channel: Channel, path: &'static str, message: &[u8]) -> Resul
     let mut trailers = None;
     while let Some(frame) = body.frame().await {
         match frame.map_err(|error| silent(&error))?.into_data() {
-            Ok(piece) if data.len() + piece.len() <= MAX_MESSAGE => data.extend_from_slice(&piece),
+            Ok(piece) if data.len() + piece.len() <= MAX_MESSAGE => {
+                if let (true, Some([_, len @ ..])) = (data.is_empty(), piece.first_chunk::<5>()) {
+                    data.reserve((u32::from_be_bytes(*len) as usize).min(EXPECTED_MESSAGE) + 5);
+                }
+                data.extend_from_slice(&piece);
+            }
             Ok(_) => return Err((None, "the answer is too long".to_owned())),
             Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
         }

@@ -276,16 +276,16 @@ impl Fleet {
         let mut work = VecDeque::from([(at, out)]);
         while let Some((at, mut out)) = work.pop_front() {
             self.judge(at, &mut out);
-            for (to, collect) in std::mem::take(&mut out.collects) {
+            for (to, request) in std::mem::take(&mut out.requests) {
                 let Some(holder) = (0..self.instances.len()).find(|at| *self.names(*at) == *to) else { continue };
-                let (from, sequence) = (self.names(at), collect.sequence);
+                let (from, sequence) = (self.names(at), request.collect.sequence);
                 self.cost.messages += 2;
-                self.cost.bytes += wire::write_collect(&from, &collect).len() as u64;
+                self.cost.bytes += wire::message_len(&wire::write_request(&from, &request));
                 let (mut asked, mut asker) = (Output::default(), Output::default());
-                match self.instances[holder].node.collect(self.now, &from, &collect, &mut asked) {
-                    Ok(report) => {
-                        self.cost.bytes += wire::write_report(&report).len() as u64;
-                        self.instances[at].node.report(self.now, &to, report, &mut asker);
+                match self.instances[holder].node.answer(self.now, &from, request, &mut asked) {
+                    Ok(answer) => {
+                        self.cost.bytes += wire::message_len(&wire::write_answer(&answer));
+                        self.instances[at].node.answered(self.now, &to, answer, &mut asker);
                     }
                     Err(why) => self.instances[at].node.refused(self.now, &to, sequence, Some(why)),
                 }

@@ -4,14 +4,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ::peers::Refusal;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use component::Code;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::super::processor::Shared;
-use super::{HAND_OVER, MAX_HAND_OVER, MAX_MESSAGE, PATH};
+use super::{HAND_OVER, MAX_HAND_OVER, MAX_MESSAGE, PATH, wire};
 use crate::net::grpc;
 use crate::net::serve::{Answer, Handler, Reply};
 use crate::net::status::{GRPC_STATUS, Status};
@@ -31,7 +31,7 @@ impl Handler for Service {
                 return response;
             }
             match self.call(request).await {
-                Ok(message) => success(&message),
+                Ok(frame) => success(frame),
                 Err(status) => {
                     let mut response = Response::new(Reply::default());
                     *response.headers_mut() = status.to_trailers();
@@ -44,6 +44,7 @@ impl Handler for Service {
 }
 
 impl Service {
+    /// A frame.
     async fn call(&self, request: Request<Incoming>) -> Result<Bytes, Status> {
         let (hands_over, max) = match request.uri().path() {
             PATH => (false, MAX_MESSAGE),
@@ -61,18 +62,18 @@ impl Service {
         let read = tokio::time::timeout(PATIENCE, grpc::read_message(&mut body, None, max)).await;
         let message = read.map_err(|_| Status::new(Code::DeadlineExceeded, "the message does not end"))??;
         let message = message.ok_or_else(|| Status::new(Code::Internal, "EOF"))?;
-        if hands_over { shared.take_over(&message).await } else { shared.answer(&message) }
+        if hands_over {
+            shared.take_over(&message).await.map(|taken| wire::frame(&taken))
+        } else {
+            shared.answer(&message)
+        }
     }
 }
 
-fn success(message: &[u8]) -> Response<Reply> {
-    let mut frame = BytesMut::with_capacity(message.len() + 5);
-    // Bounded by the batch, far below 4 GiB.
-    frame.put_slice(&grpc::header(false, u32::try_from(message.len()).unwrap_or(u32::MAX)));
-    frame.put_slice(message);
+fn success(frame: Bytes) -> Response<Reply> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
-    let mut response = Response::new(Reply::with_trailers(frame.freeze(), trailers));
+    let mut response = Response::new(Reply::with_trailers(frame, trailers));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }

@@ -31,8 +31,8 @@ pub(in super::super) struct Exchange {
     ready: Vec<u32>,
     /// How many looks an entry waits in there, so that most traces are offered once.
     delay: usize,
-    /// By the entry's number: it is in a list.
-    listed: Vec<bool>,
+    /// By the entry's number, 64 a word: it is in a list. Bits, because all spans come by here.
+    listed: Vec<u64>,
     /// Decisions that this shard had to make by itself.
     settled: Vec<(TraceId, Decision)>,
     /// Decisions of an earlier process, from its storage.
@@ -50,20 +50,19 @@ pub(in super::super) struct Changed {
 impl Exchange {
     /// The entry has got a span.
     pub(in super::super) fn touch(&mut self, at: u32) {
-        let slot = at as usize;
-        if self.listed.len() <= slot {
-            self.listed.resize(slot + 1, false);
+        let (word, bit) = (at as usize / 64, 1 << (at % 64));
+        if self.listed.len() <= word {
+            self.listed.resize(word + 1, 0);
         }
-        if !std::mem::replace(&mut self.listed[slot], true) {
+        if self.listed[word] & bit == 0 {
+            self.listed[word] |= bit;
             self.touched.push(at);
         }
     }
 
     /// The entry's number may be another trace's soon.
     pub(in super::super) fn forget(&mut self, at: u32) {
-        if let Some(listed) = self.listed.get_mut(at as usize) {
-            *listed = false;
-        }
+        take_bit(&mut self.listed, at);
     }
 
     /// An earlier process has obeyed a decision.
@@ -76,6 +75,15 @@ impl Exchange {
     pub(in super::super) fn settled(&mut self, id: TraceId, decision: Decision) {
         self.settled.push((id, decision));
     }
+}
+
+/// Clears a bit; true if it was set.
+fn take_bit(words: &mut [u64], at: u32) -> bool {
+    let Some(word) = words.get_mut(at as usize / 64) else { return false };
+    let bit = 1 << (at % 64);
+    let was_set = *word & bit != 0;
+    *word &= !bit;
+    was_set
 }
 
 impl Sampler {
@@ -109,9 +117,8 @@ impl Sampler {
         let from = exchange.ready.len().saturating_sub(most);
         self.table.warm(exchange.ready.get(from..).unwrap_or_default());
         for at in exchange.ready.drain(from..) {
-            let Some(listed) = exchange.listed.get_mut(at as usize) else { continue };
             // A number that was used again may be listed twice.
-            if !std::mem::replace(listed, false) {
+            if !take_bit(&mut exchange.listed, at) {
                 continue;
             }
             let Some(entry) = self.table.waiting(at) else { continue };
@@ -241,20 +248,16 @@ impl Sampler {
     /// Does what was decided elsewhere with the traces that wait here.
     pub(super) fn obey(&mut self, decisions: &[(TraceId, Decision)], share: Share, clock: &dyn Clock) {
         let now = now(clock);
-        let (mut found, mut told) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
-        for decisions in decisions.chunks(WARMED) {
+        let (mut hashes, mut found) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
+        let mut decisions = decisions.iter().filter(|(id, _)| share.takes(id)).copied();
+        loop {
             // Each look-up waits for memory, for the index and for the entry; so these wait together.
-            decisions.iter().for_each(|(id, _)| self.table.warm_search(id));
-            found.clear();
-            told.clear();
-            for (id, decision) in decisions.iter().filter(|(id, _)| share.takes(id)) {
-                if let Some(at) = self.table.find(id) {
-                    found.push(at);
-                    told.push(decision);
-                }
+            let (ids, told): (Vec<TraceId>, Vec<Decision>) = decisions.by_ref().take(WARMED).unzip();
+            if ids.is_empty() {
+                return;
             }
-            self.table.warm(&found);
-            for (at, decision) in found.iter().copied().zip(told.iter().copied()) {
+            self.table.find_all(&ids, &mut hashes, &mut found);
+            for (at, decision) in found.iter().copied().zip(&told) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
                     continue;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::peers::{Collect, Part, Report};
+use ::peers::{Answer, Collect, Part, Report, Request};
 use bytes::Bytes;
 use component::{Code, ManualClock};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::entry::{Decision, Entry};
+use super::wire::Parts;
 use super::{HAND_OVER, call, lock, wire};
 use crate::config::{Problems, Section};
 use crate::factory::{Context, Lifecycle};
@@ -72,6 +73,7 @@ fn report(shape: Shape) -> impl Strategy<Value = Report<Entry, Decision>> {
             gone,
             fresh,
             lost_for: lost_for.map(u64::from),
+            waited: numbers[0],
             parts,
             known,
             others: others.into_iter().map(Arc::from).collect(),
@@ -104,22 +106,27 @@ proptest! {
     fn what_is_written_is_read(
         collect in collect(),
         (shape, report) in shape().prop_flat_map(|shape| (Just(shape), report(shape))),
-        cut in any::<prop::sample::Index>(),
+        (rides, cut) in any::<(bool, prop::sample::Index)>(),
     ) {
-        let bytes = wire::write_collect("10.0.0.1", &collect);
-        prop_assert_eq!(wire::read_collect(&bytes), Ok(("10.0.0.1".to_owned(), collect)));
-        let bytes = wire::write_report(&report);
-        let read = wire::read_report(&bytes, shape, Vec::new());
-        prop_assert_eq!(read.as_ref(), Ok(&report));
+        let parts = || Parts { spare: Vec::new(), shape };
+        let request = Request { collect: collect.clone(), report: rides.then(|| report.clone()) };
+        let frame = wire::write_request("10.0.0.1", &request);
+        prop_assert_eq!(wire::read_request(&frame[5..], parts()), Ok(("10.0.0.1".to_owned(), request)));
+        let answer = Answer { report, collect: rides.then_some(collect) };
+        let frame = wire::write_answer(&answer);
+        let read = wire::read_answer(&frame[5..], parts());
+        prop_assert_eq!(read.as_ref(), Ok(&answer));
         // A cut message is malformed, or ends before fields that have not come yet; never one with other parts.
-        let cut = wire::read_report(&bytes[..cut.index(bytes.len())], shape, Vec::new());
-        prop_assert!(cut.map_or(true, |cut| cut.parts.is_empty() || cut.parts == report.parts));
+        let message = &frame[5..];
+        let cut = wire::read_answer(&message[..cut.index(message.len())], parts());
+        prop_assert!(cut.map_or(true, |cut| cut.report.parts.is_empty() || cut.report.parts == answer.report.parts));
     }
 
     #[test]
     fn hostile_bytes_are_no_message_or_a_harmless_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = wire::read_collect(&bytes);
-        let _ = wire::read_report(&bytes, Shape::new(3, 1), Vec::new());
+        let parts = || Parts { spare: Vec::new(), shape: Shape::new(3, 1) };
+        let _ = wire::read_request(&bytes, parts());
+        let _ = wire::read_answer(&bytes, parts());
         let _ = wire::read_hand_over(&bytes.into());
     }
 }
@@ -152,11 +159,12 @@ fn a_part_takes_some_forty_bytes() {
         gone: false,
         fresh: true,
         lost_for: None,
+        waited: 0,
         parts: parts.collect(),
         known: Vec::new(),
         others: Vec::new(),
     };
-    let len = wire::write_report(&report).len();
+    let len = wire::write_answer(&Answer { report, collect: None }).len();
     assert!(len < 44_000, "{len}");
 }
 
@@ -203,7 +211,8 @@ async fn send_to(path: &'static str, port: u16, yaml: &str, message: &[u8]) -> R
     let tls = (!config.is_plain()).then(|| tls::Connector::load(&config, &["h2"], &clock).unwrap());
     let target = Target::Tcp(crate::net::address::HostPort { host: "127.0.0.1".to_owned(), port });
     let transport = tonic::transport::Endpoint::from(http::Uri::from_static("http://peer"));
-    call(transport.connect_with_connector_lazy(Connector { target, tls, name: None }), path, message).await
+    let channel = transport.connect_with_connector_lazy(Connector { target, tls, name: None });
+    call(channel, path, wire::frame(message)).await
 }
 
 async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
@@ -260,7 +269,8 @@ async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothi
         decisions: vec![([7; 16], Decision::new(Final::Dropped, u16::MAX))],
         questions: vec![[8; 16]],
     };
-    let good = wire::write_collect("127.0.0.1:1", &collect);
+    let request = Request { collect, report: None };
+    let good = wire::write_request("127.0.0.1:1", &request)[5..].to_vec();
     let ca = format!("ca_file: '{}'", file("ca.pem"));
     let member = format!("{{{ca}, cert_file: '{}', key_file: '{}'}}", file("client.pem"), file("client.key"));
     // Without a certificate, and in plain text, there is no answer at all.
@@ -270,6 +280,9 @@ async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothi
     assert_eq!(refused(send(port, &member, &good).await), Some(Code::FailedPrecondition));
     assert_eq!(refused(send(port, &member, &[0xff; 64]).await), Some(Code::InvalidArgument));
     assert_eq!(refused(send(port, &member, &good[..good.len() - 3]).await), Some(Code::InvalidArgument));
+    // A report that rides on it is no less checked.
+    let ridden = [&good[..], &[13 << 3 | 2, 4, 0xff, 0xff, 0xff, 0xff]].concat();
+    assert_eq!(refused(send(port, &member, &ridden).await), Some(Code::InvalidArgument));
     // Nor does anybody take spans over from one who is no member, or from bytes that are none.
     let mut spans = TracesBuilder::new();
     spans.span([7; 16], &Span { trace_id: vec![7; 16], span_id: vec![1; 8], ..Span::default() }.encode_to_vec());

@@ -10,9 +10,12 @@ use pdata::wire::{Cursor, Field, Fields, put_bytes, put_fixed64_field, put_varin
 use super::super::entry::{Facts, Shape};
 use super::super::part::{Answers, TracePart};
 use super::entry::{Decision, Entry};
+use crate::net::grpc;
 
 type Collect = ::peers::Collect<Decision>;
 type Report = ::peers::Report<Entry, Decision>;
+type Request = ::peers::Request<Entry, Decision>;
+type Answer = ::peers::Answer<Entry, Decision>;
 pub(super) use ::peers::Givers;
 
 /// Granularity of times until a trace is due, as a power of two of milliseconds.
@@ -28,28 +31,128 @@ const FRESH: u64 = 8;
 #[error("malformed message of the peers protocol")]
 pub(super) struct Malformed;
 
-pub(super) fn write_collect(from: &str, collect: &Collect) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96 + collect.decisions.len() * 18 + collect.questions.len() * 16);
-    put_varint_field(&mut out, 1, collect.incarnation);
-    put_varint_field(&mut out, 2, collect.sequence);
-    put_fixed64_field(&mut out, 3, collect.fingerprint);
-    put_fixed64_field(&mut out, 4, collect.view);
+/// What a frame begins with: not compressed, and the message's length.
+const FRAME_HEAD: usize = 5;
+
+/// A message as gRPC frames it.
+pub(super) fn frame(message: &[u8]) -> Bytes {
+    framed(message.len(), |out| out.extend_from_slice(message))
+}
+
+fn framed(expected: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(FRAME_HEAD + expected);
+    out.extend_from_slice(&[0; FRAME_HEAD]);
+    write(&mut out);
+    // Bounded by the batch, far below 4 GiB.
+    let len = u32::try_from(out.len() - FRAME_HEAD).unwrap_or(u32::MAX);
+    out[..FRAME_HEAD].copy_from_slice(&grpc::header(false, len));
+    out.into()
+}
+
+/// The bytes of a frame's message.
+pub(super) fn message_len(frame: &Bytes) -> u64 {
+    frame.len().saturating_sub(FRAME_HEAD) as u64
+}
+
+/// A field whose length shows when it is written: its varint takes four bytes, however short it is.
+fn put_nested(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    put_varint(out, u64::from(field) << 3 | 2);
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    let len = out.len() - at - 4;
+    let sevens = |shift: usize| (len >> shift & 0x7f) as u8;
+    out[at..at + 4].copy_from_slice(&[sevens(0) | 0x80, sevens(7) | 0x80, sevens(14) | 0x80, sevens(21)]);
+}
+
+fn collect_len(collect: &Collect) -> usize {
+    96 + collect.decisions.len() * 18 + collect.questions.len() * 16
+}
+
+fn report_len(report: &Report) -> usize {
+    128 + report.parts.len() * 48 + report.known.len() * 18
+}
+
+/// Framed.
+pub(super) fn write_request(from: &str, request: &Request) -> Bytes {
+    let len = collect_len(&request.collect) + request.report.as_ref().map_or(0, report_len);
+    framed(len + from.len(), |out| {
+        put_collect(out, &request.collect);
+        put_bytes(out, 12, from.as_bytes());
+        if let Some(report) = &request.report {
+            put_nested(out, 13, |out| put_report(out, report));
+        }
+    })
+}
+
+/// Framed.
+pub(super) fn write_answer(answer: &Answer) -> Bytes {
+    let len = report_len(&answer.report) + answer.collect.as_ref().map_or(0, collect_len);
+    framed(len, |out| {
+        put_report(out, &answer.report);
+        if let Some(collect) = &answer.collect {
+            put_nested(out, 14, |out| put_collect(out, collect));
+        }
+    })
+}
+
+fn put_collect(out: &mut Vec<u8>, collect: &Collect) {
+    put_varint_field(out, 1, collect.incarnation);
+    put_varint_field(out, 2, collect.sequence);
+    put_fixed64_field(out, 3, collect.fingerprint);
+    put_fixed64_field(out, 4, collect.view);
     if let Some((incarnation, number)) = collect.received {
-        put_varint_field(&mut out, 5, incarnation);
-        put_varint_field(&mut out, 6, number);
+        put_varint_field(out, 5, incarnation);
+        put_varint_field(out, 6, number);
     }
-    put_varint_field(&mut out, 7, collect.afresh.into());
-    put_varint_field(&mut out, 8, collect.leaving.into());
-    put_varint_field(&mut out, 9, collect.room.into());
-    put_bytes(&mut out, 10, &pack_decisions(&collect.decisions));
-    put_bytes(&mut out, 11, collect.questions.as_flattened());
-    put_bytes(&mut out, 12, from.as_bytes());
-    out
+    put_varint_field(out, 7, collect.afresh.into());
+    put_varint_field(out, 8, collect.leaving.into());
+    put_varint_field(out, 9, collect.room.into());
+    put_nested(out, 10, |out| pack_decisions(out, &collect.decisions));
+    put_bytes(out, 11, collect.questions.as_flattened());
+}
+
+/// What a report that is read from a message is made of.
+pub(super) struct Parts {
+    /// An empty list, whose memory serves again.
+    pub(super) spare: Vec<::peers::Part<Entry>>,
+    pub(super) shape: Shape,
 }
 
 /// The sender's name and the message.
-pub(super) fn read_collect(bytes: &[u8]) -> Result<(String, Collect), Malformed> {
-    let mut from = String::new();
+pub(super) fn read_request(bytes: &[u8], parts: Parts) -> Result<(String, Request), Malformed> {
+    let (mut from, mut report) = (String::new(), None);
+    let mut parts = Some(parts);
+    let collect = read_collect(bytes, |field| {
+        match field {
+            (12, Field::Bytes(name)) => from = text(name)?,
+            (13, Field::Bytes(message)) => {
+                let parts = parts.take().ok_or(Malformed)?;
+                report = Some(read_report(message, parts, |_| Ok(()))?);
+            }
+            // A later version's.
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok((from, Request { collect, report }))
+}
+
+pub(super) fn read_answer(bytes: &[u8], parts: Parts) -> Result<Answer, Malformed> {
+    let mut collect = None;
+    let report = read_report(bytes, parts, |field| {
+        if let (14, Field::Bytes(message)) = field {
+            collect = Some(read_collect(message, |_| Ok(()))?);
+        }
+        Ok(())
+    })?;
+    Ok(Answer { report, collect })
+}
+
+fn read_collect<'a>(
+    bytes: &'a [u8],
+    mut other: impl FnMut((u32, Field<'a>)) -> Result<(), Malformed>,
+) -> Result<Collect, Malformed> {
     let (mut incarnation, mut number) = (None, None);
     let mut collect = Collect {
         incarnation: 0,
@@ -82,46 +185,46 @@ pub(super) fn read_collect(bytes: &[u8]) -> Result<(String, Collect), Malformed>
                 }
                 collect.questions = ids.to_vec();
             }
-            (12, Field::Bytes(name)) => from = text(name)?,
-            // A later version's.
-            _ => {}
+            field => other(field)?,
         }
     }
     collect.received = incarnation.zip(number);
-    Ok((from, collect))
+    Ok(collect)
 }
 
-pub(super) fn write_report(report: &Report) -> Vec<u8> {
+fn put_report(out: &mut Vec<u8>, report: &Report) {
     let base = report.parts.first().map_or(0, |part| part.entry.part.facts.earliest_start);
-    let mut parts = Vec::with_capacity(report.parts.len() * 48);
-    for part in &report.parts {
-        pack_part(&mut parts, part, base);
-    }
-    let mut out = Vec::with_capacity(128 + parts.len() + report.known.len() * 18);
-    put_varint_field(&mut out, 1, report.answers.0);
-    put_varint_field(&mut out, 2, report.answers.1);
-    put_varint_field(&mut out, 3, report.incarnation);
-    put_varint_field(&mut out, 4, report.number);
-    put_fixed64_field(&mut out, 5, report.fingerprint);
-    put_fixed64_field(&mut out, 6, report.view);
+    put_varint_field(out, 1, report.answers.0);
+    put_varint_field(out, 2, report.answers.1);
+    put_varint_field(out, 3, report.incarnation);
+    put_varint_field(out, 4, report.number);
+    put_fixed64_field(out, 5, report.fingerprint);
+    put_fixed64_field(out, 6, report.view);
     let flag = |set: bool, flag: u64| if set { flag } else { 0 };
     let (more, leaving) = (flag(report.more, MORE), flag(report.leaving, LEAVING));
-    put_varint_field(&mut out, 7, more | leaving | flag(report.gone, GONE) | flag(report.fresh, FRESH));
-    put_varint_field(&mut out, 8, report.lost_for.map_or(0, |lost| lost.saturating_add(1)));
-    put_fixed64_field(&mut out, 9, base);
+    put_varint_field(out, 7, more | leaving | flag(report.gone, GONE) | flag(report.fresh, FRESH));
+    put_varint_field(out, 8, report.lost_for.map_or(0, |lost| lost.saturating_add(1)));
+    put_fixed64_field(out, 9, base);
+    put_varint_field(out, 15, report.waited);
     // Before the parts: a message that is cut between two fields has none of these without those.
     let absorbed = report.parts.iter().flat_map(|part| part.absorbed.iter().map(|giver| (&part.id, giver)));
-    put_givers(&mut out, 13, absorbed);
-    put_bytes(&mut out, 10, &parts);
-    put_bytes(&mut out, 11, &pack_decisions(&report.known));
+    put_givers(out, 13, absorbed);
+    put_nested(out, 10, |out| {
+        for part in &report.parts {
+            pack_part(out, part, base);
+        }
+    });
+    put_nested(out, 11, |out| pack_decisions(out, &report.known));
     for name in &report.others {
-        put_bytes(&mut out, 12, name.as_bytes());
+        put_bytes(out, 12, name.as_bytes());
     }
-    out
 }
 
-/// `parts` is memory for those of the report.
-pub(super) fn read_report(bytes: &[u8], shape: Shape, parts: Vec<::peers::Part<Entry>>) -> Result<Report, Malformed> {
+fn read_report<'a>(
+    bytes: &'a [u8],
+    Parts { spare: parts, shape }: Parts,
+    mut other: impl FnMut((u32, Field<'a>)) -> Result<(), Malformed>,
+) -> Result<Report, Malformed> {
     let mut report = Report {
         answers: (0, 0),
         incarnation: 0,
@@ -133,6 +236,7 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape, parts: Vec<::peers::Part<E
         gone: false,
         fresh: false,
         lost_for: None,
+        waited: 0,
         parts,
         known: Vec::new(),
         others: Vec::new(),
@@ -153,11 +257,12 @@ pub(super) fn read_report(bytes: &[u8], shape: Shape, parts: Vec<::peers::Part<E
             }
             (8, Field::Varint(value)) => report.lost_for = value.checked_sub(1),
             (9, Field::Fixed64(value)) => base = value,
+            (15, Field::Varint(value)) => report.waited = value,
             (10, Field::Bytes(packed)) => packed_parts = packed,
             (11, Field::Bytes(packed)) => report.known = unpack_decisions(packed)?,
             (12, Field::Bytes(name)) => report.others.push(Arc::from(text(name)?)),
             (13, Field::Bytes(message)) => givers.push(read_giver(message)?),
-            _ => {}
+            field => other(field)?,
         }
     }
     let mut cursor = Cursor::new(packed_parts);
@@ -278,13 +383,11 @@ fn text(bytes: &[u8]) -> Result<String, Malformed> {
     text.map(str::to_owned).ok_or(Malformed)
 }
 
-fn pack_decisions(decisions: &[(TraceId, Decision)]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(decisions.len() * 17);
+fn pack_decisions(out: &mut Vec<u8>, decisions: &[(TraceId, Decision)]) {
     for (id, decision) in decisions {
         out.extend_from_slice(id);
-        decision.pack(&mut out);
+        decision.pack(out);
     }
-    out
 }
 
 fn unpack_decisions(packed: &[u8]) -> Result<Vec<(TraceId, Decision)>, Malformed> {
