@@ -289,6 +289,7 @@ def check_sizes(helm, ottlcol):
                 for key in ("num_traces", "max_buffer_bytes", "expected_new_traces_per_sec"):
                     pairs[key] = (sampling[key], size[key])
                 pairs["max_size"] = (sampling["storage"]["max_size"], size["storage_max_size_bytes"])
+                pairs["shutdown_wait"] = (sampling["shutdown_wait"], f"{size['shutdown_wait_seconds']}s")
                 volume = next(volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
                 pairs["volume"] = (volume["sizeLimit"], f"{size['storage_volume_mib']}Mi")
             else:

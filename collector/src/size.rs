@@ -13,6 +13,7 @@
 //! max_buffer     = num_traces x (spans_per_trace x bytes_per_span / compression + 130 B)
 //! memory limit   = (max_buffer + num_traces x 48 B + 64 MiB) / 0.6
 //! storage        = num_traces x spans_per_trace x bytes_per_span + 64 MiB; its volume a tenth and 128 MiB more
+//! shutdown_wait  = decision_wait + 1 s
 //! grace period   = resolver_interval + dns_ttl + decision_wait + export_time + 5 s
 //! KEDA, tier 1   = 0.7 x capacity of one gateway, spans/s a pod
 //! KEDA, tier 2   = 0.6 x num_traces, traces waiting a pod
@@ -198,6 +199,8 @@ pub struct Sampler {
     pub pod: Pod,
     /// `tail_sampling::num_traces`
     pub num_traces: u64,
+    /// `tail_sampling::shutdown_wait`, seconds: what waits is decided a tick after its `decision_wait` at the latest.
+    pub shutdown_wait_seconds: u64,
     /// `tail_sampling::max_buffer_bytes`
     pub max_buffer_bytes: u64,
     /// `tail_sampling::expected_new_traces_per_sec`
@@ -283,6 +286,7 @@ fn sampler(args: &Args, traces_per_second: f64) -> Sampler {
     Sampler {
         pod,
         num_traces: whole(num_traces),
+        shutdown_wait_seconds: whole(seconds(args.decision_wait) + 1.0),
         max_buffer_bytes: whole(buffer),
         expected_new_traces_per_sec: whole(share),
         storage_max_size_bytes: whole(storage),
@@ -375,6 +379,8 @@ impl fmt::Display for Sizes {
         row("sending_queue, bytes", queue, none(), "share of bytes/s x gateway-queue x headroom");
         let traces = self.sampler.num_traces.to_string();
         row("num_traces", none(), traces, "share of traces/s x (decision-wait + 1 s) x headroom");
+        let wait = self.sampler.shutdown_wait_seconds.to_string();
+        row("shutdown_wait, s", none(), wait, "decision-wait + 1 s");
         let expected = self.sampler.expected_new_traces_per_sec.to_string();
         row("expected_new_traces_per_sec", none(), expected, "share of traces/s");
         let buffer = self.sampler.max_buffer_bytes.to_string();
