@@ -11,7 +11,7 @@ mod point;
 #[cfg(test)]
 mod tests;
 
-use forms::{any_value, length, plain_key_value, plain_value};
+use forms::{any_value, entry_value, length, plain_key_value, plain_value};
 use keys::KeyTable;
 use member::Member;
 use point::MetricSlots;
@@ -21,7 +21,7 @@ use pdata::SpanOrder;
 use crate::{
     layout::{Base, Layout, Level, LogField, MapSource, PointKind, SlotPath},
     slot::{RawSlot, tag},
-    trace_state,
+    trace_state, value,
     wire::{Fields, Payload, Range},
 };
 
@@ -552,21 +552,8 @@ impl Extractor {
     /// An attribute whose fields are not once each in order, or whose key is too long for a one-byte length.
     #[cold]
     fn odd_attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
-        let mut key = Range::default();
-        for (field, payload) in Fields::within(base, range) {
-            if let (1, Payload::Bytes(at)) = (field, payload) {
-                key = at;
-            }
-        }
-        let Some(position) = self.keys.find(key.of(base)) else { return false };
-        let empty = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
-        // Where the value field occurs more than once, protobuf merges the messages.
-        first(slots, position, || {
-            Fields::within(base, range).fold(empty, |slot, (field, payload)| match (field, payload) {
-                (2, Payload::Bytes(at)) => slot.merge_any(base, at),
-                _ => slot,
-            })
-        })
+        let key = value::entry_key(base, range);
+        self.keys.find(key).is_some_and(|position| first(slots, position, || entry_value(base, range)))
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    layout::{Base, Layout, MapSource, Placed, PointField, PointKind, SlotId, SlotPath},
+    layout::{Base, Layout, Level, MapSource, Placed, PointField, PointKind, SlotId, SlotPath},
     slot::{RawSlot, tag},
     value::{GoInt, List, ListRepr, Map, Opaque, Value, WireMap},
     wire::{Fields, Payload},
@@ -56,6 +56,15 @@ impl<'w> Frame<'w> {
     /// A frame without slots, for expressions that read none.
     pub(crate) fn empty() -> Self {
         Self::new(Arc::new(Layout::default()))
+    }
+
+    /// Makes a row of a span's slots, which is as wide as a frame, and the bytes that they were filled from this frame's span.
+    pub(crate) fn take_row(&mut self, row: &[RawSlot], span: &'w [u8]) {
+        let own = self.layout.level(Level::Span);
+        if let (Some(to), Some(from)) = (self.slots.get_mut(own.clone()), row.get(own)) {
+            to.copy_from_slice(from);
+        }
+        self.bases[Base::Span as usize] = span;
     }
 
     #[inline]

@@ -248,11 +248,9 @@ impl ProgramBuilder {
             let message = format!("the conditions read more than {} different paths", self.options.limits.slots);
             return Err(Error::new(error::LIMIT, Span::default(), message));
         }
-        if self.options.engine == Engine::Jit {
-            ir.add_members(self.options.limits.slots);
-        }
         let (conditions, values) = roots.split_at(self.conditions.len());
         if self.options.engine == Engine::Jit {
+            ir.add_members(self.options.limits.slots);
             let over_rows = self.lists.iter().filter(|list| list.over_rows);
             let of_list = |list: &List| -> Vec<NodeId> {
                 list.conditions.iter().filter_map(|id| conditions.get(id.0 as usize).copied()).collect()

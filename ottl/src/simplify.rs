@@ -15,6 +15,7 @@ use grammar::ast::CompareOp;
 use crate::{
     frame::Frame,
     func::Needs,
+    go::text,
     interp::Interpreter,
     ir::{CallArg, Ir, Node, NodeId, Type},
     limits::Limits,
@@ -112,8 +113,8 @@ impl Pass<'_> {
         }
         let Value::Str(literal) = self.ir.as_constant(literal)? else { return None };
         let wanted = match self.ir.ty(id) {
-            Type::TraceId => unhex(literal).map(Value::TraceId),
-            Type::SpanId => unhex(literal).map(Value::SpanId),
+            Type::TraceId => id_of(literal).map(Value::TraceId),
+            Type::SpanId => id_of(literal).map(Value::SpanId),
             _ => return None,
         };
         Some(match wanted {
@@ -265,22 +266,10 @@ impl Pass<'_> {
     }
 }
 
-/// The bytes that a lower-case hex text of their length stands for.
-fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
-        let [high, low] = digits.map(digit);
-        *byte = high? << 4 | low?;
-    }
-    Some(bytes)
+/// The id of which this is the text.
+fn id_of<const N: usize>(literal: &[u8]) -> Option<[u8; N]> {
+    let id: [u8; N] = text::unhex(literal)?.try_into().ok()?;
+    (text::hex(&id) == literal).then_some(id)
 }
 
 /// The value and the string literal of `value op "literal"`, in either order.

@@ -3,8 +3,10 @@
 
 use crate::{
     slot::{RawSlot, tag},
-    wire::Range,
+    wire::{Fields, Payload, Range},
 };
+
+const EMPTY: RawSlot = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
 
 /// Start and end of what a length prefix at `at` announces; `None` if it goes beyond the buffer.
 #[inline]
@@ -64,10 +66,17 @@ pub(super) fn plain_value(value: &[u8], end: usize) -> Option<RawSlot> {
     })
 }
 
+/// The slot of a KeyValue's value. Where its field occurs more than once, protobuf merges the messages.
+pub(super) fn entry_value(base: &[u8], entry: Range) -> RawSlot {
+    Fields::within(base, entry).fold(EMPTY, |slot, field| match field {
+        (2, Payload::Bytes(value)) => slot.merge_any(base, value),
+        _ => slot,
+    })
+}
+
 /// As [`RawSlot::merge_any`] over an empty slot, with the usual forms first.
 #[inline]
 pub(super) fn any_value(base: &[u8], range: Range) -> RawSlot {
-    const EMPTY: RawSlot = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
     match base.get(range.start..range.end).and_then(|value| plain_value(value, range.end)) {
         Some(slot) => slot,
         None => EMPTY.merge_any(base, range),

@@ -1,5 +1,6 @@
 //! Members of maps and lists that have slots of their own: found after the slot of what they are members of was filled.
 
+use super::forms::{any_value, entry_value};
 use crate::{
     layout::MemberKey,
     slot::{RawSlot, tag},
@@ -15,8 +16,6 @@ pub(super) struct Member {
     pub(super) key: MemberKey,
     pub(super) position: u32,
 }
-
-const EMPTY: RawSlot = RawSlot { tag: tag::EMPTY, len: 0, bits: 0 };
 
 impl Member {
     /// Fills the slot; it stays missing where the parent is not what the key asks for, or has no such member.
@@ -35,23 +34,19 @@ impl Member {
 
 /// The value of the first entry with a key.
 fn entry(base: &[u8], map: Range, key: &[u8]) -> Option<RawSlot> {
-    let entries = Fields::within(base, map).filter_map(|field| match field {
-        (1, Payload::Bytes(entry)) => Some(entry),
-        _ => None,
-    });
-    let mut entries = entries.filter(|&entry| value::entry_key(base, entry) == key);
-    let entry = entries.next()?;
-    Some(Fields::within(base, entry).fold(EMPTY, |slot, field| match field {
-        (2, Payload::Bytes(value)) => slot.merge_any(base, value),
-        _ => slot,
-    }))
+    let entry = messages(base, map).find(|&entry| value::entry_key(base, entry) == key)?;
+    Some(entry_value(base, entry))
 }
 
 fn item(base: &[u8], list: Range, index: i64) -> Option<RawSlot> {
-    let mut items = Fields::within(base, list).filter_map(|field| match field {
-        (1, Payload::Bytes(item)) => Some(item),
+    let item = messages(base, list).nth(usize::try_from(index).ok()?)?;
+    Some(any_value(base, item))
+}
+
+/// What a map or list holds.
+fn messages(base: &[u8], range: Range) -> impl Iterator<Item = Range> {
+    Fields::within(base, range).filter_map(|field| match field {
+        (1, Payload::Bytes(message)) => Some(message),
         _ => None,
-    });
-    let item = items.nth(usize::try_from(index).ok()?)?;
-    Some(EMPTY.merge_any(base, item))
+    })
 }

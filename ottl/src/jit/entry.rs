@@ -20,15 +20,15 @@ use super::{
     lower::{Generated, Lowering},
     shims::Shim,
 };
-use crate::{frame::Frame, interp::Interpreter, slot::RawSlot};
+use crate::{interp::Interpreter, slot::RawSlot};
 
 /// Boxed: it is large.
 type Failure = Box<ModuleError>;
 
-type ConditionFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8]) -> u32;
+type ConditionFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8]) -> u32;
 type RowsFn =
-    unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8], *mut RawSlot, *const &[u8], usize, *mut u8);
-type ListFn = unsafe extern "C" fn(*const Lent<'_, '_>, *const RawSlot, *const &[u8], u32) -> u64;
+    unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], *mut RawSlot, *const &[u8], usize, *mut u8);
+type ListFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], u32) -> u64;
 
 /// Machine code of one program.
 pub(crate) struct Code {
@@ -84,7 +84,7 @@ impl Code {
     #[inline]
     pub(crate) fn condition(&self, condition: usize, interpreter: &Interpreter<'_>) -> Option<u32> {
         let function = (*self.conditions.get(condition)?)?;
-        let (frame, lent) = (interpreter.frame, Lent::one(interpreter));
+        let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
         // SAFETY: the code belongs to `self`; it reads slots of the layout that the frame was made for, and the buffers the
         // slots were filled from, all borrowed by `interpreter`; it writes nothing.
         Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr()) })
@@ -95,26 +95,24 @@ impl Code {
     #[inline]
     pub(crate) fn list(&self, list: usize, start: u32, interpreter: &Interpreter<'_>) -> Option<u64> {
         let function = (*self.lists.get(list)?)?;
-        let (frame, lent) = (interpreter.frame, Lent::one(interpreter));
+        let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
         // SAFETY: as in `condition`; a `start` beyond the list is answered with 0.
         Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), start) })
     }
 
     /// Evaluates a list for each of some spans, if there is code for it: answers as of [`Self::condition`], one a span.
-    /// Each span has as many slots in `rows` as a frame, of which those of its own level are used. `row` is a frame that
-    /// holds what spans share, for those about which the interpreter is asked.
+    /// Each span has as many slots in `rows` as a frame, of which those of its own level are used.
     #[must_use]
-    pub(crate) fn rows<'w>(
+    pub(crate) fn rows(
         &self,
         list: usize,
         interpreter: &Interpreter<'_>,
-        row: &mut Frame<'w>,
         rows: &mut [RawSlot],
-        spans: &[&'w [u8]],
+        spans: &[&[u8]],
         answers: &mut [u8],
     ) -> bool {
         let Some(Some(function)) = self.rows.get(list) else { return false };
-        let (frame, lent) = (interpreter.frame, Lent::rows(interpreter, row));
+        let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
         if spans.len().saturating_mul(frame.slots.len()) > rows.len() || spans.len() != answers.len() {
             return false;
         }

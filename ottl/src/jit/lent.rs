@@ -10,46 +10,35 @@ use crate::{
     frame::Frame,
     interp::Interpreter,
     ir::NodeId,
-    layout::{Base, Level},
     slot::{RawSlot, tag},
     value::Value,
 };
 
-/// The interpreter, and what it makes for generated code. `'w` is the wire bytes' life, `'e` the evaluation's.
-pub(super) struct Lent<'e, 'w> {
+/// The interpreter, and what it makes for generated code.
+pub(super) struct Lent<'e> {
     pub(super) interpreter: Interpreter<'e>,
-    /// Where spans come by the row: a frame that takes the row which is asked about, and what says which one it took.
-    row: Option<(RefCell<&'e mut Frame<'w>>, Cell<*const &'w [u8]>)>,
+    /// Where spans come by the row: what they share, with the row that was asked about last.
+    row: RefCell<Option<Frame<'e>>>,
+    /// What says which row that is.
+    taken: Cell<*const &'e [u8]>,
     /// Texts that converters made. Generated code has their addresses until the evaluation ends, or the row's.
     texts: RefCell<Vec<Vec<u8>>>,
 }
 
-impl<'e, 'w> Lent<'e, 'w> {
+impl<'e> Lent<'e> {
     #[inline]
-    pub(super) fn one(interpreter: &Interpreter<'e>) -> Self {
-        Self { interpreter: *interpreter, row: None, texts: RefCell::default() }
-    }
-
-    /// For spans that come by the row. `frame` holds what they share.
-    #[inline]
-    pub(super) fn rows(interpreter: &Interpreter<'e>, frame: &'e mut Frame<'w>) -> Self {
-        let row = (RefCell::new(frame), Cell::new(std::ptr::null()));
-        Self { row: Some(row), ..Self::one(interpreter) }
+    pub(super) fn new(interpreter: &Interpreter<'e>) -> Self {
+        let taken = Cell::new(std::ptr::null());
+        Self { interpreter: *interpreter, row: RefCell::default(), taken, texts: RefCell::default() }
     }
 
     /// Makes a row the one that the interpreter is asked about. `span` says which one it is.
-    pub(super) fn take_row(&self, slots: &[RawSlot], span: *const &'w [u8], bytes: &'w [u8]) {
-        let Some((frame, taken)) = &self.row else { return };
-        if taken.replace(span) == span {
+    pub(super) fn take_row(&self, slots: &[RawSlot], span: *const &'e [u8], bytes: &'e [u8]) {
+        if self.taken.replace(span) == span {
             return;
         }
         self.texts.borrow_mut().clear();
-        let mut frame = frame.borrow_mut();
-        let own = frame.layout.level(Level::Span);
-        if let (Some(to), Some(from)) = (frame.slots.get_mut(own.clone()), slots.get(own)) {
-            to.copy_from_slice(from);
-        }
-        frame.bases[Base::Span as usize] = bytes;
+        self.row.borrow_mut().get_or_insert_with(|| self.interpreter.frame.clone()).take_row(slots, bytes);
     }
 
     /// The number of slots of a row.
@@ -58,12 +47,9 @@ impl<'e, 'w> Lent<'e, 'w> {
     }
 
     fn with<R>(&self, ask: impl FnOnce(&Interpreter<'_>) -> R) -> R {
-        match &self.row {
+        match &*self.row.borrow() {
             None => ask(&self.interpreter),
-            Some((frame, _)) => {
-                let frame: &Frame<'_> = &frame.borrow();
-                ask(&Interpreter { frame, ..self.interpreter })
-            }
+            Some(frame) => ask(&Interpreter { frame, ..self.interpreter }),
         }
     }
 

@@ -114,7 +114,7 @@ pub(super) fn encode(answer: Result<bool, EvalError>) -> u32 {
 
 /// # Safety
 /// `context` points to an interpreter that outlives the call.
-unsafe extern "C" fn truth(context: *const Lent<'_, '_>, node: u32) -> u32 {
+unsafe extern "C" fn truth(context: *const Lent<'_>, node: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     if node as usize >= lent.interpreter.ir.node_count() {
@@ -125,7 +125,7 @@ unsafe extern "C" fn truth(context: *const Lent<'_, '_>, node: u32) -> u32 {
 
 /// # Safety
 /// As [`truth`]; `out` points to memory for a slot that nobody else uses meanwhile.
-unsafe extern "C" fn value(context: *const Lent<'_, '_>, node: u32, out: *mut RawSlot) -> u32 {
+unsafe extern "C" fn value(context: *const Lent<'_>, node: u32, out: *mut RawSlot) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     if node as usize >= lent.interpreter.ir.node_count() {
@@ -144,7 +144,7 @@ unsafe extern "C" fn value(context: *const Lent<'_, '_>, node: u32, out: *mut Ra
 /// # Safety
 /// As [`truth`]; `slots` points to as many slots as a frame has, `span` to the reference to a span's bytes, and nobody
 /// writes to either meanwhile.
-unsafe extern "C" fn row<'w>(context: *const Lent<'_, 'w>, slots: *const RawSlot, span: *const &'w [u8]) -> u32 {
+unsafe extern "C" fn row<'w>(context: *const Lent<'w>, slots: *const RawSlot, span: *const &'w [u8]) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; `Code::rows` has seen that there are that many for each span.
@@ -157,7 +157,7 @@ unsafe extern "C" fn row<'w>(context: *const Lent<'_, 'w>, slots: *const RawSlot
 
 /// # Safety
 /// As [`truth`]; `text` points to `len` readable bytes that nobody writes meanwhile.
-unsafe extern "C" fn matches(context: *const Lent<'_, '_>, call: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn matches(context: *const Lent<'_>, call: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
@@ -167,7 +167,7 @@ unsafe extern "C" fn matches(context: *const Lent<'_, '_>, call: u32, text: *con
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn matches_behind_prefix(context: *const Lent<'_, '_>, call: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn matches_behind_prefix(context: *const Lent<'_>, call: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
@@ -179,14 +179,14 @@ unsafe extern "C" fn matches_behind_prefix(context: *const Lent<'_, '_>, call: u
 }
 
 #[inline]
-fn pattern<'e>(lent: &Lent<'e, '_>, call: u32) -> Option<&'e Regexp> {
+fn pattern<'e>(lent: &Lent<'e>, call: u32) -> Option<&'e Regexp> {
     let site = lent.interpreter.ir.calls().get(CallId(call).0 as usize)?;
     site.prepared.as_ref()?.downcast_ref()
 }
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn in_set(context: *const Lent<'_, '_>, set: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn in_set(context: *const Lent<'_>, set: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
@@ -197,7 +197,7 @@ unsafe extern "C" fn in_set(context: *const Lent<'_, '_>, set: u32, text: *const
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn holds_any(context: *const Lent<'_, '_>, substrings: u32, text: *const u8, len: u32) -> u32 {
+unsafe extern "C" fn holds_any(context: *const Lent<'_>, substrings: u32, text: *const u8, len: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.
@@ -207,7 +207,7 @@ unsafe extern "C" fn holds_any(context: *const Lent<'_, '_>, substrings: u32, te
 
 /// # Safety
 /// As [`matches`].
-unsafe extern "C" fn order_literal(context: *const Lent<'_, '_>, constant: u32, text: *const u8, len: u32) -> i32 {
+unsafe extern "C" fn order_literal(context: *const Lent<'_>, constant: u32, text: *const u8, len: u32) -> i32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
     // SAFETY: the caller's contract; generated code passes the range of a slot, which lies in a buffer of the frame.

@@ -162,6 +162,26 @@ fn lists_over_rows_keep_answers_for_each_other() {
     }
 }
 
+/// Rows whose frame another program has loaded are that program's, also for what the interpreter answers.
+#[test]
+fn rows_of_another_program_are_taken_over() {
+    let build = |text: &str| {
+        let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, ..Options::default() });
+        let condition = builder.add(text, Context::Span, PathMode::Legacy).expect(text);
+        let list = builder.list_over_rows(&[condition], ErrorMode::Propagate);
+        (builder.build().expect("a program"), list)
+    };
+    let (first, _) = build(r#"kind == 2 and attributes["a"] == 1 and attributes["b"] == 2"#);
+    let (second, list) = build(r#"Split(name, " ")[1] == resource.schema_url"#);
+    let traces = pdata::Traces::index(request("a b").into()).expect("a request");
+    let mut rows = first.rows();
+    second.load_resource(rows.frame(), b"", b"b");
+    let spans = traces.resources().flat_map(|resource| resource.scopes()).flat_map(|scope| scope.spans());
+    spans.for_each(|span| second.push_span(&mut rows, &span));
+    let answers = second.eval_rows(&mut rows, list, &mut |_, _| {});
+    assert_eq!(answers.iter().collect::<Vec<_>>(), [Outcome::True]);
+}
+
 /// A request with one span.
 fn request(name: &str) -> Vec<u8> {
     use pdata::wire::put_bytes;

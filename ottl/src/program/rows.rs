@@ -2,12 +2,7 @@
 //! machine code. Every error is answered row by row through the frame, as always.
 
 use super::{ListId, Outcome, Program, outcome};
-use crate::{
-    error::EvalError,
-    frame::Frame,
-    layout::{Base, Level},
-    slot::RawSlot,
-};
+use crate::{error::EvalError, frame::Frame, slot::RawSlot};
 
 /// Spans of one scope, with their slots. Made once a batch and emptied for each next lot of spans; a few dozen at a time
 /// stay in the processor's nearest cache.
@@ -15,8 +10,6 @@ use crate::{
 pub struct Rows<'w> {
     /// What the rows share: connection, resource, scope.
     frame: Frame<'w>,
-    /// Where machine code has the interpreter asked about a row.
-    row: Frame<'w>,
     /// As many a row as the frame has; only those of spans are filled.
     slots: Vec<RawSlot>,
     spans: Vec<&'w [u8]>,
@@ -70,7 +63,7 @@ impl Program {
     /// Memory for many spans.
     #[must_use]
     pub fn rows<'w>(&self) -> Rows<'w> {
-        Rows { frame: self.frame(), row: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
+        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
     }
 
     /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
@@ -105,10 +98,8 @@ impl Program {
         rows.answers.resize(rows.spans.len(), 0);
         let native = self.owns(&rows.frame)
             && self.code.as_ref().is_some_and(|code| {
-                rows.row.slots.copy_from_slice(&rows.frame.slots);
-                rows.row.bases = rows.frame.bases;
                 let interpreter = self.interpreter(&rows.frame);
-                code.rows(list.0 as usize, &interpreter, &mut rows.row, &mut rows.slots, &rows.spans, &mut rows.answers)
+                code.rows(list.0 as usize, &interpreter, &mut rows.slots, &rows.spans, &mut rows.answers)
             });
         // Without a branch a row: a few comparisons of vectors in all.
         let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));
@@ -131,7 +122,10 @@ impl Program {
             if native && rows.answers.get(at).is_some_and(|&answer| answer <= 1) {
                 continue;
             }
-            self.load_row(rows, at);
+            let width = rows.frame.slots.len();
+            if let (Some(row), Some(span)) = (rows.slots.get(at * width..(at + 1) * width), rows.spans.get(at)) {
+                rows.frame.take_row(row, span);
+            }
             let outcome = self.eval_list(&rows.frame, list, on_error);
             if let Some(answer) = rows.answers.get_mut(at) {
                 *answer = match outcome {
@@ -140,17 +134,6 @@ impl Program {
                     Outcome::Error(error) => error as u8,
                 };
             }
-        }
-    }
-
-    /// Makes a row the frame's span.
-    fn load_row(&self, rows: &mut Rows<'_>, at: usize) {
-        let own = self.layout.level(Level::Span);
-        let start = at * rows.frame.slots.len();
-        let row = rows.slots.get(start + own.start..start + own.end);
-        if let (Some(to), Some(row), Some(span)) = (rows.frame.slots.get_mut(own), row, rows.spans.get(at)) {
-            to.copy_from_slice(row);
-            rows.frame.bases[Base::Span as usize] = span;
         }
     }
 }

@@ -451,7 +451,7 @@ impl Shared {
     }
 
     /// The number of traces that are not decided yet.
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).table.len()).sum()
     }
 

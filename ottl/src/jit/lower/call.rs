@@ -106,7 +106,7 @@ impl<'l> Lower<'l, '_> {
             self.branch_on_tag(slot, tag::STR, string, other);
             self.builder.switch_to_block(other);
             let tag = self.tag(slot);
-            let absent = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, tag, i64::from(tag::EMPTY));
+            let absent = self.is_absent(tag);
             self.branch(absent, no, converted);
             self.builder.switch_to_block(converted);
             self.ask(id, yes, no);

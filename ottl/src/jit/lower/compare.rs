@@ -35,30 +35,22 @@ impl<'l> Lower<'l, '_> {
                 return self.kind_text(op, (form, slot), literal, yes, no);
             }
         }
-        match (self.ir.get(left), self.ir.get(right)) {
-            // Constants give no errors, so the order does not matter.
-            (_, Node::Const(constant)) if self.is_inline_literal(left, op, *constant) => {
-                let constant = *constant;
-                match self.operand(left) {
-                    Some(operand) => self.with_literal(id, op, operand, constant, yes, no),
-                    None => self.ask(id, yes, no),
-                }
+        // Constants give no errors, so the order does not matter.
+        for (value, literal, op) in [(left, right, op), (right, left, flipped(op))] {
+            if let Node::Const(constant) = *self.ir.get(literal)
+                && self.is_inline_literal(value, op, constant)
+                && let Some(operand) = self.operand(value)
+            {
+                return self.with_literal(id, op, operand, constant, yes, no);
             }
-            (Node::Const(constant), _) if self.is_inline_literal(right, flipped(op), *constant) => {
-                let constant = *constant;
-                match self.operand(right) {
-                    Some(operand) => self.with_literal(id, flipped(op), operand, constant, yes, no),
-                    None => self.ask(id, yes, no),
-                }
-            }
-            _ if self.has_operand(left) && self.has_operand(right) => {
-                let (Some(left), Some(right)) = (self.operand(left), self.operand(right)) else {
-                    return self.ask(id, yes, no);
-                };
-                self.values_compared(id, op, left, right, yes, no);
-            }
-            _ => self.ask(id, yes, no),
         }
+        if self.has_operand(left)
+            && self.has_operand(right)
+            && let (Some(left), Some(right)) = (self.operand(left), self.operand(right))
+        {
+            return self.values_compared(id, op, left, right, yes, no);
+        }
+        self.ask(id, yes, no);
     }
 
     /// Whether `left op right` holds of two numbers; `None` where they are none, or of kinds that do not compare.
@@ -151,7 +143,7 @@ impl<'l> Lower<'l, '_> {
             return;
         }
         let tag = self.tag(slot);
-        let absent = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, tag, i64::from(tag::EMPTY));
+        let absent = self.is_absent(tag);
         let set = self.builder.create_block();
         self.branch(absent, nil, set);
         self.builder.switch_to_block(set);

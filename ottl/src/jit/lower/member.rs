@@ -1,6 +1,6 @@
 //! Members of maps and lists that have slots of their own: the rules of paths, checked on the way down.
 
-use cranelift_codegen::ir::{InstBuilder as _, condcodes::IntCC};
+use cranelift_codegen::ir::InstBuilder as _;
 
 use super::{Lower, operand::Operand};
 use crate::{
@@ -40,9 +40,7 @@ impl Lower<'_, '_> {
         if is_index {
             let found = self.builder.create_block();
             let beyond = self.builder.create_block();
-            let tag = self.tag(member);
-            let exists = self.builder.ins().icmp_imm_u(IntCC::NotEqual, tag, i64::from(tag::MISSING));
-            self.branch(exists, found, beyond);
+            self.branch_on_tag(member, tag::MISSING, beyond, found);
             self.builder.switch_to_block(beyond);
             self.fail(EvalError::OutOfBounds);
             self.builder.switch_to_block(found);

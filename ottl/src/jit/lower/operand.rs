@@ -3,7 +3,7 @@
 //! Slots lie at constant offsets in the frame, whose layout `slot.rs` fixes. A computed value has the same three parts, in
 //! registers; where it is a range, its bits are the address.
 
-use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, Type as ClifType, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, Type as ClifType, Value, types};
 
 use super::Lower;
 use crate::{
@@ -141,7 +141,7 @@ impl Lower<'_, '_> {
 
     pub(super) fn branch_on_tag(&mut self, operand: Operand, tag: u32, yes: Block, no: Block) {
         let found = self.tag(operand);
-        let same = self.builder.ins().icmp_imm_u(IntCC::Equal, found, u64::from(tag) as i64);
+        let same = self.has_tag(found, tag);
         self.branch(same, yes, no);
     }
 }

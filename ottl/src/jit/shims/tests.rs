@@ -5,7 +5,7 @@ use crate::{frame::Frame, interp::Interpreter, ir::Ir, limits::Limits, program::
 fn ids_from_nowhere_are_answered() {
     let (ir, frame, host, limits) = (Ir::default(), Frame::empty(), Host::default(), Limits::default());
     let interpreter = Interpreter { ir: &ir, frame: &frame, host: &host, limits: &limits };
-    let lent = Lent::one(&interpreter);
+    let lent = Lent::new(&interpreter);
     let text = b"text";
     for id in [0, 1, 77, u32::MAX] {
         // SAFETY: what is lent lives on this stack frame.

@@ -517,10 +517,7 @@ impl Shared {
         loop {
             let (waits, company) = {
                 let node = lock(&peers.node);
-                (
-                    !node.is_idle() || self.shards.iter().any(|shard| lock(shard).table.len() > 0),
-                    node.has_company(peers.now()),
-                )
+                (!node.is_idle() || self.waiting() > 0, node.has_company(peers.now()))
             };
             if !waits || !company {
                 return;
