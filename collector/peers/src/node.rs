@@ -54,6 +54,15 @@ impl Settings {
         (self.grace / 5).max(1)
     }
 
+    /// Up to when a decision waits for members that do not answer in this node's view of the owners. Where the owners have
+    /// changed meanwhile the others see it soon, and who decides now would be one of two: so it may take half as long again.
+    /// That is over before holders despair.
+    pub(crate) fn waits_until(&self, asked: Millis, view_changed: Millis) -> Millis {
+        let longest = asked.saturating_add(self.grace).saturating_add(self.grace / 2);
+        let latest_change = view_changed.saturating_add(self.grace).min(longest);
+        asked.saturating_add(self.grace).max(latest_change)
+    }
+
     /// After its time a holder waits so long for an owner.
     pub(crate) fn alone_after(&self) -> Millis {
         self.grace.saturating_mul(2)

@@ -215,7 +215,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let mut n_settled = 0_usize;
         while let Some(asked) = self.owner.asked.front().copied() {
             let is_covered = covered.is_some_and(|covered| asked.number <= covered);
-            if !is_covered && now.saturating_sub(asked.at) <= grace {
+            if !is_covered && now <= self.settings.waits_until(asked.at, self.view_changed) {
                 return;
             }
             if n_settled.is_multiple_of(WARMED) {

@@ -73,11 +73,29 @@ pub fn run(seed: u64) -> Result<Outcome, Box<Violation>> {
 /// # Errors
 /// When an invariant does not hold.
 pub fn run_as(profile: Profile, seed: u64) -> Result<Outcome, Box<Violation>> {
-    let quiet = World::new(profile, seed, None).run();
-    quiet.map_err(|failure| {
+    World::new(profile, seed, None).run().map_err(|failure| {
         // The same run again, this time written down.
         let mut world = World::new(profile, seed, Some(failure.trace));
-        let what = world.run_once().err().map_or(failure.what, |again| again.what);
+        let what = world.run().err().map_or(failure.what, |again| again.what);
         Box::new(Violation { seed, what, events: world.events() })
     })
+}
+
+/// All that happened to each trace of a seed that members have obeyed differently, one text a trace: faults have weakened the
+/// second invariant for it, or it would be a violation.
+///
+/// # Errors
+/// When an invariant does not hold.
+pub fn broken_as(profile: Profile, seed: u64) -> Result<Vec<String>, Box<Violation>> {
+    if run_as(profile, seed)?.broken == 0 {
+        return Ok(Vec::new());
+    }
+    let mut first = World::new(profile, seed, None);
+    let _ran_well = first.run();
+    let events = |trace: u64| {
+        let mut world = World::new(profile, seed, Some(Some(trace)));
+        let _ran_well = world.run();
+        format!("seed {seed}: trace {trace} is broken\n{}", world.events())
+    };
+    Ok(first.broken.into_iter().map(events).collect())
 }

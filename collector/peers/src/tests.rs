@@ -23,6 +23,21 @@ fn scaling_alone_leaves_few_decisions_incomplete() {
     assert!((total.incomplete + total.alone) * 100 < total.agreed, "{total:?}");
 }
 
+/// The list changes three times within the grace and members see each change at moments of their own. A member that was the
+/// owner in the meantime decided when the grace was over, though all had come to see the same owner just before.
+#[test]
+fn issue_7_rolling_seed_709_owners_that_change_twice_within_the_grace() {
+    assert_eq!(simulator::broken_as(Profile::Rolling, 709).unwrap(), Vec::<String>::new());
+}
+
+/// Stopping one after the other, in order, breaks nothing.
+#[test]
+fn rolling_restarts_break_nothing() {
+    for seed in 0..400 {
+        assert_eq!(simulator::broken_as(Profile::Rolling, seed).unwrap(), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn a_seed_is_one_run() {
     for profile in Profile::ALL {

@@ -208,8 +208,9 @@ impl Checks {
         Ok(())
     }
 
-    /// Invariant 2 once more, over what was obeyed.
-    pub(super) fn at_end(&self, hosts: &[Host], outcome: &mut Outcome) -> Result<(), Failure> {
+    /// Invariant 2 once more, over what was obeyed. Returns the traces that were obeyed differently, for which there is a reason.
+    pub(super) fn at_end(&self, hosts: &[Host], outcome: &mut Outcome) -> Result<Vec<u64>, Failure> {
+        let mut broken = Vec::new();
         let mut numbers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for host in hosts {
             for (number, decision) in &host.obeyed {
@@ -223,8 +224,9 @@ impl Checks {
             if self.traces.get(number).is_none_or(|trace| !trace.excused) {
                 return Err(Failure::of(*number, format!("obeyed differently, and nothing says why: {decisions:?}")));
             }
-            outcome.broken += 1;
+            broken.push(*number);
         }
+        outcome.broken += broken.len() as u64;
         // Where all have lived from the beginning, they have counted what was decided without hearing all, each once.
         let counters = hosts.iter().filter_map(|host| host.node.as_ref()).map(crate::Node::counters);
         let counted = counters.fold((0, 0), |sum, more| (sum.0 + more.incomplete, sum.1 + more.alone));
@@ -233,6 +235,6 @@ impl Checks {
             let what = format!("{counted:?} decisions are counted as incomplete and alone, of {outcome:?}");
             return Err(Failure { trace: None, what });
         }
-        Ok(())
+        Ok(broken)
     }
 }

@@ -180,6 +180,8 @@ pub(super) struct World {
     cuts: Vec<(usize, usize, Millis)>,
     pub(super) checks: Checks,
     outcome: Outcome,
+    /// At the end: traces that were obeyed differently by different members.
+    pub(super) broken: Vec<u64>,
     /// The trace whose events are written down.
     watched: Option<Option<u64>>,
     log: String,
@@ -224,6 +226,7 @@ impl World {
             names,
             cuts: Vec::new(),
             outcome: Outcome::default(),
+            broken: Vec::new(),
             watched,
             log: String::new(),
             plan,
@@ -287,11 +290,7 @@ impl World {
         self.log
     }
 
-    pub(super) fn run(mut self) -> Result<Outcome, Failure> {
-        self.run_once()
-    }
-
-    pub(super) fn run_once(&mut self) -> Result<Outcome, Failure> {
+    pub(super) fn run(&mut self) -> Result<Outcome, Failure> {
         while let Some(Reverse(Queued(time, _, event))) = self.queue.pop() {
             if time > END {
                 break;
@@ -300,7 +299,7 @@ impl World {
             self.step(event)?;
             Checks::after_event(self)?;
         }
-        self.checks.at_end(&self.hosts, &mut self.outcome)?;
+        self.broken = self.checks.at_end(&self.hosts, &mut self.outcome)?;
         Ok(self.outcome)
     }
 
