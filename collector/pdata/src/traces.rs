@@ -217,6 +217,13 @@ impl Traces {
         self.buffers.get(range.buffer as usize).and_then(|buffer| buffer.get(start..start + len)).unwrap_or_default()
     }
 
+    fn bytes_onward(&self, range: Range) -> &[u8] {
+        self.buffers
+            .get(range.buffer as usize)
+            .and_then(|buffer| buffer.get(range.start as usize..))
+            .unwrap_or_default()
+    }
+
     /// Rows of a resource's scopes.
     fn scope_range(&self, resource: usize) -> std::ops::Range<usize> {
         let start = self.scopes.partition_point(|row| (row.resource as usize) < resource);
@@ -392,6 +399,13 @@ impl<'a> SpanView<'a> {
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.traces.bytes(self.row.span)
+    }
+
+    /// The Span message and whatever stands behind it in its buffer, for readers that look at several bytes at a time.
+    #[must_use]
+    #[inline]
+    pub fn bytes_onward(&self) -> &'a [u8] {
+        self.traces.bytes_onward(self.row.span)
     }
 
     /// Where in the message the fields behind its attributes start, if its fields come in order.

@@ -79,8 +79,15 @@ pub(super) struct Usage {
 }
 
 enum Data {
-    Raw(Vec<u8>),
-    Lz4 { block: Block, raw_len: usize },
+    /// A buffer of which the first bytes are used. What is behind them is of an earlier use.
+    Raw {
+        buf: Vec<u8>,
+        used: usize,
+    },
+    Lz4 {
+        block: Block,
+        raw_len: usize,
+    },
 }
 
 struct Segment {
@@ -172,25 +179,27 @@ impl Log {
         self.usage
     }
 
-    /// Appends a span of a trace. `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
+    /// Appends a span of a trace, the first `len` bytes of `span`; what stands behind them in the request makes it quicker.
+    /// `previous` is the trace's last link; with [`Link::NONE`] the trace is born in the segment.
     pub(super) fn append(
         &mut self,
         id: &TraceId,
         previous: Link,
         envelope: u32,
-        span: &[u8],
+        (span, len): (&[u8], usize),
         envelopes: &mut Envelopes,
     ) -> Link {
-        let needed = HEADER_BYTES + pack::bound(span.len());
+        let needed = HEADER_BYTES + pack::bound(len);
         let fits = match self.segments.back() {
-            Some(Segment { data: Data::Raw(buf), .. }) => buf.capacity() - buf.len() >= needed,
+            Some(Segment { data: Data::Raw { buf, used }, .. }) => buf.len() - used >= needed,
             _ => false,
         };
         if !fits {
             self.open(needed);
         }
         let number = self.base.wrapping_add(u32::try_from(self.segments.len()).unwrap_or(u32::MAX)).wrapping_sub(1);
-        let Some(Segment { data: Data::Raw(buf), envelopes: refers, born, records, .. }) = self.segments.back_mut()
+        let Some(Segment { data: Data::Raw { buf, used }, envelopes: refers, born, records, .. }) =
+            self.segments.back_mut()
         else {
             // `open` has just pushed a raw segment.
             return Link::NONE;
@@ -204,10 +213,12 @@ impl Log {
         *records += 1;
         self.records += 1;
         self.live += 1;
-        let link = Link { segment: number, offset: u32::try_from(buf.len()).unwrap_or(u32::MAX) };
-        let rest = span.strip_prefix(&ID_FIELD).and_then(|rest| rest.strip_prefix(id));
-        put_header(buf, number, previous, envelope, span.len(), rest.is_some());
-        self.packer.pack(rest.unwrap_or(span), buf);
+        let link = Link { segment: number, offset: u32::try_from(*used).unwrap_or(u32::MAX) };
+        let rest = span.strip_prefix(&ID_FIELD).and_then(|rest| rest.strip_prefix(id)).filter(|_| len >= ID_BYTES);
+        let header = put_header(buf, *used, number, previous, envelope, len, rest.is_some());
+        let (span, len) = rest.map_or((span, len), |rest| (rest, len - ID_BYTES));
+        // There is room for both.
+        *used = header.and_then(|at| self.packer.pack(span, len, buf, at)).unwrap_or(*used);
         link
     }
 
@@ -221,7 +232,7 @@ impl Log {
         let buf = buffer(&mut self.free, &mut self.usage, needed);
         self.usage.raw += buf.capacity() as u64;
         self.segments.push_back(Segment {
-            data: Data::Raw(buf),
+            data: Data::Raw { buf, used: 0 },
             envelopes: Vec::new(),
             born: 0,
             records: 0,
@@ -252,7 +263,7 @@ impl Log {
             self.opened.get(slot).map(|(_, buf)| buf.as_slice()).ok_or(lost)?
         } else {
             match self.segments.get(at).map(|segment| &segment.data) {
-                Some(Data::Raw(buf)) => buf,
+                Some(Data::Raw { buf, used }) => buf.get(..*used).unwrap_or_default(),
                 _ => return Err(lost),
             }
         };
@@ -277,7 +288,7 @@ impl Log {
         }
         let mut buf = buffer(&mut self.free, &mut self.usage, raw_len);
         let packed = self.archive.read(block, &mut self.scratch)?;
-        buf.resize(raw_len, 0);
+        buf.truncate(raw_len);
         let written = lz4_flex::block::decompress_into(packed, &mut buf).ok()?;
         buf.truncate(written);
         self.opened.push((number, buf));
@@ -307,7 +318,7 @@ impl Log {
                 envelopes.release(*envelope);
             }
             match front.data {
-                Data::Raw(buf) => {
+                Data::Raw { buf, .. } => {
                     self.usage.raw -= buf.capacity() as u64;
                     self.recycle(buf);
                 }
@@ -343,13 +354,13 @@ impl Log {
 
     fn compress_segment(&mut self, at: usize) -> usize {
         let Some(segment) = self.segments.get_mut(at) else { return 0 };
-        let Data::Raw(buf) = &mut segment.data else { return 0 };
-        if segment.incompressible || buf.is_empty() {
+        let Data::Raw { buf, used } = &mut segment.data else { return 0 };
+        let raw_len = *used;
+        if segment.incompressible || raw_len == 0 {
             return 0;
         }
-        let raw_len = buf.len();
         self.scratch.resize(lz4_flex::block::get_maximum_output_size(raw_len), 0);
-        let packed = match lz4_flex::block::compress_into(buf, &mut self.scratch) {
+        let packed = match lz4_flex::block::compress_into(buf.get(..raw_len).unwrap_or_default(), &mut self.scratch) {
             Ok(written) if written < raw_len => &self.scratch[..written],
             _ => {
                 segment.incompressible = true;
@@ -359,7 +370,11 @@ impl Log {
         self.usage.raw -= buf.capacity() as u64;
         let (free, usage) = (&mut self.free, &mut self.usage);
         recycle(free, usage, std::mem::take(buf));
-        let block = self.archive.append(packed, || buffer(free, usage, SEGMENT_BYTES));
+        let block = self.archive.append(packed, || {
+            let mut buf = buffer(free, usage, SEGMENT_BYTES);
+            buf.clear();
+            buf
+        });
         usage.compressed = self.archive.bytes();
         segment.data = Data::Lz4 { block, raw_len };
         raw_len
@@ -407,16 +422,17 @@ impl Log {
     }
 }
 
-/// An empty buffer of at least so many bytes, a recycled one if there is one.
+/// A buffer of at least so many bytes, a recycled one if there is one. It is full of something, so that any part of it can
+/// be written to.
 fn buffer(free: &mut Vec<Vec<u8>>, usage: &mut Usage, needed: usize) -> Vec<u8> {
     match free.pop() {
-        Some(buf) if buf.capacity() >= needed => {
+        Some(buf) if buf.len() >= needed => {
             usage.free -= buf.capacity() as u64;
             buf
         }
         other => {
             free.extend(other);
-            Vec::with_capacity(needed.max(SEGMENT_BYTES))
+            vec![0; needed.max(SEGMENT_BYTES)]
         }
     }
 }
@@ -424,15 +440,23 @@ fn buffer(free: &mut Vec<Vec<u8>>, usage: &mut Usage, needed: usize) -> Vec<u8> 
 fn recycle(free: &mut Vec<Vec<u8>>, usage: &mut Usage, mut buf: Vec<u8>) {
     // A buffer of an odd length is as good as gone: few spans are that long.
     if buf.capacity() == SEGMENT_BYTES {
-        buf.clear();
+        buf.resize(SEGMENT_BYTES, 0);
         usage.free += SEGMENT_BYTES as u64;
         free.push(buf);
     }
 }
 
 /// Writes what stands before a packed span: how many segments back the record before it is, counted from 1, and where
-/// (0 alone if there is none); the envelope; the span's length, doubled, and odd if its trace id is left out.
-fn put_header(buf: &mut Vec<u8>, number: u32, previous: Link, envelope: u32, len: usize, without_id: bool) {
+/// (0 alone if there is none); the envelope; the span's length, doubled, and odd if its trace id is left out. Where that ends.
+fn put_header(
+    buf: &mut [u8],
+    at: usize,
+    number: u32,
+    previous: Link,
+    envelope: u32,
+    len: usize,
+    without_id: bool,
+) -> Option<usize> {
     // Lengths fit 32 bits: the index refuses larger requests.
     let len = (len as u64) << 1 | u64::from(without_id);
     let (back, offset) = match previous {
@@ -450,14 +474,16 @@ fn put_header(buf: &mut Vec<u8>, number: u32, previous: Link, envelope: u32, len
         header |= u128::from(rest).checked_shl(bits).unwrap_or_default();
         bits += 8;
     }
+    let end = at + bits as usize / 8;
     if bits > u128::BITS {
-        numbers.for_each(|number| put_varint(buf, number));
-        return;
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        numbers.for_each(|number| put_varint(&mut header, number));
+        buf.get_mut(at..end)?.copy_from_slice(&header);
+    } else {
+        // A copy of fixed length is two instructions, one of seven bytes or eight a call.
+        *buf.get_mut(at..)?.first_chunk_mut()? = header.to_le_bytes();
     }
-    // A copy of fixed length is two instructions, one of seven bytes or eight a call.
-    let end = buf.len() + bits as usize / 8;
-    buf.extend_from_slice(&header.to_le_bytes());
-    buf.truncate(end);
+    Some(end)
 }
 
 /// The link before a record and its envelope; its span is appended to `span`.
@@ -516,7 +542,7 @@ mod tests {
         let mut born = Vec::new();
         for round in 0..40_u32 {
             let id = envelope(&mut envelopes, &round.to_le_bytes());
-            let link = log.append(&ID, Link::NONE, id, &vec![7; 30_000], &mut envelopes);
+            let link = log.append(&ID, Link::NONE, id, (&vec![7; 30_000], 30_000), &mut envelopes);
             envelopes.release(id);
             born.push(link.segment);
         }
@@ -541,9 +567,9 @@ mod tests {
         let mut link = Link::NONE;
         let mut lens = Vec::new();
         for id in [5, 5, 6] {
-            link = log.append(&ID, link, envelope, &span(id), &mut envelopes);
-            let Some(Segment { data: Data::Raw(buf), .. }) = log.segments.back() else { panic!("compressed") };
-            lens.push(buf.len());
+            link = log.append(&ID, link, envelope, (&span(id), 28), &mut envelopes);
+            let Some(Segment { data: Data::Raw { used, .. }, .. }) = log.segments.back() else { panic!("compressed") };
+            lens.push(*used);
         }
         assert_eq!(lens, [3 + 11, 3 + 11 + 4 + 11, 3 + 11 + 4 + 11 + 4 + 29]);
         assert_eq!(chain(&mut log, link), [span(5), span(5), span(6)]);
@@ -554,8 +580,8 @@ mod tests {
         let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
         let id = envelope(&mut envelopes, b"r");
         let long: Vec<u8> = (0..SEGMENT_BYTES * 2).map(|i| i as u8).collect();
-        let first = log.append(&ID, Link::NONE, id, &long, &mut envelopes);
-        let second = log.append(&ID, first, id, b"short", &mut envelopes);
+        let first = log.append(&ID, Link::NONE, id, (&long, long.len()), &mut envelopes);
+        let second = log.append(&ID, first, id, (b"short", 5), &mut envelopes);
         assert_eq!(chain(&mut log, second), vec![long, b"short".to_vec()]);
     }
 
@@ -583,7 +609,7 @@ mod tests {
                         }
                         let slot = &mut traces[trace];
                         let before = slot.as_ref().map_or(Link::NONE, |(link, ..)| *link);
-                        let link = log.append(&ID, before, id, &span, &mut envelopes);
+                        let link = log.append(&ID, before, id, (&span, span.len()), &mut envelopes);
                         envelopes.release(id);
                         match slot {
                             Some((last, _, spans)) => { *last = link; spans.push(span); }
@@ -591,7 +617,7 @@ mod tests {
                         }
                     }
                 }
-                let raw: usize = log.segments.iter().map(|s| match &s.data { Data::Raw(b) => b.capacity(), Data::Lz4 { .. } => 0 }).sum();
+                let raw: usize = log.segments.iter().map(|s| match &s.data { Data::Raw { buf, .. } => buf.capacity(), Data::Lz4 { .. } => 0 }).sum();
                 let records: u32 = log.segments.iter().map(|segment| segment.records).sum();
                 prop_assert_eq!(log.records, u64::from(records));
                 prop_assert_eq!(log.live, traces.iter().flatten().map(|(_, _, spans)| spans.len() as u64).sum::<u64>());

@@ -71,7 +71,7 @@ impl Sampler {
         for span in spans.iter().rev() {
             let Some(text) = bytes.get(span.start..span.start + span.len) else { continue };
             let previous = last;
-            last = self.log.append(&id, previous, span.envelope, text, &mut self.envelopes);
+            last = self.log.append(&id, previous, span.envelope, (text, text.len()), &mut self.envelopes);
             if previous == Link::NONE {
                 first = last.segment;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use component::Clock;
 use hashbrown::HashSet;
-use pdata::{TraceId, Traces};
+use pdata::{SpanView, TraceId, Traces};
 
 use super::config::{Config, Strategy};
 use super::counts::{Counts, Early, Final};
@@ -236,7 +236,7 @@ impl Sampler {
                             scope_schema_url: scope.schema_url(),
                         })
                     });
-                    if !self.fold(at, asked, span.index(), place, envelope, span.bytes(), now) {
+                    if !self.fold(at, asked, &span, place, envelope, now) {
                         recent = None;
                         if self.goes_out(NOT_SAMPLED) {
                             forward.push((span.index(), NOT_SAMPLED));
@@ -309,8 +309,8 @@ impl Sampler {
     }
 
     /// Adds a span to a waiting trace: its facts, its answers, its bytes. False if the trace does not wait any more.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one span, which would be a struct for this call only")]
-    fn fold(&mut self, at: u32, asked: &Asked, row: usize, place: Place, envelope: u32, span: &[u8], now: Now) -> bool {
+    fn fold(&mut self, at: u32, asked: &Asked, view: &SpanView<'_>, place: Place, envelope: u32, now: Now) -> bool {
+        let (row, span) = (view.index(), view.bytes());
         let facts = asked.facts(row);
         // Arrivals are all different, so that of two outcomes one is the earlier.
         let arrival = now.unix_nano.max(self.last_arrival.saturating_add(1));
@@ -333,7 +333,8 @@ impl Sampler {
             return false;
         }
         let previous = entry.last;
-        let link = self.log.append(&entry.id, previous, envelope, span, &mut self.envelopes);
+        let link =
+            self.log.append(&entry.id, previous, envelope, (view.bytes_onward(), span.len()), &mut self.envelopes);
         entry.last = link;
         if previous == Link::NONE {
             entry.born = link.segment;
