@@ -255,12 +255,20 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
     let start = cursor.position();
     let mut trace_id = TraceId::default();
     let (mut last, mut in_order) = (0, true);
-    if let Some(head) = PlainHead::read(cursor.rest()) {
+    let (mut attributes_start, mut attributes_end, mut keys, mut plain) = (None, None, 0, true);
+    let head = PlainHead::read(cursor.rest());
+    let plain_head = head.is_some();
+    if let Some(head) = head {
         trace_id = head.trace_id;
         cursor.advance(head.len);
         last = PlainHead::LAST_TAG;
+        let run = plain_attributes(cursor.rest());
+        if run.len > 0 {
+            (attributes_start, keys, last) = (Some(cursor.position()), run.keys, ATTRIBUTE);
+            cursor.advance(run.len);
+            attributes_end = take_flags(&mut cursor, &mut last);
+        }
     }
-    let (mut attributes_start, mut attributes_end, mut keys, mut plain) = (None, None, 0, true);
     loop {
         let at = cursor.position();
         let Some(tag) = cursor.tag()? else { break };
@@ -301,11 +309,7 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                 keys |= run.keys;
                 cursor.advance(run.len);
                 if !cursor.take_tag(ATTRIBUTE as u8) {
-                    // Behind the attributes of most spans are their flags alone, or nothing.
-                    if let [0x85, 0x01, _, _, _, _] = cursor.rest() {
-                        (attributes_end, last) = (attributes_end.or(Some(cursor.position())), FLAGS);
-                        cursor.advance(6);
-                    }
+                    attributes_end = attributes_end.or(take_flags(&mut cursor, &mut last));
                     break;
                 }
             },
@@ -323,10 +327,20 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
     let end = cursor.position();
     let within = |at: Option<usize>| at.unwrap_or(end).saturating_sub(start);
     let order = match in_order {
-        true => SpanOrder::new(within(attributes_start), within(attributes_end), keys, plain),
+        true => SpanOrder::new(within(attributes_start), within(attributes_end), keys, plain_head, plain),
         false => SpanOrder::NONE,
     };
     Ok(Checked { trace_id, order })
+}
+
+/// Passes over a span's flags if they are all that is left of it, as behind the attributes of most. Where they begin.
+#[inline(always)]
+fn take_flags(cursor: &mut Cursor<'_>, last: &mut u32) -> Option<usize> {
+    let [0x85, 0x01, _, _, _, _] = cursor.rest() else { return None };
+    let at = cursor.position();
+    *last = FLAGS;
+    cursor.advance(6);
+    Some(at)
 }
 
 /// An id of `N` bytes; an empty one is all zero.
@@ -477,30 +491,48 @@ fn plain_attributes(rest: &[u8]) -> PlainAttributes {
     const FORM: u32 = 0x80ff_80ff;
     let (mut at, mut keys) = (0, 0);
     // The field's tag and length, then its key's; the value's tag and length, then those of what is in it.
-    while let Some(head) = word(rest, at)
-        && head & FORM == 0x000a_0000 | ATTRIBUTE
-    {
+    while let Some(head) = word(rest, at) {
+        if head & FORM != 0x000a_0000 | ATTRIBUTE {
+            let Some((end, key)) = long_attribute(rest, at) else { break };
+            keys |= SpanOrder::key_bit(key);
+            at = end;
+            continue;
+        }
         let end = at + 2 + (head >> 8 & 0x7f) as usize;
         let key_end = at + 4 + (head >> 24) as usize;
         let Some(value) = word(rest, key_end) else { break };
         let value_len = (value >> 8 & 0xff) as usize;
         let is_value = value & 0xff == 0x12 && key_end + 2 + value_len == end && end <= rest.len();
-        let is_plain = match value >> 16 & 0xff {
-            // string
-            0x0a => value_len == 2 + (value >> 24) as usize,
-            // bool, int
-            0x10 | 0x18 => value_len > 1 && is_varint(rest, key_end + 3, value_len - 1),
-            // double
-            0x21 => value_len == 9,
-            _ => false,
-        };
-        if !(is_value && is_plain) {
+        let is_text = value >> 16 & 0xff == 0x0a && value_len == 2 + (value >> 24) as usize;
+        if !(is_value && (is_text || is_plain_number(rest, key_end, value, value_len))) {
             break;
         }
         keys |= SpanOrder::key_bit(rest.get(at + 4..key_end).unwrap_or_default());
         at = end;
     }
     PlainAttributes { len: at, keys }
+}
+
+/// Whether the value that begins with these bytes is a bool, an integer or a double.
+#[inline(always)]
+fn is_plain_number(rest: &[u8], key_end: usize, value: u32, value_len: usize) -> bool {
+    match value >> 16 & 0xff {
+        0x10 | 0x18 => value_len > 1 && is_varint(rest, key_end + 3, value_len - 1),
+        0x21 => value_len == 9,
+        _ => false,
+    }
+}
+
+/// Where the attribute at `at` ends, and its key, if both its lengths take two bytes: a long string.
+#[inline]
+fn long_attribute(rest: &[u8], at: usize) -> Option<(usize, &[u8])> {
+    let &[0x4a, low @ 0x80..=0xff, high @ 0..0x80, 0x0a, key_len @ 0..0x80, ref behind @ ..] = rest.get(at..)? else {
+        return None;
+    };
+    let len = usize::from(low & 0x7f) | usize::from(high) << 7;
+    let message = behind.get(..len.checked_sub(2)?)?;
+    let (key, value) = message.split_at_checked(usize::from(key_len))?;
+    (matches!(value, [0x12, 0x80..=0xff, ..]) && is_long_text(value)).then_some((at + 3 + len, key))
 }
 
 /// Four bytes, little-endian.

@@ -52,7 +52,7 @@ pub struct SpanRow {
 /// encoder writes. Readers need not look for fields elsewhere, and may stop early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanOrder {
-    /// Twice the position, and one more where all attributes are plain.
+    /// Four times the position; two more where what stands before is a plain head, and one where all attributes are plain.
     start: u32,
     /// `u32::MAX` for a span whose fields do not come in order, or that nobody looked at.
     end: u32,
@@ -63,9 +63,11 @@ impl SpanOrder {
     pub(crate) const NONE: Self = Self { start: 0, end: u32::MAX, keys: u64::MAX };
 
     /// Without order where a position does not fit.
-    pub(crate) fn new(start: usize, end: usize, keys: u64, plain: bool) -> Self {
+    pub(crate) fn new(start: usize, end: usize, keys: u64, plain_head: bool, plain: bool) -> Self {
         match (u32::try_from(start), u32::try_from(end)) {
-            (Ok(start), Ok(end)) if start <= u32::MAX >> 1 => Self { start: start << 1 | u32::from(plain), end, keys },
+            (Ok(start), Ok(end)) if start <= u32::MAX >> 2 => {
+                Self { start: start << 2 | u32::from(plain_head) << 1 | u32::from(plain), end, keys }
+            }
             _ => Self::NONE,
         }
     }
@@ -74,7 +76,15 @@ impl SpanOrder {
     #[must_use]
     #[inline]
     pub fn attributes_start(&self) -> usize {
-        (self.start >> 1) as usize
+        (self.start >> 2) as usize
+    }
+
+    /// Whether what stands before the attributes is what nearly all senders write: trace id and span id, perhaps a parent's,
+    /// a name of less than 128 bytes, a kind of one byte, start and end, in this order.
+    #[must_use]
+    #[inline]
+    pub fn has_plain_head(&self) -> bool {
+        self.start & 2 != 0
     }
 
     /// Whether each attribute whose length is written in one byte is a key and a value, once each and in order, and their

@@ -88,10 +88,13 @@ impl KeyTable {
 
     /// The slot of a key of any length.
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        if self.by_len.get(key.len()).is_some_and(|of_length| of_length.is_empty()) {
-            return None;
+        match self.by_len.get(key.len()) {
+            Some(of_length) => {
+                let first = of_length.ending_in(key.last().copied().unwrap_or_default());
+                if first == 0 { None } else { self.find_from(first, key) }
+            }
+            None => self.keys.iter().find(|known| known.bytes.as_ref() == key).map(|known| known.position),
         }
-        self.keys.iter().find(|known| known.bytes.as_ref() == key).map(|known| known.position)
     }
 }
 

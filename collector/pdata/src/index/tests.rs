@@ -343,6 +343,69 @@ fn the_short_cut_is_no_loophole() {
     }
 }
 
+/// The same for strings whose lengths take two bytes.
+#[test]
+fn the_short_cut_for_long_strings_is_no_loophole() {
+    let check = |field: &[u8]| {
+        let run = plain_attributes(field);
+        if run.len > 0 {
+            let mut cursor = Cursor::new(field);
+            assert!(cursor.take_tag(0x4a), "{field:02x?}");
+            let checked = cursor.message().and_then(|message| any_key_value(message, 0));
+            assert_eq!((run.len, Some(run.keys)), (cursor.position(), checked.ok()), "{field:02x?}");
+        }
+        run.len > 0
+    };
+    for (key, text, is_taken) in
+        [(1, 121, false), (1, 124, false), (1, 127, true), (1, 128, true), (5, 300, true), (100, 30, false)]
+    {
+        let text = "v".repeat(text);
+        let mut field = Vec::new();
+        crate::testing::put_attribute(&mut field, 9, &"k".repeat(key), &crate::metrics::Value::String(text));
+        assert_eq!(check(&field), is_taken);
+        for at in 0..field.len() {
+            check(&field[..at]);
+            for byte in (0..16).chain(100..=140) {
+                let mut changed = field.clone();
+                changed[at] = byte;
+                check(&changed);
+                changed.insert(at, byte);
+                check(&changed);
+            }
+        }
+    }
+}
+
+/// What is seen of a span does not depend on whether its head was passed over at once.
+#[test]
+fn the_order_of_fields_behind_a_head() {
+    let long = [b"\x4a\x8a\x01\x0a\x01k\x12\x84\x01\x0a\x81\x01".as_slice(), &[b'x'; 129]].concat();
+    let attributes: [&[u8]; 5] =
+        [b"", b"\x4a\x07\x0a\x01k\x12\x02\x18\x05", &long, b"\x4a\x07\x12\x02\x18\x05\x0a\x01k", b"\x50\x01"];
+    let ends: [&[u8]; 5] = [
+        b"",
+        b"\x85\x01\x01\x01\x00\x00",
+        b"\x7a\x02\x18\x02\x85\x01\x01\x01\x00\x00",
+        b"\x5a\x00",
+        b"\x85\x01\x01\x01\x00\x00\x4a\x07\x0a\x01k\x12\x02\x18\x05",
+    ];
+    let ids = [&[0x0a, 16][..], &[1; 16], &[0x12, 8], &[2; 8]].concat();
+    let rest = [&b"\x2a\x01n\x30\x02\x39"[..], &[3; 8], &[0x41], &[4; 8]].concat();
+    for (first, second) in attributes.iter().flat_map(|first| attributes.iter().map(move |second| (first, second))) {
+        for end in ends {
+            let behind = [&rest[..], first, second, end].concat();
+            let order = |trace_state: &[u8]| {
+                let span = [&ids[..], trace_state, &behind].concat();
+                let order = validate_span(Cursor::new(&span)).unwrap().order;
+                assert_eq!(order.has_plain_head(), trace_state.is_empty() && order != SpanOrder::NONE);
+                let at = |at: usize| at - if order == SpanOrder::NONE { 0 } else { trace_state.len() };
+                (at(order.attributes_start()), at(order.attributes_end()), order.keys(), order.has_plain_attributes())
+            };
+            assert_eq!(order(b""), order(b"\x1a\x00"), "{behind:02x?}");
+        }
+    }
+}
+
 /// The head of a span is passed over only where the general loop would accept it, and see its fields in order.
 #[test]
 fn the_short_cut_through_the_head_is_no_loophole() {

@@ -459,31 +459,34 @@ fn put_header(
 ) -> Option<usize> {
     // Lengths fit 32 bits: the index refuses larger requests.
     let len = (len as u64) << 1 | u64::from(without_id);
-    let (back, offset) = match previous {
-        Link::NONE => (0, None),
-        Link { segment, offset } => (u64::from(number.wrapping_sub(segment)) + 1, Some(u64::from(offset))),
-    };
-    let numbers = [Some(back), offset, Some(u64::from(envelope)), Some(len)].into_iter().flatten();
-    let (mut header, mut bits) = (0_u128, 0);
-    for number in numbers.clone() {
-        let mut rest = number;
-        while rest >= 0x80 {
-            header |= u128::from(rest as u8 | 0x80).checked_shl(bits).unwrap_or_default();
-            (rest, bits) = (rest >> 7, bits + 8);
+    let at = match previous {
+        Link::NONE => put_number(buf, at, 0)?,
+        Link { segment, offset } => {
+            let at = put_number(buf, at, u64::from(number.wrapping_sub(segment)) + 1)?;
+            put_number(buf, at, u64::from(offset))?
         }
-        header |= u128::from(rest).checked_shl(bits).unwrap_or_default();
-        bits += 8;
+    };
+    let at = put_number(buf, at, u64::from(envelope))?;
+    put_number(buf, at, len)
+}
+
+/// Writes a varint and says where it ends. Four bytes are written where it has fewer: with numbers of all lengths, a loop over
+/// their bytes is a jump that nobody foresees.
+#[inline]
+fn put_number(buf: &mut [u8], at: usize, number: u64) -> Option<usize> {
+    let buf = buf.get_mut(at..)?;
+    if number >= 1 << 28 {
+        let mut varint = Vec::with_capacity(HEADER_BYTES);
+        put_varint(&mut varint, number);
+        buf.get_mut(..varint.len())?.copy_from_slice(&varint);
+        return Some(at + varint.len());
     }
-    let end = at + bits as usize / 8;
-    if bits > u128::BITS {
-        let mut header = Vec::with_capacity(HEADER_BYTES);
-        numbers.for_each(|number| put_varint(&mut header, number));
-        buf.get_mut(at..end)?.copy_from_slice(&header);
-    } else {
-        // A copy of fixed length is two instructions, one of seven bytes or eight a call.
-        *buf.get_mut(at..)?.first_chunk_mut()? = header.to_le_bytes();
-    }
-    Some(end)
+    let number = number as u32;
+    let more = u32::from(number >= 1 << 7) + u32::from(number >= 1 << 14) + u32::from(number >= 1 << 21);
+    let group = |nth: u32| (number >> (7 * nth) & 0x7f) << (8 * nth);
+    let continues = 0x0080_8080 & !(u32::MAX << (8 * more));
+    *buf.first_chunk_mut()? = (group(0) | group(1) | group(2) | group(3) | continues).to_le_bytes();
+    Some(at + more as usize + 1)
 }
 
 /// The link before a record and its envelope; its span is appended to `span`.
@@ -583,6 +586,19 @@ mod tests {
         let first = log.append(&ID, Link::NONE, id, (&long, long.len()), &mut envelopes);
         let second = log.append(&ID, first, id, (b"short", 5), &mut envelopes);
         assert_eq!(chain(&mut log, second), vec![long, b"short".to_vec()]);
+    }
+
+    #[test]
+    fn numbers_are_varints() {
+        for bits in 0..36 {
+            for number in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1] {
+                let (mut buf, mut varint) = ([0xaa; 12], Vec::new());
+                let end = put_number(&mut buf, 2, number).unwrap();
+                put_varint(&mut varint, number);
+                assert_eq!(buf[2..end], varint);
+                assert_eq!(put_number(&mut buf, 11, number), None);
+            }
+        }
     }
 
     proptest! {

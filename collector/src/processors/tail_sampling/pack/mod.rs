@@ -185,18 +185,19 @@ impl Packer {
         // Behind a kind of one byte and the times.
         let key = end + 2 + TIMES_BYTES + 2;
         let of_shape = fold(word(key), word(key + 4));
-        let mut of_name = of_shape ^ (end - name) as u64;
-        let mut at = name + 2;
-        while at + 8 < end {
-            of_name = fold(of_name, word(at));
-            at += 8;
-        }
-        // A short name's last word would begin before it.
-        let last = match end - name {
-            len @ 0..8 => word(name) << (8 * (8 - len as u32) % 64),
-            _ => word(end - 8),
+        let (start, len) = (name + 2, end.saturating_sub(name + 2));
+        let Some(last) = len.checked_sub(8) else {
+            // A short name's last word would begin before it.
+            let short = word(start) << (8 * (8 - len) as u32 % 64);
+            return (fold(of_shape ^ short, len as u64), of_shape);
         };
-        (fold(of_name, last), of_shape)
+        // Four words, which overlap where the name is shorter, are all of most names: no step waits for another.
+        let nth = |nth: usize| word(start + (8 * nth).min(last));
+        let mut of_name = fold(of_shape ^ nth(0), nth(1)) ^ fold(nth(2) ^ len as u64, nth(usize::MAX / 8));
+        for nth in 3..len.div_ceil(8) - 1 {
+            of_name = fold(of_name, word(start + 8 * nth));
+        }
+        (of_name, of_shape)
     }
 
     /// An entry's number and the bits that it shows of the hash.

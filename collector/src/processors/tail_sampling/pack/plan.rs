@@ -30,8 +30,9 @@ pub(super) struct Plan {
     /// template with the same name.
     differing: u64,
     prefixed: u64,
-    /// Those that differed in the last spans without being expected to.
+    /// Those that differed without being expected to in the spans from `since` on.
     recent: u64,
+    since: u32,
     /// Spans compared, modulo 2^32.
     spans: u32,
 }
@@ -61,8 +62,11 @@ impl Plan {
     #[inline(always)]
     pub(super) fn learn(&mut self, differing: u64, prefixed: u64) -> bool {
         self.spans = self.spans.wrapping_add(1);
-        if self.spans.is_multiple_of(WINDOW) {
-            self.recent = 0;
+        if differing == 0 {
+            return false;
+        }
+        if self.spans.wrapping_sub(self.since) >= WINDOW {
+            (self.recent, self.since) = (0, self.spans);
         }
         let again = differing & self.recent;
         self.recent |= differing;

@@ -272,8 +272,12 @@ impl Questions {
                         is_root: !header.has_parent,
                     });
                     let start = asked.answers.len();
-                    asked.answers.extend_from_slice(&of_resource);
-                    if let Some(answers) = asked.answers.get_mut(start..) {
+                    match *of_resource {
+                        // A copy of a length that is not known is a call.
+                        [word] => asked.answers.push(word),
+                        _ => asked.answers.extend_from_slice(&of_resource),
+                    }
+                    if let (false, Some(answers)) = (self.tests.is_empty(), asked.answers.get_mut(start..)) {
                         self.test(&header, &slots, false, answers);
                     }
                     if let Some(asker) = &mut asker {
