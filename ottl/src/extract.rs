@@ -264,7 +264,11 @@ impl Extractor {
         self.reset(slots);
         let mut header = Range::default();
         if self.head_tag > 0 {
-            self.head(base, order.attributes_start(), slots, &mut header);
+            let end = order.attributes_start();
+            let plain = if order.has_plain_head() { self.plain_head(base, end, slots) } else { None };
+            if plain.is_none() {
+                self.head(base, end, slots, &mut header);
+            }
         }
         if self.keys.bits() & order.keys() != 0 {
             self.attributes_in_order(base, order, slots);
@@ -275,6 +279,15 @@ impl Extractor {
         if self.has_derived {
             self.derived(base, header, slots);
         }
+    }
+
+    /// The fields before the attributes where the index knows what they are: each one's place is known.
+    #[inline]
+    fn plain_head(&self, base: &[u8], end: usize, slots: &mut [RawSlot]) -> Option<()> {
+        let name = self.ids(base, slots);
+        self.short_name(base, name, slots);
+        self.kind_and_times(base, end.checked_sub(20)?, slots);
+        Some(())
     }
 
     /// The fields before the attributes, up to the last one wanted: up to the name, then what nearly always follows it,
@@ -311,6 +324,9 @@ impl Extractor {
 
     /// The fields behind the attributes, up to the last one wanted. Mostly that is a status with nothing but a code.
     fn tail(&self, base: &[u8], start: usize, slots: &mut [RawSlot], header: &mut Range) {
+        if base.get(start).is_none_or(|&next| next > self.tail_tag) {
+            return;
+        }
         if let (Some(&[0x7a, 2, 0x18, code @ 0..0x80]), 0x78..0x80) = (base.get(start..start + 4), self.tail_tag) {
             if let Some(position) = self.status_code {
                 put(slots, position, RawSlot::int(i64::from(code)));

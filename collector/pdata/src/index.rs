@@ -138,7 +138,7 @@ impl<'a> Indexer<'a> {
                     validate_scope(message)?;
                 }
                 LEN_2 => {
-                    let message = cursor.message()?;
+                    let message = cursor.long_message()?;
                     let span = body_range(&message);
                     let Checked { trace_id, order } = validate_span(message)?;
                     self.spans.push(SpanRow { trace_id, scope: row as u32, span, order });

@@ -263,6 +263,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// As [`Cursor::message`] for one whose length mostly takes two bytes, as a span's does.
+    #[inline(always)]
+    pub(crate) fn long_message(&mut self) -> Result<Self, WireError> {
+        if let &[low @ 0x80..=0xff, high @ 0..0x80, ref rest @ ..] = self.rest() {
+            let len = usize::from(low & 0x7f) | usize::from(high) << 7;
+            if len <= rest.len() {
+                let start = self.at + 2;
+                self.at = start + len;
+                return Ok(Self { bytes: &self.bytes[..self.at], at: start, start, base: self.base });
+            }
+        }
+        self.message()
+    }
+
     /// What is left of this message.
     #[inline(always)]
     #[must_use]

@@ -472,21 +472,26 @@ fn put_header(
 
 /// Writes a varint and says where it ends. Four bytes are written where it has fewer: with numbers of all lengths, a loop over
 /// their bytes is a jump that nobody foresees.
-#[inline]
+#[inline(always)]
 fn put_number(buf: &mut [u8], at: usize, number: u64) -> Option<usize> {
-    let buf = buf.get_mut(at..)?;
     if number >= 1 << 28 {
-        let mut varint = Vec::with_capacity(HEADER_BYTES);
-        put_varint(&mut varint, number);
-        buf.get_mut(..varint.len())?.copy_from_slice(&varint);
-        return Some(at + varint.len());
+        return put_large_number(buf, at, number);
     }
     let number = number as u32;
     let more = u32::from(number >= 1 << 7) + u32::from(number >= 1 << 14) + u32::from(number >= 1 << 21);
     let group = |nth: u32| (number >> (7 * nth) & 0x7f) << (8 * nth);
     let continues = 0x0080_8080 & !(u32::MAX << (8 * more));
-    *buf.first_chunk_mut()? = (group(0) | group(1) | group(2) | group(3) | continues).to_le_bytes();
+    *buf.get_mut(at..)?.first_chunk_mut()? = (group(0) | group(1) | group(2) | group(3) | continues).to_le_bytes();
     Some(at + more as usize + 1)
+}
+
+#[cold]
+fn put_large_number(buf: &mut [u8], at: usize, number: u64) -> Option<usize> {
+    let mut varint = Vec::with_capacity(HEADER_BYTES);
+    put_varint(&mut varint, number);
+    let end = at + varint.len();
+    buf.get_mut(at..end)?.copy_from_slice(&varint);
+    Some(end)
 }
 
 /// The link before a record and its envelope; its span is appended to `span`.
