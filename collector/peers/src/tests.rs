@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use crate::simulator::{self, Outcome, Profile};
+use crate::{Entry, Node, Ring, Settings, TraceId};
 
 /// Enough for each profile to have met most coincidences; millions are run by `examples/simulate.rs`.
 const SCHEDULES: u64 = 2_400;
@@ -43,4 +46,64 @@ fn a_seed_is_one_run() {
     for profile in Profile::ALL {
         assert_eq!(simulator::run_as(profile, 7).ok(), simulator::run_as(profile, 7).ok());
     }
+}
+
+/// A ring whose members own as much each.
+struct Even(usize);
+
+impl Ring for Even {
+    fn owner(&self, id: &TraceId) -> usize {
+        usize::from(id[0]) % self.0.max(1)
+    }
+
+    fn shares(&self) -> Vec<f64> {
+        vec![1.0 / self.0.max(1) as f64; self.0]
+    }
+}
+
+#[derive(Clone)]
+struct Nothing;
+
+impl Entry for Nothing {
+    fn merge(&mut self, _: &Self) {}
+}
+
+/// What owners may spend of a limit that holds for all of them is the whole limit wherever they see the same members. While
+/// only some have seen that 3 became 5 it is more by what the new ones spend already, and while 5 become 2 it is less.
+#[test]
+fn a_limit_is_divided_over_the_owners_while_members_come_and_go() {
+    const ALL: [&str; 5] = ["a", "b", "c", "d", "e"];
+    let settings = Settings {
+        wait: 5_000,
+        grace: 4_000,
+        unsettled_for: 30_000,
+        max_traces: 10,
+        remember: 10,
+        max_owed: 10,
+        max_batch: 10,
+        admit_strangers: true,
+        seed: 1,
+    };
+    let even = |names: &[Arc<str>]| Box::new(Even(names.len())) as Box<dyn Ring + Send>;
+    let mut nodes: Vec<Node<Nothing, u64>> = ALL.iter().map(|name| Node::new(name, 1, 7, settings, 0, even)).collect();
+    let spent = |nodes: &[Node<Nothing, u64>], live: usize| nodes[..live].iter().map(Node::share).sum::<f64>();
+    nodes.iter_mut().for_each(|node| node.set_members(0, &ALL[..3]));
+    assert!((spent(&nodes, 3) - 1.0).abs() < 1e-9);
+    assert!(nodes[3..].iter().all(|node| node.share() == 0.0), "who is not listed owns nothing");
+    for seen_by in 1..=5 {
+        // New ones see the list that they are in first.
+        nodes[5 - seen_by].set_members(0, &ALL);
+        let expected =
+            if seen_by <= 2 { 1.0 + seen_by as f64 * 0.2 } else { (5 - seen_by) as f64 / 3.0 + seen_by as f64 / 5.0 };
+        assert!((spent(&nodes, 5) - expected).abs() < 1e-9, "{seen_by}: {}", spent(&nodes, 5));
+    }
+    assert!((spent(&nodes, 5) - 1.0).abs() < 1e-9);
+    for seen_by in 1..=5 {
+        // Those that go see it first, and stop; the two that stay spend more once they see it.
+        nodes[5 - seen_by].set_members(0, &ALL[..2]);
+        let expected = if seen_by <= 3 { (5 - seen_by) as f64 / 5.0 } else { 0.4 + (seen_by - 3) as f64 * 0.3 };
+        assert!((spent(&nodes, 5) - expected).abs() < 1e-9, "{seen_by}: {}", spent(&nodes, 5));
+    }
+    nodes[1].leave(0);
+    assert!(nodes[1].share() == 0.0, "who leaves spends nothing");
 }
