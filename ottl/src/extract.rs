@@ -156,7 +156,6 @@ impl Extractor {
                 SlotPath::Metric(field) => extractor.plan_metric(*field, position),
                 SlotPath::Point(field) => extractor.plan_point(*field, kind, position),
                 SlotPath::Log(LogField::Body) => extractor.set(5, Action::Any(position)),
-                SlotPath::Answer(_) => {}
                 SlotPath::Member(parent, key) => {
                     let Some(above) = layout.find(parent) else { continue };
                     members.push((placed.path.depth(), Member { parent: above.position, key: key.clone(), position }));
@@ -803,7 +802,6 @@ fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
         SlotPath::Attribute(..)
         | SlotPath::Map(_)
         | SlotPath::Member(..)
-        | SlotPath::Answer(_)
         | SlotPath::ClientAddress
         | SlotPath::SchemaUrl(_)
         | SlotPath::TraceStateMember(_)

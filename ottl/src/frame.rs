@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
+    kept::Kept,
     layout::{Base, Layout, Level, MapSource, Placed, PointField, PointKind, SlotId, SlotPath},
     slot::{RawSlot, tag},
     value::{GoInt, List, ListRepr, Map, Opaque, Value, WireMap},
@@ -16,6 +17,8 @@ pub struct Frame<'w> {
     pub(crate) layout: Arc<Layout>,
     pub(crate) slots: Box<[RawSlot]>,
     pub(crate) bases: [&'w [u8]; Base::COUNT],
+    /// What was found out about what is loaded.
+    pub(crate) kept: Box<[Kept]>,
     /// Of the data point that was loaded.
     pub(crate) point_kind: PointKind,
 }
@@ -50,7 +53,8 @@ pub enum Slot<'w> {
 impl<'w> Frame<'w> {
     pub(crate) fn new(layout: Arc<Layout>) -> Self {
         let slots = layout.template().into();
-        Self { layout, slots, bases: [&[]; Base::COUNT], point_kind: PointKind::default() }
+        let kept = (0..layout.kept().len()).map(|_| Kept::default()).collect();
+        Self { layout, slots, bases: [&[]; Base::COUNT], kept, point_kind: PointKind::default() }
     }
 
     /// A frame without slots, for expressions that read none.
@@ -58,8 +62,17 @@ impl<'w> Frame<'w> {
         Self::new(Arc::new(Layout::default()))
     }
 
+    /// Forgets what was found out about a level and inner ones, before the level is loaded.
+    #[inline]
+    pub(crate) fn forget(&mut self, level: Level) {
+        if let Some(kept) = self.kept.get_mut(self.layout.kept().from(level)) {
+            kept.iter_mut().for_each(Kept::reset);
+        }
+    }
+
     /// Makes a row of a span's slots, which is as wide as a frame, and the bytes that they were filled from this frame's span.
     pub(crate) fn take_row(&mut self, row: &[RawSlot], span: &'w [u8]) {
+        self.forget(Level::Span);
         let own = self.layout.level(Level::Span);
         if let (Some(to), Some(from)) = (self.slots.get_mut(own.clone()), row.get(own)) {
             to.copy_from_slice(from);

@@ -1,5 +1,5 @@
 //! The interpreter: the IR evaluated by a plain match. It is the oracle that generated code is compared with, and what
-//! runs where there is none. It shares nothing between nodes and never calls generated code.
+//! runs where there is none. It shares nothing between nodes, but where generated code asks it, and never calls generated code.
 
 use crate::{
     compare,
@@ -7,6 +7,7 @@ use crate::{
     frame::Frame,
     func::{Arguments, Call, HostRef, ParamKind, convert, text_form},
     ir::{CallArg, CallSite, Ir, KindText, Node, NodeId, Type},
+    kept::Keeping,
     limits::Limits,
     math,
     program::Host,
@@ -21,6 +22,8 @@ pub(crate) struct Interpreter<'e> {
     pub(crate) frame: &'e Frame<'e>,
     pub(crate) host: &'e Host,
     pub(crate) limits: &'e Limits,
+    /// Where generated code asks: what was found already.
+    pub(crate) keeping: Option<Keeping<'e>>,
 }
 
 impl<'e> Interpreter<'e> {
@@ -69,6 +72,13 @@ impl<'e> Interpreter<'e> {
 
     /// Evaluates a node that is a value.
     pub(crate) fn value(&self, id: NodeId) -> Result<Value<'e>, EvalError> {
+        match self.keeping.and_then(|keeping| keeping.of(id)) {
+            Some(kept) => kept.value(|| self.evaluate(id)),
+            None => self.evaluate(id),
+        }
+    }
+
+    fn evaluate(&self, id: NodeId) -> Result<Value<'e>, EvalError> {
         match self.ir.get(id) {
             Node::Const(constant) => Ok(self.ir.constant_value(*constant).borrowed()),
             Node::Slot(slot) => Ok(self.frame.value(*slot)),

@@ -3,14 +3,16 @@
 use std::fmt;
 
 use crate::{
-    ir::{NodeId, Type},
+    ir::Type,
     slot::{RawSlot, tag},
     value::OpaqueKind,
     wire::Range,
 };
 
+mod kept;
 mod signals;
 
+pub(crate) use kept::KeptPlaces;
 pub use signals::{LogField, MetricField, PointField, PointKind, Side};
 
 /// A slot of one program.
@@ -82,9 +84,6 @@ pub enum SlotPath {
     /// A member of the map or list that another slot holds: `attributes["a"]["b"]`, `body["list"][0]`. Missing where that
     /// slot holds something else.
     Member(Box<SlotPath>, MemberKey),
-    /// No path: the answer of a test that several lists ask about a row of spans, kept for the next of them. Extraction
-    /// leaves it unknown.
-    Answer(NodeId),
     /// `otelcol.client.addr`
     ClientAddress,
     /// `schema_url` of the level, resource or scope.
@@ -221,7 +220,6 @@ impl SlotPath {
     pub fn ty(&self) -> Type {
         match self {
             // An unparsable header gives nil, and so does a request without a peer.
-            Self::Answer(_) => Type::Bool,
             Self::Attribute(..) | Self::Member(..) | Self::ClientAddress | Self::TraceStateMember(_) => Type::Any,
             Self::Map(_) => Type::Map,
             Self::SchemaUrl(_)
@@ -273,7 +271,6 @@ impl fmt::Display for SlotPath {
         match self {
             Self::Attribute(source, key) => write!(f, "{}[{key:?}]", source.path()),
             Self::Map(source) => f.write_str(source.path()),
-            Self::Answer(test) => write!(f, "answer of {test}"),
             Self::Member(parent, MemberKey::Key(key)) => write!(f, "{parent}[{key:?}]"),
             Self::Member(parent, MemberKey::Index(index)) => write!(f, "{parent}[{index}]"),
             Self::ClientAddress => f.write_str("otelcol.client.addr"),
@@ -396,7 +393,6 @@ impl SlotPath {
     fn default_slot(&self) -> RawSlot {
         let empty = Range::default();
         match (self, self.ty()) {
-            (Self::Answer(_), _) => RawSlot { tag: tag::UNKNOWN, len: 0, bits: 0 },
             (_, Type::String) => RawSlot::range(tag::STR, empty),
             (_, Type::Int) => RawSlot::int(0),
             (_, Type::TraceId) => RawSlot::range(tag::TRACE_ID, empty),
@@ -429,6 +425,7 @@ pub(crate) struct Layout {
     template: Vec<RawSlot>,
     /// Positions of each level.
     levels: [std::ops::Range<usize>; Level::COUNT],
+    kept: KeptPlaces,
 }
 
 impl Level {
@@ -438,8 +435,8 @@ impl Level {
 }
 
 impl Layout {
-    /// Places the slots of a program; `slots` are in order of id.
-    pub(crate) fn plan(slots: &[SlotPath]) -> Self {
+    /// Places the slots of a program, which are in order of id, and what is kept beside them.
+    pub(crate) fn plan(slots: &[SlotPath], kept: KeptPlaces) -> Self {
         let mut order: Vec<usize> = (0..slots.len()).collect();
         order.sort_by(|&a, &b| (slots[a].level(), &slots[a]).cmp(&(slots[b].level(), &slots[b])));
         let mut positions = vec![0_u32; slots.len()];
@@ -458,7 +455,7 @@ impl Layout {
             let len = order.iter().filter(|&&slot| slots[slot].level() == level).count();
             start..start + len
         });
-        Self { placed: placed.collect(), template, levels }
+        Self { placed: placed.collect(), template, levels, kept }
     }
 
     #[inline]
@@ -481,13 +478,18 @@ impl Layout {
         self.levels[level as usize].clone()
     }
 
+    /// Where what is kept of nodes lies.
+    pub(crate) fn kept(&self) -> &KeptPlaces {
+        &self.kept
+    }
+
     /// The slots of a level.
     pub(crate) fn of(&self, level: Level) -> impl Iterator<Item = &Placed> {
         self.placed.iter().filter(move |placed| placed.path.level() == level)
     }
 }
 
-/// One line a slot, in order of position: offset, level, path, type.
+/// One line a slot, in order of position: offset, level, path, type. Then one a node that is kept.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut placed: Vec<&Placed> = self.placed.iter().collect();
@@ -496,6 +498,6 @@ impl fmt::Display for Layout {
             let offset = slot.position as usize * size_of::<RawSlot>();
             writeln!(f, "{offset:>4} {:<8} {} : {}", slot.path.level().name(), slot.path, slot.path.ty().name())?;
         }
-        Ok(())
+        self.kept.fmt(f)
     }
 }

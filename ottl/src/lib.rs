@@ -22,6 +22,7 @@ pub mod go;
 mod interp;
 pub mod ir;
 mod jit;
+mod kept;
 mod layout;
 mod limits;
 mod math;

@@ -13,7 +13,7 @@ use crate::{
     interp::Interpreter,
     ir::{Ir, NodeId},
     jit::{self, Code, ListPlan},
-    layout::{Base, Layout, Level, PointKind, SlotId, SlotPath},
+    layout::{Base, KeptPlaces, Layout, Level, PointKind, SlotId, SlotPath},
     limits::Limits,
     simplify,
     slot::{RawSlot, tag},
@@ -251,24 +251,20 @@ impl ProgramBuilder {
         let (conditions, values) = roots.split_at(self.conditions.len());
         if self.options.engine == Engine::Jit {
             ir.add_members(self.options.limits.slots);
-            let over_rows = self.lists.iter().filter(|list| list.over_rows);
-            let of_list = |list: &List| -> Vec<NodeId> {
-                list.conditions.iter().filter_map(|id| conditions.get(id.0 as usize).copied()).collect()
-            };
-            jit::share_answers(&mut ir, &over_rows.map(of_list).collect::<Vec<_>>(), self.options.limits.slots);
         }
-        let layout = Arc::new(Layout::plan(ir.slots()));
         let conditions: Box<[NodeId]> = conditions.into();
         let lists: Vec<ListPlan> = self.lists.iter().map(|list| plan::list(&mut ir, &conditions, list)).collect();
+        let listed: HashSet<ConditionId> = self.lists.iter().flat_map(|list| list.conditions.iter().copied()).collect();
+        let alone = |at: usize| !listed.contains(&ConditionId(id(at)));
+        let alone: Vec<Option<NodeId>> =
+            conditions.iter().enumerate().map(|(at, &root)| alone(at).then_some(root)).collect();
+        let kept = match self.options.engine {
+            Engine::Jit => jit::kept(&ir, &alone, &lists, self.options.limits.slots),
+            Engine::Interpreter => KeptPlaces::default(),
+        };
+        let layout = Arc::new(Layout::plan(ir.slots(), kept));
         let code = match self.options.engine {
-            Engine::Jit => {
-                let listed: HashSet<ConditionId> =
-                    self.lists.iter().flat_map(|list| list.conditions.iter().copied()).collect();
-                let alone = |at: usize| !listed.contains(&ConditionId(id(at)));
-                let alone: Vec<Option<NodeId>> =
-                    conditions.iter().enumerate().map(|(at, &root)| alone(at).then_some(root)).collect();
-                jit::compile(&ir, &layout, &alone, &lists)?
-            }
+            Engine::Jit => jit::compile(&ir, &layout, &alone, &lists)?,
             Engine::Interpreter => None,
         };
         let extractor = |level, base| Extractor::plan(&layout, level, base, PointKind::default());
@@ -343,7 +339,7 @@ impl Program {
 
     /// Loads the connection. Without it `otelcol.client.addr` is nil and metadata are empty.
     pub fn load_client<'w>(&self, frame: &mut Frame<'w>, client: Client<'w>) {
-        self.claim(frame);
+        self.claim(frame, Level::Client);
         frame.bases[Base::ClientAddress as usize] = client.address;
         frame.bases[Base::ClientMetadata as usize] = client.metadata;
         frame.bases[Base::ClientAuth as usize] = client.auth;
@@ -370,7 +366,7 @@ impl Program {
 
     /// Loads a Resource message and its schema URL. Needed once for all spans below it.
     pub fn load_resource<'w>(&self, frame: &mut Frame<'w>, resource: &'w [u8], schema_url: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Resource);
         frame.bases[Base::Resource as usize] = resource;
         frame.bases[Base::ResourceSchema as usize] = schema_url;
         self.resource.extract(resource, &mut frame.slots);
@@ -379,7 +375,7 @@ impl Program {
 
     /// Loads an InstrumentationScope message and its schema URL. Needed once for all spans below it.
     pub fn load_scope<'w>(&self, frame: &mut Frame<'w>, scope: &'w [u8], schema_url: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Scope);
         frame.bases[Base::Scope as usize] = scope;
         frame.bases[Base::ScopeSchema as usize] = schema_url;
         self.scope.extract(scope, &mut frame.slots);
@@ -388,7 +384,7 @@ impl Program {
 
     /// Loads a Span message.
     pub fn load_span<'w>(&self, frame: &mut Frame<'w>, span: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Span);
         frame.bases[Base::Span as usize] = span;
         self.span.extract(span, &mut frame.slots);
     }
@@ -400,7 +396,7 @@ impl Program {
         let bytes = span.bytes();
         match span.order() {
             Some(order) => {
-                self.claim(frame);
+                self.claim(frame, Level::Span);
                 frame.bases[Base::Span as usize] = bytes;
                 self.span.extract_in_order(bytes, order, &mut frame.slots);
             }
@@ -410,21 +406,21 @@ impl Program {
 
     /// Loads a span's Event message.
     pub fn load_event<'w>(&self, frame: &mut Frame<'w>, event: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Event);
         frame.bases[Base::Event as usize] = event;
         self.event.extract(event, &mut frame.slots);
     }
 
     /// Loads a Metric message.
     pub fn load_metric<'w>(&self, frame: &mut Frame<'w>, metric: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Metric);
         frame.bases[Base::Metric as usize] = metric;
         self.metric.extract(metric, &mut frame.slots);
     }
 
     /// Loads a data point of a metric.
     pub fn load_data_point<'w>(&self, frame: &mut Frame<'w>, kind: PointKind, point: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::DataPoint);
         frame.bases[Base::DataPoint as usize] = point;
         frame.point_kind = kind;
         if let Some(extractor) = self.points.get(kind as usize) {
@@ -434,7 +430,7 @@ impl Program {
 
     /// Loads a LogRecord message.
     pub fn load_log<'w>(&self, frame: &mut Frame<'w>, record: &'w [u8]) {
-        self.claim(frame);
+        self.claim(frame, Level::Log);
         frame.bases[Base::Log as usize] = record;
         self.log.extract(record, &mut frame.slots);
     }
@@ -449,7 +445,7 @@ impl Program {
 
     #[inline]
     fn interpreter<'e>(&'e self, frame: &'e Frame<'e>) -> Interpreter<'e> {
-        Interpreter { ir: &self.ir, frame, host: &self.options.host, limits: &self.options.limits }
+        Interpreter { ir: &self.ir, frame, host: &self.options.host, limits: &self.options.limits, keeping: None }
     }
 
     /// Whether a frame has the slots of this program.
@@ -458,13 +454,14 @@ impl Program {
         Arc::ptr_eq(&self.layout, &frame.layout)
     }
 
-    /// A frame of another program becomes an empty one of this: slots and buffers always belong together, which generated
-    /// code relies on.
+    /// Makes a frame ready for a level to be loaded. That of another program becomes an empty one of this: slots and buffers
+    /// always belong together, which generated code relies on.
     #[inline]
-    fn claim(&self, frame: &mut Frame<'_>) {
+    fn claim(&self, frame: &mut Frame<'_>, level: Level) {
         if !self.owns(frame) {
             *frame = self.frame();
         }
+        frame.forget(level);
     }
 
     /// What answers conditions of this program.

@@ -157,8 +157,8 @@ impl Pass<'_> {
         let frame = Frame::empty();
         // Without a clock: what then succeeds does not depend on one.
         let host = Host { clock: None, random: None, local_zone: self.host.local_zone };
-        let interpreter = Interpreter { ir: self.ir, frame: &frame, host: &host, limits: self.limits };
-        let Some(value) = interpreter.value(id).ok().and_then(owned) else { return id };
+        let interpreter = Interpreter { ir: self.ir, frame: &frame, host: &host, limits: self.limits, keeping: None };
+        let Some(value) = interpreter.value(id).ok().and_then(Value::into_owned) else { return id };
         self.ir.constant(value)
     }
 
@@ -318,32 +318,4 @@ pub(crate) fn fallible(ir: &Ir, id: NodeId) -> bool {
     let mut any = false;
     ir.operands(id, &mut |operand| any |= fallible(ir, operand));
     any
-}
-
-/// A copy that borrows nothing; `None` for values that cannot stand alone.
-fn owned(value: Value<'_>) -> Option<Value<'static>> {
-    use crate::value::{List, Map};
-    Some(match value {
-        Value::Nil => Value::Nil,
-        Value::Bool(flag) => Value::Bool(flag),
-        Value::Int(number) => Value::Int(number),
-        Value::Double(number) => Value::Double(number),
-        Value::Str(text) => Value::string(text.into_owned()),
-        Value::Bytes(bytes) => Value::Bytes(bytes.into_owned().into()),
-        Value::Time(time) => Value::Time(time),
-        Value::Duration(nanos) => Value::Duration(nanos),
-        Value::TraceId(id) => Value::TraceId(id),
-        Value::SpanId(id) => Value::SpanId(id),
-        Value::GoInt(number) => Value::GoInt(number),
-        Value::Map(map) => {
-            let entries: Option<Vec<_>> =
-                map.iter().map(|(key, value)| Some((key.into_owned().into(), owned(value)?))).collect();
-            Value::Map(Map::owned(entries?, map.repr()))
-        }
-        Value::List(list) => {
-            let items: Option<Vec<_>> = list.iter().map(owned).collect();
-            Value::List(List::owned(items?, list.repr()))
-        }
-        Value::Opaque(_) => return None,
-    })
 }

@@ -35,8 +35,10 @@ pub(crate) mod tag {
     pub(crate) const PACKED: u32 = 12;
     /// A value of a type that no slot holds, such as a time. Only generated code's own memory has these.
     pub(crate) const OTHER: u32 = 13;
-    /// What was not asked for yet. Only generated code reads slots that may have these.
-    pub(crate) const UNKNOWN: u32 = 14;
+    /// No value but an error, whose code is `len`. Only what is kept for generated code has these.
+    pub(crate) const FAILED: u32 = 14;
+    /// What was not asked for yet, where something is kept. No error has this code.
+    pub(crate) const UNKNOWN: u32 = 256;
 }
 
 /// A filled slot. The layout is fixed because generated code reads it.
@@ -50,6 +52,9 @@ pub(crate) struct RawSlot {
 
 impl RawSlot {
     pub(crate) const MISSING: Self = Self { tag: tag::MISSING, len: 0, bits: 0 };
+
+    /// What was not asked for yet.
+    pub(crate) const UNKNOWN: Self = Self { tag: tag::UNKNOWN, len: 0, bits: 0 };
 
     #[inline]
     pub(crate) fn int(number: i64) -> Self {

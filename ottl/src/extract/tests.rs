@@ -11,7 +11,7 @@ use super::Extractor;
 /// What extraction of a span leaves in the slots of these paths.
 fn check(wire: &[u8], expected: &[(SlotPath, RawSlot)]) {
     let paths: Vec<SlotPath> = expected.iter().map(|(path, _)| path.clone()).collect();
-    let layout = Layout::plan(&paths);
+    let layout = Layout::plan(&paths, crate::layout::KeptPlaces::default());
     let extractor = Extractor::plan(&layout, Level::Span, Base::Span, PointKind::default());
     let mut slots = layout.template().to_vec();
     extractor.extract(wire, &mut slots);

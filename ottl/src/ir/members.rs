@@ -27,11 +27,6 @@ impl Ir {
         self.member_paths(base, keys)?.iter().map(|path| self.known_slots.get(path).copied()).collect()
     }
 
-    /// The slot that keeps a test's answer, if there is one.
-    pub(crate) fn answer(&self, test: NodeId) -> Option<SlotId> {
-        self.known_slots.get(&SlotPath::Answer(test)).copied()
-    }
-
     fn member_paths(&self, base: NodeId, keys: &[NodeId]) -> Option<Vec<SlotPath>> {
         let Node::Slot(slot) = self.get(base) else { return None };
         let path = self.slots.get(slot.0 as usize)?;

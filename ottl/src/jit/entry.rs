@@ -7,28 +7,33 @@
 
 use std::{fmt, mem::ManuallyDrop, sync::Mutex};
 
-use cranelift_codegen::{
-    Context,
-    ir::Function,
-    isa::{CallConv, OwnedTargetIsa},
-};
+use cranelift_codegen::{Context, isa::OwnedTargetIsa};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
+use cranelift_module::{FuncId, default_libcall_names};
 
 use super::{
-    lent::Lent,
+    lent::{Lent, Spans},
+    loader::{Defined, Failure, Loader},
     lower::{Generated, Lowering},
-    shims::Shim,
+    shim::Shim,
+    shims::address,
 };
-use crate::{interp::Interpreter, slot::RawSlot};
+use crate::{interp::Interpreter, kept::Kept, layout::Level, slot::RawSlot};
 
-/// Boxed: it is large.
-type Failure = Box<ModuleError>;
-
-type ConditionFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8]) -> u32;
-type RowsFn =
-    unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], *mut RawSlot, *const &[u8], usize, *mut u8);
-type ListFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], u32) -> u64;
+type ConditionFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], *const Kept) -> u32;
+type ListFn = unsafe extern "C" fn(*const Lent<'_>, *const RawSlot, *const &[u8], *const Kept, u32) -> u64;
+/// Behind what is lent: slots, buffers, and what is kept; then slots and what is kept of the rows.
+type RowsFn = unsafe extern "C" fn(
+    *const Lent<'_>,
+    *const RawSlot,
+    *const &[u8],
+    *const Kept,
+    *const RawSlot,
+    *const &[u8],
+    *const Kept,
+    usize,
+    *mut u8,
+);
 
 /// Machine code of one program.
 pub(crate) struct Code {
@@ -49,7 +54,7 @@ impl Code {
         let convention = isa.default_call_conv();
         let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
         for shim in Shim::ALL {
-            builder.symbol(shim.name(), shim.address());
+            builder.symbol(shim.name(), address(shim));
         }
         let mut loader = Loader { module: JITModule::new(builder), context: Context::new() };
         match loader.define(generated, lowering, convention) {
@@ -86,8 +91,8 @@ impl Code {
         let function = (*self.conditions.get(condition)?)?;
         let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
         // SAFETY: the code belongs to `self`; it reads slots of the layout that the frame was made for, and the buffers the
-        // slots were filled from, all borrowed by `interpreter`; it writes nothing.
-        Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr()) })
+        // slots were filled from, and reads and writes cells that keep answers, all borrowed by `interpreter`.
+        Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), frame.kept.as_ptr()) })
     }
 
     /// Evaluates a list from its entry `start` on, if there is code for it: the answer as of [`Self::condition`] in the low
@@ -96,30 +101,33 @@ impl Code {
     pub(crate) fn list(&self, list: usize, start: u32, interpreter: &Interpreter<'_>) -> Option<u64> {
         let function = (*self.lists.get(list)?)?;
         let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
+        let (slots, bases, kept) = (frame.slots.as_ptr(), frame.bases.as_ptr(), frame.kept.as_ptr());
         // SAFETY: as in `condition`; a `start` beyond the list is answered with 0.
-        Some(unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), start) })
+        Some(unsafe { function(&raw const lent, slots, bases, kept, start) })
     }
 
     /// Evaluates a list for each of some spans, if there is code for it: answers as of [`Self::condition`], one a span.
-    /// Each span has as many slots in `rows` as a frame, of which those of its own level are used.
     #[must_use]
-    pub(crate) fn rows(
+    pub(crate) fn rows<'e>(
         &self,
         list: usize,
-        interpreter: &Interpreter<'_>,
-        rows: &mut [RawSlot],
-        spans: &[&[u8]],
+        interpreter: &Interpreter<'e>,
+        spans: Spans<'e>,
         answers: &mut [u8],
     ) -> bool {
         let Some(Some(function)) = self.rows.get(list) else { return false };
-        let (frame, lent) = (interpreter.frame, Lent::new(interpreter));
-        if spans.len().saturating_mul(frame.slots.len()) > rows.len() || spans.len() != answers.len() {
+        let (frame, lent) = (interpreter.frame, Lent::by_row(interpreter, spans));
+        let n_kept = frame.layout.kept().level(Level::Span).len();
+        let has = |rows: usize, width| spans.bytes.len().saturating_mul(width) <= rows;
+        if !has(spans.slots.len(), frame.slots.len()) || !has(spans.kept.len(), n_kept) || !has(answers.len(), 1) {
             return false;
         }
-        let (rows, spans, n, answers) = (rows.as_mut_ptr(), spans.as_ptr(), spans.len(), answers.as_mut_ptr());
-        // SAFETY: as in `condition`, but the code writes to answers and to slots of rows that keep answers, both borrowed
-        // mutably; there are as many rows, spans and answers as it will go through.
-        unsafe { function(&raw const lent, frame.slots.as_ptr(), frame.bases.as_ptr(), rows, spans, n, answers) };
+        let (slots, bases, kept) = (frame.slots.as_ptr(), frame.bases.as_ptr(), frame.kept.as_ptr());
+        let (row_slots, row_kept) = (spans.slots.as_ptr(), spans.kept.as_ptr());
+        let (bytes, n, answers) = (spans.bytes.as_ptr(), spans.bytes.len(), answers.as_mut_ptr());
+        // SAFETY: as in `condition`, but the code also writes answers, borrowed mutably; there are slots, kept cells, bytes
+        // and answers for as many rows as it will go through.
+        unsafe { function(&raw const lent, slots, bases, kept, row_slots, bytes, row_kept, n, answers) };
         true
     }
 }
@@ -137,56 +145,6 @@ impl Drop for Code {
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Code").field("conditions", &self.conditions.len()).finish_non_exhaustive()
-    }
-}
-
-/// Functions of a program.
-struct Defined {
-    conditions: Vec<Option<FuncId>>,
-    lists: Vec<Option<FuncId>>,
-    /// Of the lists, over many spans.
-    rows: Vec<Option<FuncId>>,
-}
-
-struct Loader {
-    module: JITModule,
-    context: Context,
-}
-
-impl Loader {
-    fn define(
-        &mut self,
-        generated: &Generated<'_>,
-        lowering: &Lowering<'_>,
-        convention: CallConv,
-    ) -> Result<Defined, Failure> {
-        // Functions refer to shims by their place in `Shim::ALL`: they are the module's first functions.
-        for shim in Shim::ALL {
-            self.module.declare_function(shim.name(), Linkage::Import, &shim.signature(convention))?;
-        }
-        let mut conditions = Vec::with_capacity(generated.conditions.len());
-        for &root in generated.conditions {
-            let function = root.map(|root| self.function(lowering.condition(root, convention)));
-            conditions.push(function.transpose()?);
-        }
-        let (mut lists, mut rows) = (Vec::new(), Vec::new());
-        for list in generated.lists {
-            let fits = !lowering.is_too_long(list);
-            let function = fits.then(|| self.function(lowering.list(list, convention)));
-            lists.push(function.transpose()?);
-            let over_rows = (fits && list.over_rows).then(|| self.function(lowering.rows(list, convention)));
-            rows.push(over_rows.transpose()?);
-        }
-        self.module.finalize_definitions()?;
-        Ok(Defined { conditions, lists, rows })
-    }
-
-    fn function(&mut self, function: Function) -> Result<FuncId, Failure> {
-        let id = self.module.declare_anonymous_function(&function.signature)?;
-        self.context.func = function;
-        self.module.define_function(id, &mut self.context)?;
-        self.module.clear_context(&mut self.context);
-        Ok(id)
     }
 }
 

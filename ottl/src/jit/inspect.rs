@@ -7,7 +7,7 @@ use cranelift_codegen::{
     isa::CallConv,
 };
 
-use super::{Lowering, shims::Shim, target};
+use super::{Lowering, shim::Shim, target};
 use crate::{
     ir::{CallId, ConstId, Ir, Node, NodeId, SetId},
     layout::Layout,
@@ -53,7 +53,9 @@ fn call(ir: &Ir, function: &Function, inst: Inst) -> Option<NativeCall> {
     let shim = *Shim::ALL.get(function.params.user_named_funcs().get(name)?.index as usize)?;
     let which = args.as_slice(&function.dfg.value_lists).get(1).and_then(|&value| number(function, value));
     let work = match (shim, which) {
-        (Shim::Truth | Shim::Value, Some(node)) if (node as usize) < ir.node_count() => ir.phrase(NodeId(node)),
+        (Shim::Truth | Shim::Value | Shim::Keep, Some(node)) if (node as usize) < ir.node_count() => {
+            ir.phrase(NodeId(node))
+        }
         (Shim::Matches | Shim::MatchesBehindPrefix, Some(call)) if (call as usize) < ir.calls().len() => {
             ir.phrase_call(CallId(call))
         }

@@ -2,13 +2,15 @@
 //!
 //! Generated code loads slots at constant offsets, branches, and calls [`shims`] for what is not worth inlining: searches
 //! of regular expressions, converters that make texts, and whatever looks at whole maps. It loops over nothing but rows of
-//! spans and writes nothing but their answers and its own stack. What it answers is what the interpreter answers. Where
+//! spans and writes nothing but their answers, what is kept, and its own stack. What it answers is what the interpreter answers. Where
 //! the host has no backend there is no [`Code`] and the interpreter runs.
 
 mod entry;
 mod inspect;
 mod lent;
+mod loader;
 mod lower;
+mod shim;
 mod shims;
 
 use std::sync::OnceLock;
@@ -21,15 +23,16 @@ use grammar::span::Span;
 
 pub(crate) use entry::Code;
 pub(crate) use inspect::{assembly, tests as inspect_tests};
+pub(crate) use lent::Spans;
 pub(crate) use lower::{Entry, Guard, ListPlan};
 
 use crate::{
     error::{self, Error},
     ir::{Ir, NodeId},
-    layout::Layout,
+    layout::{KeptPlaces, Layout},
 };
-use lower::{Generated, Lowering};
-use shims::Shim;
+use lower::{Generated, Lowering, shared};
+use shim::Shim;
 
 /// What the host's code generator is asked for, made once a process.
 struct Target {
@@ -64,10 +67,10 @@ fn detect() -> Option<Target> {
     Some(Target { isa, slice_pointer: entry::slice_pointer()? })
 }
 
-/// Makes room, in rows of spans, for the answers that several lists want: each of them as its conditions. There are no more
-/// than `most` slots in all.
-pub(crate) fn share_answers(ir: &mut Ir, lists: &[Vec<NodeId>], most: usize) {
-    ir.add_answers(lists.iter().map(Vec::as_slice), most);
+/// What is kept, of no more than `most` nodes: what several places of a program ask for, and what lists over rows of spans
+/// ask for although it is the same for all spans of a resource or scope.
+pub(crate) fn kept(ir: &Ir, conditions: &[Option<NodeId>], lists: &[ListPlan], most: usize) -> KeptPlaces {
+    shared::kept(ir, &Generated { conditions, lists }, most)
 }
 
 /// Whether this host can run machine code.

@@ -7,10 +7,7 @@
 
 use std::cmp::Ordering;
 
-use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
-use cranelift_codegen::isa::CallConv;
-
-use super::lent::Lent;
+use super::{lent::Lent, shim::Shim};
 use crate::{
     error::EvalError,
     go::regexp::{Regexp, Search},
@@ -19,88 +16,19 @@ use crate::{
     value::Value,
 };
 
-/// A function that generated code may call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shim {
-    /// `(context, node) -> outcome`: the interpreter's answer for a condition.
-    Truth,
-    /// `(context, node, out) -> 0 or error`: the interpreter's value of a node, as a slot whose range is an address.
-    Value,
-    /// `(context, slots, span) -> 0`: makes a row the span that the interpreter is asked about.
-    Row,
-    /// `(context, call, text, len) -> 0 or 1`: the prepared regular expression of a call on a string.
-    Matches,
-    /// `(context, set, text, len) -> 0 or 1`: whether a string is in a set.
-    InSet,
-    /// `(context, substrings, text, len) -> 0 or 1`: whether a string holds any of some substrings.
-    HoldsAny,
-    /// `(context, constant, text, len) -> -1, 0 or 1`: how a string relates to a constant one.
-    OrderLiteral,
-    /// `(left, len, right, len) -> -1, 0 or 1`: how two strings relate.
-    Order,
-    /// `(context, call, text, len) -> 0 or 1`: as `Matches`, for a string that has the expression's prefix.
-    MatchesBehindPrefix,
-}
-
-impl Shim {
-    pub(super) const ALL: [Self; 9] = [
-        Self::Truth,
-        Self::Value,
-        Self::Row,
-        Self::Matches,
-        Self::InSet,
-        Self::HoldsAny,
-        Self::OrderLiteral,
-        Self::Order,
-        Self::MatchesBehindPrefix,
-    ];
-
-    /// Its symbol.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Truth => "ottl_truth",
-            Self::Value => "ottl_value",
-            Self::Row => "ottl_row",
-            Self::Matches => "ottl_matches",
-            Self::MatchesBehindPrefix => "ottl_matches_behind_prefix",
-            Self::InSet => "ottl_in_set",
-            Self::HoldsAny => "ottl_holds_any",
-            Self::OrderLiteral => "ottl_order_literal",
-            Self::Order => "ottl_order",
-        }
-    }
-
-    /// Its address.
-    pub(super) fn address(self) -> *const u8 {
-        match self {
-            Self::Truth => truth as *const u8,
-            Self::Value => value as *const u8,
-            Self::Row => row as *const u8,
-            Self::Matches => matches as *const u8,
-            Self::MatchesBehindPrefix => matches_behind_prefix as *const u8,
-            Self::InSet => in_set as *const u8,
-            Self::HoldsAny => holds_any as *const u8,
-            Self::OrderLiteral => order_literal as *const u8,
-            Self::Order => order as *const u8,
-        }
-    }
-
-    /// Its signature; it agrees with the function's, which nothing but tests can check.
-    pub(super) fn signature(self, convention: CallConv) -> Signature {
-        let (pointer, word) = (types::I64, types::I32);
-        let params: &[Type] = match self {
-            Self::Truth => &[pointer, word],
-            Self::Value => &[pointer, word, pointer],
-            Self::Row => &[pointer, pointer, pointer],
-            Self::Matches | Self::MatchesBehindPrefix | Self::InSet | Self::HoldsAny | Self::OrderLiteral => {
-                &[pointer, word, pointer, word]
-            }
-            Self::Order => &[pointer, word, pointer, word],
-        };
-        let mut signature = Signature::new(convention);
-        signature.params.extend(params.iter().map(|&ty| AbiParam::new(ty)));
-        signature.returns.push(AbiParam::new(word));
-        signature
+/// Where a shim is.
+pub(super) fn address(shim: Shim) -> *const u8 {
+    match shim {
+        Shim::Truth => truth as *const u8,
+        Shim::Value => value as *const u8,
+        Shim::Keep => keep as *const u8,
+        Shim::Row => row as *const u8,
+        Shim::Matches => matches as *const u8,
+        Shim::MatchesBehindPrefix => matches_behind_prefix as *const u8,
+        Shim::InSet => in_set as *const u8,
+        Shim::HoldsAny => holds_any as *const u8,
+        Shim::OrderLiteral => order_literal as *const u8,
+        Shim::Order => order as *const u8,
     }
 }
 
@@ -142,16 +70,21 @@ unsafe extern "C" fn value(context: *const Lent<'_>, node: u32, out: *mut RawSlo
 }
 
 /// # Safety
-/// As [`truth`]; `slots` points to as many slots as a frame has, `span` to the reference to a span's bytes, and nobody
-/// writes to either meanwhile.
-unsafe extern "C" fn row<'w>(context: *const Lent<'w>, slots: *const RawSlot, span: *const &'w [u8]) -> u32 {
+/// As [`truth`].
+unsafe extern "C" fn keep(context: *const Lent<'_>, node: u32) -> u32 {
     // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
     let lent = unsafe { &*context };
-    // SAFETY: the caller's contract; `Code::rows` has seen that there are that many for each span.
-    let slots = unsafe { std::slice::from_raw_parts(slots, lent.width()) };
-    // SAFETY: the caller's contract; generated code counts references of `Code::rows`' slice of them.
-    let bytes = unsafe { *span };
-    lent.take_row(slots, span, bytes);
+    if (node as usize) < lent.interpreter.ir.node_count() {
+        lent.keep(NodeId(node));
+    }
+    0
+}
+
+/// # Safety
+/// As [`truth`].
+unsafe extern "C" fn row(context: *const Lent<'_>, at: usize) -> u32 {
+    // SAFETY: the caller's contract; `Code` passes the address of a borrow it holds.
+    unsafe { &*context }.take_row(at);
     0
 }
 

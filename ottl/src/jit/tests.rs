@@ -1,6 +1,8 @@
 use crate::{
-    ConditionId, Context, Engine, ErrorMode, EvalError, ListId, Options, Outcome, PathMode, Program, ProgramBuilder,
-    jit, slot::RawSlot,
+    ConditionId, Context, Engine, ErrorMode, EvalError, Frame, Host, ListId, Options, Outcome, PathMode, Program,
+    ProgramBuilder, jit,
+    slot::{RawSlot, tag},
+    value::Value,
 };
 
 fn send_and_sync<T: Send + Sync>() {}
@@ -125,6 +127,11 @@ fn searches_are_guarded() {
     }
 }
 
+/// How many nodes a program keeps something of.
+fn kept(program: &Program) -> usize {
+    program.print_layout().lines().filter(|line| line.starts_with("kept ")).count()
+}
+
 /// What one list asks of a row alone is kept nowhere; what two ask is, and answers are as ever.
 #[test]
 fn lists_over_rows_keep_answers_for_each_other() {
@@ -141,7 +148,6 @@ fn lists_over_rows_keep_answers_for_each_other() {
             .collect();
         (builder.build().expect("a program"), lists)
     };
-    let kept = |program: &Program| program.print_layout().matches("answer of").count();
     assert_eq!(kept(&build(1).0), 0);
     let (program, lists) = build(3);
     assert_eq!(kept(&program), usize::from(program.engine() == Engine::Jit));
@@ -160,6 +166,91 @@ fn lists_over_rows_keep_answers_for_each_other() {
             assert_eq!(answers.iter().map(|answer| answer == Outcome::True).collect::<Vec<_>>(), expected);
         }
     }
+}
+
+/// What stands in the cells is what is answered: nothing is evaluated a second time until the level is loaded again.
+#[test]
+fn what_is_kept_is_not_evaluated_again() {
+    if !jit::available() {
+        return;
+    }
+    let texts = [r#"ToLowerCase(name) == "a""#, r#"ToLowerCase(name) == "b" or IsMatch(ToLowerCase(name), "c.*d")"#];
+    let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, ..Options::default() });
+    let conditions = texts.map(|text| builder.add(text, Context::Span, PathMode::Legacy).expect(text));
+    let lists = conditions.map(|condition| builder.list(&[condition], ErrorMode::Propagate));
+    let program = builder.build().expect("a program");
+    assert_eq!(kept(&program), 1, "{}", program.print_layout());
+    let ask = |frame: &Frame<'_>, at: usize| program.eval_list(frame, lists[at], &mut |_, _| {});
+    let mut frame = program.frame();
+    program.load_span(&mut frame, &[0x2a, 1, b'A']);
+    assert_eq!([0, 1].map(|at| ask(&frame, at)), [Outcome::True, Outcome::False]);
+    // As if the name were "B".
+    let text = b"b";
+    let (len, bits) = (1, text.as_ptr().expose_provenance() as u64);
+    frame.kept[0].set_slot(RawSlot { tag: tag::STR, len, bits });
+    assert_eq!([0, 1].map(|at| ask(&frame, at)), [Outcome::False, Outcome::True]);
+    let failed = u32::from(EvalError::Limit as u8);
+    frame.kept[0].set_slot(RawSlot { tag: tag::FAILED, len: failed, bits: 0 });
+    assert_eq!([0, 1].map(|at| ask(&frame, at)), [Outcome::Error(EvalError::Limit); 2]);
+    program.load_span(&mut frame, &[0x2a, 1, b'B']);
+    assert_eq!([0, 1].map(|at| ask(&frame, at)), [Outcome::False, Outcome::True]);
+}
+
+/// What only depends on the resource is asked once for all spans below it, also by one list alone.
+#[test]
+fn what_spans_share_is_asked_once_a_resource() {
+    if !jit::available() {
+        return;
+    }
+    let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, ..Options::default() });
+    let text = r#"IsMatch(resource.schema_url, "a.*b") and kind == 0"#;
+    let condition = builder.add(text, Context::Span, PathMode::Legacy).expect(text);
+    let list = builder.list_over_rows(&[condition], ErrorMode::Propagate);
+    let program = builder.build().expect("a program");
+    let traces = pdata::Traces::index(request("x").into()).expect("a request");
+    let mut rows = program.rows();
+    let mut ask = |schema_url: &'static str, known: Option<u32>| {
+        rows.clear();
+        program.load_resource(rows.frame(), b"", schema_url.as_bytes());
+        let spans = traces.resources().flat_map(|resource| resource.scopes()).flat_map(|scope| scope.spans());
+        spans.for_each(|span| program.push_span(&mut rows, &span));
+        if let Some(tag) = known {
+            rows.frame().kept[0].set_slot(RawSlot { tag, len: 0, bits: 0 });
+        }
+        program.eval_rows(&mut rows, list, &mut |_, _| {}).iter().next()
+    };
+    assert_eq!(ask("a b", None), Some(Outcome::True));
+    assert_eq!(ask("a b", Some(0)), Some(Outcome::False));
+    assert_eq!(ask("a", None), Some(Outcome::False));
+    assert_eq!(ask("a", Some(1)), Some(Outcome::True));
+}
+
+/// A list that a converter makes for two questions is made once, although no slot can hold it.
+#[test]
+fn parts_of_what_the_interpreter_answers_are_kept() {
+    if !jit::available() {
+        return;
+    }
+    let texts = [r#"Split(name, "/")[0] == "a""#, r#"Split(name, "/")[1] == "b""#];
+    let (program, list) = program(&texts, Engine::Jit, ErrorMode::Propagate);
+    assert_eq!(kept(&program), 1, "{}", program.print_layout());
+    let mut frame = program.frame();
+    program.load_span(&mut frame, b"\x2a\x03c/b");
+    assert_eq!(program.eval_list(&frame, list, &mut |_, _| {}), Outcome::True);
+    let made = frame.kept[0].value(|| Err(EvalError::Argument)).expect("a list that was kept");
+    assert!(matches!(made, Value::List(list) if list.len() == 2));
+}
+
+/// Clocks and randomness are asked every time.
+#[test]
+fn what_varies_is_not_kept() {
+    let host = Host { clock: Some(std::sync::Arc::new(|| 7)), ..Host::default() };
+    let mut builder = ProgramBuilder::new(Options { engine: Engine::Jit, host, ..Options::default() });
+    for text in ["String(Now()) == name", "String(Now()) != name"] {
+        let condition = builder.add(text, Context::Span, PathMode::Legacy).expect(text);
+        builder.list_over_rows(&[condition], ErrorMode::Propagate);
+    }
+    assert_eq!(kept(&builder.build().expect("a program")), 0);
 }
 
 /// Rows whose frame another program has loaded are that program's, also for what the interpreter answers.

@@ -2,7 +2,7 @@
 //! machine code. Every error is answered row by row through the frame, as always.
 
 use super::{ListId, Outcome, Program, outcome};
-use crate::{error::EvalError, frame::Frame, slot::RawSlot};
+use crate::{error::EvalError, frame::Frame, jit::Spans, kept::Kept, layout::Level, slot::RawSlot};
 
 /// Spans of one scope, with their slots. Made once a batch and emptied for each next lot of spans; a few dozen at a time
 /// stay in the processor's nearest cache.
@@ -12,6 +12,8 @@ pub struct Rows<'w> {
     frame: Frame<'w>,
     /// As many a row as the frame has; only those of spans are filled.
     slots: Vec<RawSlot>,
+    /// What was found out about each span, as many a row as the program keeps of spans.
+    kept: Vec<Kept>,
     spans: Vec<&'w [u8]>,
     answers: Vec<u8>,
 }
@@ -38,6 +40,9 @@ impl<'r> Answers<'r> {
 impl<'w> Rows<'w> {
     /// The frame to load resource and scope into. What is loaded there holds for all rows.
     pub fn frame(&mut self) -> &mut Frame<'w> {
+        if !self.spans.is_empty() {
+            self.kept.iter_mut().for_each(Kept::reset);
+        }
         &mut self.frame
     }
 
@@ -53,6 +58,18 @@ impl<'w> Rows<'w> {
         self.spans.is_empty()
     }
 
+    /// Makes room for what is found out about the next span.
+    #[inline(never)]
+    fn forget_row(&mut self, n_kept: usize) {
+        let start = self.spans.len() * n_kept;
+        if self.kept.len() < start + n_kept {
+            self.kept.resize_with(start + n_kept, Kept::default);
+        }
+        if let Some(kept) = self.kept.get_mut(start..start + n_kept) {
+            kept.iter_mut().for_each(Kept::reset);
+        }
+    }
+
     /// Takes the spans out; what was loaded into the frame stays.
     pub fn clear(&mut self) {
         self.spans.clear();
@@ -63,7 +80,7 @@ impl Program {
     /// Memory for many spans.
     #[must_use]
     pub fn rows<'w>(&self) -> Rows<'w> {
-        Rows { frame: self.frame(), slots: Vec::new(), spans: Vec::new(), answers: Vec::new() }
+        Rows { frame: self.frame(), slots: Vec::new(), kept: Vec::new(), spans: Vec::new(), answers: Vec::new() }
     }
 
     /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
@@ -71,6 +88,10 @@ impl Program {
     pub fn push_span<'w>(&self, rows: &mut Rows<'w>, span: &pdata::SpanView<'w>) {
         if !self.owns(&rows.frame) {
             *rows = self.rows();
+        }
+        let n_kept = self.layout.kept().level(Level::Span).len();
+        if n_kept > 0 {
+            rows.forget_row(n_kept);
         }
         let bytes = span.bytes();
         let width = rows.frame.slots.len();
@@ -99,7 +120,8 @@ impl Program {
         let native = self.owns(&rows.frame)
             && self.code.as_ref().is_some_and(|code| {
                 let interpreter = self.interpreter(&rows.frame);
-                code.rows(list.0 as usize, &interpreter, &mut rows.slots, &rows.spans, &mut rows.answers)
+                let spans = Spans { slots: &rows.slots, bytes: &rows.spans, kept: &rows.kept };
+                code.rows(list.0 as usize, &interpreter, spans, &mut rows.answers)
             });
         // Without a branch a row: a few comparisons of vectors in all.
         let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));

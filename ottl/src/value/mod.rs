@@ -185,6 +185,33 @@ impl<'w> Value<'w> {
         }
     }
 
+    /// The value with nothing borrowed; `None` for values that cannot stand alone.
+    pub(crate) fn into_owned(self) -> Option<Value<'static>> {
+        Some(match self {
+            Self::Nil => Value::Nil,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Int(number) => Value::Int(number),
+            Self::Double(number) => Value::Double(number),
+            Self::Str(text) => Value::string(text.into_owned()),
+            Self::Bytes(bytes) => Value::Bytes(bytes.into_owned().into()),
+            Self::Time(time) => Value::Time(time),
+            Self::Duration(nanos) => Value::Duration(nanos),
+            Self::TraceId(id) => Value::TraceId(id),
+            Self::SpanId(id) => Value::SpanId(id),
+            Self::GoInt(number) => Value::GoInt(number),
+            Self::Map(map) => {
+                let entries: Option<Vec<_>> =
+                    map.iter().map(|(key, value)| Some((key.into_owned().into(), value.into_owned()?))).collect();
+                Value::Map(Map::owned(entries?, map.repr()))
+            }
+            Self::List(list) => {
+                let items: Option<Vec<_>> = list.iter().map(Self::into_owned).collect();
+                Value::List(List::owned(items?, list.repr()))
+            }
+            Self::Opaque(_) => return None,
+        })
+    }
+
     /// The Go type's name, as contrib's messages spell it.
     #[must_use]
     pub fn type_name(&self) -> &'static str {

@@ -145,6 +145,38 @@ fn random_programs_have_one_answer() {
     assert!(true_or_error > 1_000, "{true_or_error}");
 }
 
+/// A frame is loaded again and again, now this level, now that, and asked meanwhile: what was found out about what it held
+/// is forgotten in time, and what it still holds gives the same answer.
+#[test]
+fn frames_that_are_loaded_again_have_one_answer() {
+    let contexts = [("span", Context::Span), ("spanevent", Context::SpanEvent)];
+    for seed in 0..PROGRAMS / 4 {
+        let mut random = Random::new(seed);
+        let (name, context) = contexts[random.below(2)];
+        let mut texts: Vec<String> = (0..CONDITIONS).map(|_| generate::question(&mut random, name, 2)).collect();
+        texts.extend(repeated(&texts));
+        let requests: Vec<Request> = (0..REQUESTS).map(|_| request(&mut random)).collect();
+        let built = [Engine::Interpreter, Engine::Jit].map(|engine| build(&texts, context, engine));
+        let mut frames = [load(&built[0].program, &requests[0]), load(&built[1].program, &requests[0])];
+        for request in requests.iter().chain(&requests) {
+            let (from, to) = (random.below(4), random.below(4));
+            let [expected, got] = [0, 1].map(|engine| {
+                let (program, frame) = (&built[engine].program, &mut frames[engine]);
+                for level in from.min(to)..=from.max(to) {
+                    match level {
+                        0 => program.load_resource(frame, &request.resource, request.resource_schema.as_bytes()),
+                        1 => program.load_scope(frame, &request.scope, request.scope_schema.as_bytes()),
+                        2 => program.load_span(frame, &request.span),
+                        _ => program.load_event(frame, &request.event),
+                    }
+                }
+                answers(&built[engine], frame)
+            });
+            assert_eq!(got, expected, "seed {seed}: {texts:#?}");
+        }
+    }
+}
+
 /// Spans asked by the row give what they give one by one, with the same errors in the same order.
 #[test]
 fn rows_answer_as_spans_one_by_one() {

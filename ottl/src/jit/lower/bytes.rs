@@ -9,7 +9,7 @@ use super::{
     Lower,
     operand::{Operand, head, wire_memory},
 };
-use crate::jit::shims::Shim;
+use crate::jit::shim::Shim;
 use crate::{
     ir::{NodeId, SetId},
     slot::tag,

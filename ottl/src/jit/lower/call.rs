@@ -8,7 +8,7 @@ use crate::{
     error::EvalError,
     go::regexp::{Literals, Regexp, Search},
     ir::{CallArg, CallId, NodeId, Type},
-    jit::shims::Shim,
+    jit::shim::Shim,
     slot::tag,
     value::Value as Constant,
 };

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     ir::{ConstId, KindText, Node, NodeId, Type},
-    jit::shims::Shim,
+    jit::shim::Shim,
     slot::tag,
     value::Value as Constant,
 };

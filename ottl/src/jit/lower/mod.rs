@@ -12,6 +12,7 @@ mod operand;
 mod part;
 mod plain;
 mod rows;
+pub(super) mod shared;
 mod slice;
 mod value;
 
@@ -27,11 +28,11 @@ use cranelift_codegen::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
-use super::shims::Shim;
+use super::shim::Shim;
 use crate::{
     error::EvalError,
     ir::{CallId, Ir, Node, NodeId, SubstringsId, Type},
-    layout::Layout,
+    layout::{Layout, Level},
     program::ErrorMode,
     slot::tag,
     value::Value as Constant,
@@ -40,6 +41,11 @@ use operand::Operand;
 
 /// Time for register allocation grows faster than a function does.
 const MAX_LIST_NODES: usize = 20_000;
+
+/// Which parameter is what is kept; for rows, of what they share.
+const KEPT: usize = 3;
+/// Which parameter of a list says where it starts.
+const START: usize = 4;
 
 /// What to generate for a program.
 #[derive(Debug)]
@@ -89,9 +95,9 @@ pub(super) struct Lowering<'l> {
 }
 
 impl Lowering<'_> {
-    /// `(context, slots, bases) -> answer`.
+    /// `(context, slots, bases, kept) -> answer`.
     pub(super) fn condition(&self, root: NodeId, convention: CallConv) -> Function {
-        let signature = signature(convention, &[types::I64; 3], types::I32);
+        let signature = signature(convention, &[types::I64; 4], types::I32);
         self.function(signature, convention, |lower| {
             let (yes, no) = (lower.builder.create_block(), lower.builder.create_block());
             lower.forget(std::iter::once(root));
@@ -121,10 +127,11 @@ impl Lowering<'_> {
         enough
     }
 
-    /// `(context, slots, bases, start) -> answer, entry << 32`. Errors that are not silent end the function; where they
+    /// `(context, slots, bases, kept, start) -> answer, entry << 32`. Errors that are not silent end the function; where they
     /// are only reported, the caller reports and comes back with the next entry.
     pub(super) fn list(&self, plan: &ListPlan, convention: CallConv) -> Function {
-        let signature = signature(convention, &[types::I64, types::I64, types::I64, types::I32], types::I64);
+        let signature =
+            signature(convention, &[types::I64, types::I64, types::I64, types::I64, types::I32], types::I64);
         self.function(signature, convention, |lower| lower.list(plan))
     }
 
@@ -175,13 +182,13 @@ struct Lower<'l, 'f> {
     builder: FunctionBuilder<'f>,
     convention: CallConv,
     shims: [Option<FuncRef>; Shim::ALL.len()],
-    /// Context, slots, bases; for a list the start as well.
+    /// Context, slots, bases, kept; for a list the start as well.
     params: Vec<Value>,
     /// Takes the code of an error.
     failed: Block,
     /// By call: zero where the call is known not to match.
     guards: HashMap<CallId, Variable>,
-    /// What several conditions look at and is not lowered inline.
+    /// What this function asks for more than once and keeps by itself.
     once: once::Once,
     /// Where the interpreter leaves a value that is looked at in one place.
     handed: Option<StackSlot>,
@@ -311,6 +318,10 @@ impl Lower<'_, '_> {
     fn guards<'p>(&mut self, plan: &'p ListPlan) -> Vec<(Variable, &'p Guard)> {
         let mut guards: Vec<(Variable, &Guard)> = Vec::with_capacity(plan.guards.len());
         for guard in &plan.guards {
+            // What rows share is asked once, and a search for each row would cost more.
+            if self.row.is_some() && self.ir.level(guard.slot) < Some(Level::Span) {
+                continue;
+            }
             // Anything may match until the search was made, also where the list is entered behind it.
             let variable = self.builder.declare_var(types::I32);
             let unknown = self.builder.ins().iconst(types::I32, 1);
@@ -380,7 +391,7 @@ impl Lower<'_, '_> {
 
     /// Goes to the entry that the caller asks for; almost always the first, so that is tested before the table.
     fn dispatch(&mut self, blocks: &[Block], beyond: Block) {
-        let start = self.params[3];
+        let start = self.params[START];
         let Some(&first) = blocks.first() else {
             self.builder.ins().jump(beyond, &[]);
             return;

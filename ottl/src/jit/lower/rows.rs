@@ -1,8 +1,8 @@
 //! A list over many spans in one call: the same code as for one span, in a loop over rows of slots. A call of a function
 //! takes as long as a comparison or two, so that most conditions take longer to call than to answer.
 //!
-//! The loop runs over the rows that the caller counted, and writes one answer a row, where the caller says. Nothing else
-//! is written.
+//! The loop runs over the rows that the caller counted, and writes one answer a row, where the caller says. Beside that,
+//! only what is kept is written.
 
 use cranelift_codegen::{
     ir::{Block, BlockArg, Function, InstBuilder as _, MemFlagsData, Value, condcodes::IntCC, types},
@@ -10,26 +10,32 @@ use cranelift_codegen::{
 };
 
 use super::{ListPlan, Lower, Lowering, Shim, operand::SLICE};
+use crate::{kept::Kept, layout::Level};
 
-/// Where a span's slots and its bytes are.
+/// Where a span's slots, its bytes and what is kept of it are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     /// Its slots, with room for those of all levels.
     pub(super) slots: Value,
     /// The reference to its bytes.
     pub(super) span: Value,
+    /// What is kept of it.
+    pub(super) kept: Value,
+    /// Which row it is.
+    at: Value,
 }
 
 /// Which parameter is what, behind those of a condition.
-const ROWS: usize = 3;
-const SPANS: usize = 4;
-const N_ROWS: usize = 5;
-const ANSWERS: usize = 6;
+const ROWS: usize = 4;
+const SPANS: usize = 5;
+const KEPT_OF_ROWS: usize = 6;
+const N_ROWS: usize = 7;
+const ANSWERS: usize = 8;
 
 impl Lowering<'_> {
-    /// `(context, slots, bases, rows, spans, n, answers)`: one byte a row, an answer as of a condition.
+    /// `(context, slots, bases, kept, rows, spans, kept of rows, n, answers)`: one byte a row, an answer as of a condition.
     pub(in crate::jit) fn rows(&self, plan: &ListPlan, convention: CallConv) -> Function {
-        let mut signature = super::signature(convention, &[types::I64; 7], types::I64);
+        let mut signature = super::signature(convention, &[types::I64; 9], types::I64);
         signature.returns.clear();
         self.function(signature, convention, |lower| lower.rows(plan))
     }
@@ -38,8 +44,8 @@ impl Lowering<'_> {
 impl Lower<'_, '_> {
     /// Tells the interpreter which span it is asked about.
     pub(super) fn load_row(&mut self) {
-        if let Some(Row { slots, span }) = self.row {
-            self.shim(Shim::Row, &[self.params[0], slots, span]);
+        if let Some(Row { at, .. }) = self.row {
+            self.shim(Shim::Row, &[self.params[0], at]);
         }
     }
 
@@ -55,11 +61,14 @@ impl Lower<'_, '_> {
 
         self.builder.switch_to_block(body);
         // Answers are counted by the byte, spans by the reference to one. Where no span's bytes are wanted, nothing of
-        // this is left in the code.
+        // this is left in the code, and the same goes for what is kept.
         let at = self.builder.ins().isub(answer, answers);
-        let at = self.builder.ins().ishl_imm_u(at, i64::from(SLICE.ilog2()));
-        let span = self.builder.ins().iadd(self.params[SPANS], at);
-        self.row = Some(Row { slots, span });
+        let span = self.builder.ins().ishl_imm_u(at, i64::from(SLICE.ilog2()));
+        let span = self.builder.ins().iadd(self.params[SPANS], span);
+        let n_kept = self.layout.kept().level(Level::Span).len();
+        let kept = self.builder.ins().imul_imm_u(at, (n_kept * size_of::<Kept>()) as i64);
+        let kept = self.builder.ins().iadd(self.params[KEPT_OF_ROWS], kept);
+        self.row = Some(Row { slots, span, kept, at });
         self.forget(plan.entries.iter().map(|entry| entry.root));
         let next = self.builder.create_block();
         let code = self.builder.append_block_param(next, types::I32);

@@ -16,7 +16,7 @@ use crate::{
     error::EvalError,
     func::Needs,
     ir::{CallArg, CallId, Ir, Node, NodeId, Type},
-    jit::shims::Shim,
+    jit::shim::Shim,
     slot::{RawSlot, tag},
 };
 
@@ -300,26 +300,19 @@ impl Lower<'_, '_> {
 
     /// Has the interpreter evaluate a node, once if several places look at it.
     fn handed_over(&mut self, id: NodeId) -> Operand {
-        let shared = self.once.values.get(&id).copied();
-        let place = match shared.or(self.handed) {
+        if let Some(kept) = self.kept(id) {
+            return kept;
+        }
+        let place = match self.handed {
             Some(place) => place,
             None => self.value_place(),
         };
-        if shared.is_none() {
-            self.handed = Some(place);
-        }
-        let known = self.builder.create_block();
-        if shared.is_some() {
-            let asked = self.builder.create_block();
-            let tag = self.builder.ins().stack_load(types::I64, types::I32, place, 0);
-            let unknown = self.has_tag(tag, tag::UNKNOWN);
-            self.branch(unknown, asked, known);
-            self.builder.switch_to_block(asked);
-        }
+        self.handed = Some(place);
         self.load_row();
         let node = self.builder.ins().iconst(types::I32, i64::from(id.0));
         let out = self.builder.ins().stack_addr(types::I64, place, 0);
         let failed = self.shim(Shim::Value, &[self.params[0], node, out]);
+        let known = self.builder.create_block();
         self.builder.ins().brif(failed, self.failed, &[BlockArg::Value(failed)], known, &[]);
         self.builder.switch_to_block(known);
         let tag = self.builder.ins().stack_load(types::I64, types::I32, place, 0);
@@ -336,7 +329,7 @@ impl Lower<'_, '_> {
 }
 
 /// Whether equal evaluations of a node give equal values.
-fn is_pure(ir: &Ir, id: NodeId) -> bool {
+pub(super) fn is_pure(ir: &Ir, id: NodeId) -> bool {
     let mut pure = match ir.get(id) {
         Node::Call(call) => ir.call_site(*call).function.needs == Needs::Nothing,
         _ => true,

@@ -4,12 +4,16 @@ use crate::{frame::Frame, interp::Interpreter, ir::Ir, limits::Limits, program::
 #[test]
 fn ids_from_nowhere_are_answered() {
     let (ir, frame, host, limits) = (Ir::default(), Frame::empty(), Host::default(), Limits::default());
-    let interpreter = Interpreter { ir: &ir, frame: &frame, host: &host, limits: &limits };
+    let interpreter = Interpreter { ir: &ir, frame: &frame, host: &host, limits: &limits, keeping: None };
     let lent = Lent::new(&interpreter);
     let text = b"text";
     for id in [0, 1, 77, u32::MAX] {
         // SAFETY: what is lent lives on this stack frame.
         assert_eq!(unsafe { truth(&raw const lent, id) }, EvalError::Argument as u32);
+        // SAFETY: as above.
+        assert_eq!(unsafe { keep(&raw const lent, id) }, 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { row(&raw const lent, id as usize) }, 0);
         let mut out = RawSlot::default();
         // SAFETY: as above, and so does `out`.
         assert_eq!(unsafe { value(&raw const lent, id, &raw mut out) }, EvalError::Argument as u32);
