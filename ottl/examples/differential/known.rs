@@ -13,7 +13,7 @@ pub(crate) type Meant = fn(&Case, &GoAnswer, &Answer) -> bool;
 /// Why a difference is meant, and which ones are.
 pub(crate) const KNOWN: &[(&str, Meant)] = &[
     (
-        "maps, times and bytes under verbs that are not for them are printed as Go's structs and addresses",
+        "maps, times, bytes and structs under verbs that are not for them are printed as Go's structs and addresses",
         |case, go, ours| {
             let printed = [
                 "attributes",
@@ -28,6 +28,12 @@ pub(crate) const KNOWN: &[(&str, Meant)] = &[
                 "status",
                 "JSON(",
                 "data_points",
+                "exemplars",
+                "quantile_values",
+                "positive",
+                "negative",
+                "events",
+                "links",
             ];
             let formatted = case.text.contains("Format(") && printed.iter().any(|name| case.text.contains(name));
             let is_answer = |answer: &Answer| matches!(answer, Answer::Value(_) | Answer::True | Answer::False);

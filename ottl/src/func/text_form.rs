@@ -19,7 +19,7 @@ use crate::{
 /// The string-like form; `None` for nil.
 ///
 /// # Errors
-/// For numbers without a JSON form, and for results beyond the limits.
+/// For numbers and times without a JSON form, and for results beyond the limits.
 pub(crate) fn string_like<'w>(value: Value<'w>, limits: &Limits) -> Result<Option<Cow<'w, [u8]>>, EvalError> {
     let text = match value {
         Value::Nil => return Ok(None),
@@ -105,7 +105,7 @@ impl Writer<'_> {
             Value::List(list) if list.is_go_nil() => self.out.extend_from_slice(b"null"),
             Value::List(list) => self.list(list, raw && list.repr() != ListRepr::Slice, depth)?,
             Value::Time(at) => {
-                let text = time::rfc3339_nano(at);
+                let text = time::json(at).ok_or(EvalError::Argument)?;
                 json::push_string(&mut self.out, text.as_bytes(), self.style);
             }
             Value::TraceId(id) => self.byte_numbers(id),

@@ -146,9 +146,17 @@ pub fn truncate(time: &Time, nanos: i64) -> Time {
     time.add(-(remainder as i64))
 }
 
-/// RFC 3339 with the nanoseconds trimmed, as JSON shows times.
+/// RFC 3339 with the nanoseconds trimmed.
 pub fn rfc3339_nano(time: &Time) -> String {
     format(time, "2006-01-02T15:04:05.999999999Z07:00")
+}
+
+/// As JSON shows times, as [`rfc3339_nano`]; `None` for what has no such form, as `Time.MarshalJSON`
+/// refuses it: years that do not have four digits, and zones a day or more from UTC.
+pub fn json(time: &Time) -> Option<String> {
+    let (_, offset) = lookup(time.zone, time.sec);
+    let has_form = (0..=9999).contains(&civil(time).year) && offset.unsigned_abs() < 24 * 3600;
+    has_form.then(|| rfc3339_nano(time))
 }
 
 /// Days from 1970-01-01 in the proleptic Gregorian calendar. Months beyond 1..=12 carry into the year.

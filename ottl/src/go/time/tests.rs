@@ -34,6 +34,19 @@ fn formats() {
     assert_eq!(rfc3339_nano(&unix(0, 0, Zone::Utc)), "1970-01-01T00:00:00Z");
 }
 
+/// The differential run found a time beyond year 9999, which Go's JSON refuses.
+#[test]
+fn json_refuses_what_has_no_form() {
+    let seconds = |year, offset: i64| days_from_civil(year, 1, 1) * 86_400 - offset;
+    let text = |year, offset: i32| json(&unix(seconds(year, i64::from(offset)), 0, Zone::Fixed(offset)));
+    assert_eq!(text(9999, 0).as_deref(), Some("9999-01-01T00:00:00Z"));
+    assert_eq!(text(0, 3600).as_deref(), Some("0000-01-01T00:00:00+01:00"));
+    assert_eq!(
+        [(10_000, 0), (-1, 0), (2024, 86_400), (2024, -90_000)].map(|(year, offset)| text(year, offset)),
+        [const { None }; 4]
+    );
+}
+
 #[test]
 fn truncation_counts_from_year_one() {
     let time = unix(1_700_000_000, 123_456_789, Zone::Utc);
