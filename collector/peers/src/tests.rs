@@ -33,6 +33,13 @@ fn issue_7_rolling_seed_709_owners_that_change_twice_within_the_grace() {
     assert_eq!(simulator::broken_as(Profile::Rolling, 709).unwrap(), Vec::<String>::new());
 }
 
+/// An owner that restarted and was listed by nobody else had decided on what it knew. While it counted as dead for the next
+/// owner, a third member learned its decision, after the last report that the next owner heard.
+#[test]
+fn issue_7_storm_seed_1018071_a_decision_of_one_that_counts_as_dead_arrives_late() {
+    simulator::run_as(Profile::Storm, 1_018_071).unwrap();
+}
+
 /// Stopping one after the other, in order, breaks nothing.
 #[test]
 fn rolling_restarts_break_nothing() {

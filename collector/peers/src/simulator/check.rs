@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Outcome;
 use super::plan::{Profile, TICK};
-use super::world::{Host, World, id};
-use crate::{Basis, Millis};
+use super::world::{Host, Spans, World, id};
+use crate::{Basis, Millis, Report};
 
 /// What did not hold.
 #[derive(Debug)]
@@ -40,23 +40,46 @@ struct Trace {
     givers_forgotten: bool,
     /// The earliest of its holders' times.
     due: Option<Millis>,
+    /// When a member that has spans of it has learned the decision.
+    learned: BTreeMap<usize, Millis>,
 }
 
 pub(super) struct Checks {
     profile: Profile,
     traces: BTreeMap<u64, Trace>,
     hung: BTreeMap<usize, Millis>,
+    /// When a report was made: by member, run and number.
+    made: BTreeMap<(usize, u64, u64), Millis>,
+    /// When the latest report was made that one member has heard from another: listener, speaker.
+    heard: BTreeMap<(usize, usize), Millis>,
 }
 
 impl Checks {
     pub(super) fn new(profile: Profile) -> Self {
-        Self { profile, traces: BTreeMap::new(), hung: BTreeMap::new() }
+        Self { profile, traces: BTreeMap::new(), hung: BTreeMap::new(), made: BTreeMap::new(), heard: BTreeMap::new() }
     }
 
     pub(super) fn offered(&mut self, trace: u64, member: usize, set: u64, due: Millis, at: Millis) {
         let trace = self.traces.entry(trace).or_default();
         trace.due = Some(trace.due.map_or(due, |before| before.min(due)));
         trace.offered.push(Offered { member, set, at, lost: false });
+    }
+
+    /// A member has made a report.
+    pub(super) fn reports(&mut self, member: usize, report: &Report<Spans, u64>, now: Millis) {
+        self.made.insert((member, report.incarnation, report.number), now);
+    }
+
+    /// A member hears a report of another.
+    pub(super) fn hears(&mut self, listener: usize, speaker: usize, report: &Report<Spans, u64>) {
+        let made = self.made.get(&(speaker, report.incarnation, report.number)).copied();
+        let latest = self.heard.entry((listener, speaker)).or_default();
+        *latest = (*latest).max(made.unwrap_or_default());
+    }
+
+    /// A member learns a decision.
+    pub(super) fn learns(&mut self, trace: u64, member: usize, now: Millis) {
+        self.traces.entry(trace).or_default().learned.insert(member, now);
     }
 
     /// The member's part is another's now, which has offered it.
@@ -139,10 +162,16 @@ impl Checks {
                 .and_then(|number| node.member(number))
                 .is_none_or(|other| other.is_lost(host.clock.at(now), super::plan::GRACE))
         };
-        if let Some((before, _)) = trace.agreed.filter(|(before, _)| *before != decision) {
-            // Those who know it, who need not be who made it: that one may have lost it.
+        if let Some((before, maker)) = trace.agreed.filter(|(before, _)| *before != decision) {
+            // Those who know it, who need not be who made it: that one may have lost it. Who has learned it from one that
+            // counts as dead, and after its last report that was heard, could not say so.
             let knows = |host: &Host| host.node.as_ref().and_then(|node| node.decision(&id(number))) == Some(before);
-            if (0..).zip(hosts).filter(|(_, host)| knows(host)).all(|(member, _)| may_be_dead(member)) {
+            let could_not_say = |member: usize| {
+                let heard = self.heard.get(&(judge, member)).copied().unwrap_or_default();
+                may_be_dead(maker) && trace.learned.get(&member).is_some_and(|learned| *learned >= heard)
+            };
+            let mut knowing = (0..).zip(hosts).filter(|(_, host)| knows(host));
+            if knowing.all(|(member, _)| may_be_dead(member) || could_not_say(member)) {
                 trace.excused = true;
                 return Ok(());
             }

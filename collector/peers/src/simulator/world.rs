@@ -540,13 +540,14 @@ impl World {
             if host.open.remove(&trace).is_some() {
                 let before = host.obeyed.insert(trace, decision);
                 Checks::obeyed(trace, before, decision)?;
+                self.checks.learns(trace, member, self.now);
             }
         }
         for (to, request) in out.requests {
             let Some(to) = self.names.iter().position(|name| **name == *to) else { continue };
             self.note_collect(member, to, &request.collect);
             if let Some(report) = &request.report {
-                self.note_report(member, to, report);
+                self.reported(member, to, report);
             }
             self.send(member, to, &Event::Request(member, to, request));
         }
@@ -581,7 +582,8 @@ impl World {
         }
     }
 
-    fn note_report(&mut self, from: usize, to: usize, report: &Report<Spans, u64>) {
+    fn reported(&mut self, from: usize, to: usize, report: &Report<Spans, u64>) {
+        self.checks.reports(from, report, self.now);
         let (_, sequence) = report.answers;
         for trace in report.parts.iter().map(|part| number(&part.id)) {
             self.note(Some(trace), || format!("member-{from} reports it to member-{to} (collect {sequence})"));
@@ -591,12 +593,15 @@ impl World {
     fn request(&mut self, from: usize, to: usize, request: Request<Spans, u64>) -> Result<(), Failure> {
         let (name, now, sequence) = (self.names[from].clone(), self.local(to), request.collect.sequence);
         let Some(node) = &mut self.hosts[to].node else { return Ok(()) };
+        if let Some(report) = &request.report {
+            self.checks.hears(to, from, report);
+        }
         let mut out = Output::default();
         let answer = node.answer(now, &name, request, &mut out);
         self.act(to, out)?;
         match answer {
             Ok(answer) => {
-                self.note_report(to, from, &answer.report);
+                self.reported(to, from, &answer.report);
                 if let Some(collect) = &answer.collect {
                     self.note_collect(to, from, collect);
                 }
@@ -611,6 +616,7 @@ impl World {
         let (name, now) = (self.names[from].clone(), self.local(to));
         let mut out = Output::default();
         if let Some(node) = &mut self.hosts[to].node {
+            self.checks.hears(to, from, &answer.report);
             node.answered(now, &name, answer, &mut out);
         }
         self.act(to, out)
