@@ -271,6 +271,12 @@ fn rows_of_another_program_are_taken_over() {
     spans.for_each(|span| second.push_span(&mut rows, &span));
     let answers = second.eval_rows(&mut rows, list, &mut |_, _| {});
     assert_eq!(answers.iter().collect::<Vec<_>>(), [Outcome::True]);
+    // A frame that was loaded again does not make another program's slots its own.
+    first.load_resource(rows.frame(), b"", b"b");
+    let (third, list) = build(r#"name == "a b""#);
+    third.load_resource(rows.frame(), b"", b"b");
+    let answers = third.eval_rows(&mut rows, list, &mut |_, _| {});
+    assert_eq!(answers.iter().collect::<Vec<_>>(), [Outcome::Error(EvalError::Argument)]);
 }
 
 /// A request with one span.

@@ -1,8 +1,17 @@
 //! Many spans at once: each is extracted into a row of slots, then a list is asked about all rows in one call of its
 //! machine code. Every error is answered row by row through the frame, as always.
 
+use std::sync::Arc;
+
 use super::{ListId, Outcome, Program, outcome};
-use crate::{error::EvalError, frame::Frame, jit::Spans, kept::Kept, layout::Level, slot::RawSlot};
+use crate::{
+    error::EvalError,
+    frame::Frame,
+    jit::Spans,
+    kept::Kept,
+    layout::{Layout, Level},
+    slot::RawSlot,
+};
 
 /// Spans of one scope, with their slots. Made once a batch and emptied for each next lot of spans; a few dozen at a time
 /// stay in the processor's nearest cache.
@@ -10,6 +19,8 @@ use crate::{error::EvalError, frame::Frame, jit::Spans, kept::Kept, layout::Leve
 pub struct Rows<'w> {
     /// What the rows share: connection, resource, scope.
     frame: Frame<'w>,
+    /// Of the program that filled the slots. The frame can have become another's since.
+    layout: Arc<Layout>,
     /// As many a row as the frame has; only those of spans are filled.
     slots: Vec<RawSlot>,
     /// What was found out about each span, as many a row as the program keeps of spans.
@@ -80,14 +91,37 @@ impl Program {
     /// Memory for many spans.
     #[must_use]
     pub fn rows<'w>(&self) -> Rows<'w> {
-        Rows { frame: self.frame(), slots: Vec::new(), kept: Vec::new(), spans: Vec::new(), answers: Vec::new() }
+        let layout = Arc::clone(&self.layout);
+        Rows {
+            frame: self.frame(),
+            layout,
+            slots: Vec::new(),
+            kept: Vec::new(),
+            spans: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn owns_rows(&self, rows: &Rows<'_>) -> bool {
+        self.owns(&rows.frame) && Arc::ptr_eq(&self.layout, &rows.layout)
+    }
+
+    /// Makes rows of another program empty ones of this, with what this program has loaded for them.
+    #[inline(never)]
+    fn take_over<'w>(&self, rows: &mut Rows<'w>) {
+        let mut own = self.rows();
+        if self.owns(&rows.frame) {
+            std::mem::swap(&mut own.frame, &mut rows.frame);
+        }
+        *rows = own;
     }
 
     /// Adds a span of an indexed batch. Rows of another program become empty ones of this.
     #[inline]
     pub fn push_span<'w>(&self, rows: &mut Rows<'w>, span: &pdata::SpanView<'w>) {
-        if !self.owns(&rows.frame) {
-            *rows = self.rows();
+        if !self.owns_rows(rows) {
+            self.take_over(rows);
         }
         let n_kept = self.layout.kept().level(Level::Span).len();
         if n_kept > 0 {
@@ -107,7 +141,8 @@ impl Program {
         rows.spans.push(bytes);
     }
 
-    /// Evaluates a list for each span, as [`Program::eval_list`] does for one.
+    /// Evaluates a list for each span, as [`Program::eval_list`] does for one. Spans that another program has pushed give
+    /// [`EvalError::Argument`].
     #[inline]
     pub fn eval_rows<'r>(
         &self,
@@ -117,12 +152,15 @@ impl Program {
     ) -> Answers<'r> {
         // Machine code writes every answer; what is there before does not matter.
         rows.answers.resize(rows.spans.len(), 0);
-        let native = self.owns(&rows.frame)
-            && self.code.as_ref().is_some_and(|code| {
-                let interpreter = self.interpreter(&rows.frame);
-                let spans = Spans { slots: &rows.slots, bytes: &rows.spans, kept: &rows.kept };
-                code.rows(list.0 as usize, &interpreter, spans, &mut rows.answers)
-            });
+        if !self.owns_rows(rows) {
+            rows.answers.fill(EvalError::Argument as u8);
+            return Answers(&rows.answers);
+        }
+        let native = self.code.as_ref().is_some_and(|code| {
+            let interpreter = self.interpreter(&rows.frame);
+            let spans = Spans { slots: &rows.slots, bytes: &rows.spans, kept: &rows.kept };
+            code.rows(list.0 as usize, &interpreter, spans, &mut rows.answers)
+        });
         // Without a branch a row: a few comparisons of vectors in all.
         let highest = rows.answers.iter().fold(0, |highest, &answer| highest.max(answer));
         if !native || highest > 1 {
