@@ -3,6 +3,7 @@
 use pdata::wire::Cursor;
 
 use super::bytes::{append, field_end};
+use super::plan::Plain;
 use super::{ATTRIBUTE, COPY, HEAD, INSERT, KIND_BYTES, OMIT, PREFIXED, REPLACE, TEMPLATE, TIMES, TIMES_BYTES, VALUE};
 
 /// Appends the span of `len` bytes that was packed at `at`; `None` if there is none.
@@ -38,8 +39,8 @@ pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut 
             PREFIXED => {
                 let (&[prefix, rest], behind) = packed.split_first_chunk()?;
                 packed = behind.get(usize::from(rest)..)?;
-                let other_field = other.get(..2 + usize::from(*other.get(1)?))?;
-                let prefix = text(attribute(other_field)?.1)?.get(..usize::from(prefix))?;
+                let plain = Plain::read(other).filter(|plain| plain.is_text)?;
+                let prefix = other.get(plain.content_at..plain.len)?.get(..usize::from(prefix))?;
                 template += put_attribute(other, prefix, (behind, usize::from(rest)), out)?;
             }
             VALUE => {
@@ -53,20 +54,19 @@ pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut 
                 template += other_len;
             }
             TIMES => {
-                let (&[a, b, c, d, e, f, g, h, i, j], behind) = packed.split_first_chunk()?;
+                let (low, behind) = packed.split_first_chunk()?;
                 packed = behind;
-                let [_, _, _, _, _, _, k, l, m, _, _, _, _, _, _, n, o, p] = *other.first_chunk()?;
-                out.extend_from_slice(&[0x39, a, b, c, d, e, k, l, m, 0x41, f, g, h, i, j, n, o, p]);
+                put_times(other, *low, out)?;
                 template += TIMES_BYTES;
             }
             HEAD => {
-                let (&[kind, a, b, c, d, e, f, g, h, i, j], behind) = packed.split_first_chunk()?;
+                let (&kind, behind) = packed.split_first()?;
+                let (low, behind) = behind.split_first_chunk()?;
                 packed = behind;
                 let name = field_end(other, 0)?;
                 out.extend_from_slice(other.get(..name)?);
-                let [_, _, _, _, _, _, k, l, m, _, _, _, _, _, _, n, o, p] =
-                    *other.get(name + KIND_BYTES..)?.first_chunk()?;
-                out.extend_from_slice(&[0x30, kind, 0x39, a, b, c, d, e, k, l, m, 0x41, f, g, h, i, j, n, o, p]);
+                out.extend_from_slice(&[0x30, kind]);
+                put_times(other.get(name + KIND_BYTES..)?, *low, out)?;
                 template += name + KIND_BYTES + TIMES_BYTES;
             }
             INSERT | REPLACE => {
@@ -84,6 +84,14 @@ pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut 
         }
     }
     (out.len() == wanted).then_some(())
+}
+
+/// Adds start and end: these low bytes of each, the others as in the template.
+#[inline]
+fn put_times(other: &[u8], [a, b, c, d, e, f, g, h, i, j]: [u8; 10], out: &mut Vec<u8>) -> Option<()> {
+    let [_, _, _, _, _, _, k, l, m, _, _, _, _, _, _, n, o, p] = *other.first_chunk()?;
+    out.extend_from_slice(&[0x39, a, b, c, d, e, k, l, m, 0x41, f, g, h, i, j, n, o, p]);
+    Some(())
 }
 
 /// Adds an attribute with the key of a template's and a string in two parts, of which the second is so many of the bytes
@@ -113,28 +121,4 @@ fn put_key(key: &[u8], value_len: usize, out: &mut Vec<u8>) -> Option<()> {
 fn key_of(fields: &[u8]) -> Option<(&[u8], usize)> {
     let &[ATTRIBUTE, len @ 0..0x80, 0x0a, key_len @ 0..0x80, ref rest @ ..] = fields else { return None };
     Some((rest.get(..usize::from(key_len))?, 2 + usize::from(len)))
-}
-
-/// Key and AnyValue of a field that is an attribute of less than 128 bytes, written as nearly all are: both once, in order.
-#[inline]
-fn attribute(field: &[u8]) -> Option<(&[u8], &[u8])> {
-    let &[ATTRIBUTE, len @ 0..0x80, 0x0a, key_len @ 0..0x80, ref rest @ ..] = field else { return None };
-    let (key, value) = rest.split_at_checked(usize::from(key_len))?;
-    match *value {
-        [0x12, value_len @ 0..0x80, ref value @ ..]
-            if value.len() == usize::from(value_len) && field.len() == 2 + usize::from(len) =>
-        {
-            Some((key, value))
-        }
-        _ => None,
-    }
-}
-
-/// The string that an AnyValue of less than 128 bytes is.
-#[inline]
-fn text(value: &[u8]) -> Option<&[u8]> {
-    match *value {
-        [0x0a, len @ 0..0x80, ref text @ ..] if text.len() == usize::from(len) => Some(text),
-        _ => None,
-    }
 }
