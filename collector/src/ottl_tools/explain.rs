@@ -124,7 +124,11 @@ impl Explanation {
         if self.slots.is_empty() {
             writeln!(out, "\n{}", heading("slots", "none: nothing is read"))?;
         } else {
-            writeln!(out, "\n{}", heading("slots", "what is read, with its place in the frame and what fills it"))?;
+            let note = match self.slots.lines().any(|line| line.starts_with("kept ")) {
+                true => "what is read, with its place in the frame and what fills it; kept: what is found out once",
+                false => "what is read, with its place in the frame and what fills it",
+            };
+            writeln!(out, "\n{}", heading("slots", note))?;
             indented(out, &self.slots)?;
         }
         if self.clif.is_empty() {
