@@ -364,7 +364,13 @@ fn chains(
                 }
             };
             let plan = plans.entry(name.clone()).or_insert_with(|| match root.at(&path) {
-                Some(value) => Plan::parse(&Section { id, path, value: value.clone() }, &mut problems),
+                Some(value) => {
+                    let plan = Plan::parse(&Section { id, path, value: value.clone() }, &mut problems)?;
+                    if instances > 1 {
+                        plan.check_shared(&mut problems);
+                    }
+                    Some(plan)
+                }
                 None => {
                     let message = format!("references processor {name:?} which is not configured");
                     problems.add(format!("service::pipelines::{pipeline}"), message);
@@ -451,6 +457,19 @@ service:
         assert_eq!(cost.judged, one.samplers[0].2.traces);
         assert!(cost.bytes > 0 && cost.messages > 0, "{cost:?}");
         assert_eq!(three.to_json(&prices)["samplers"][0]["exchange"]["judged"], cost.judged);
+    }
+
+    #[test]
+    fn several_instances_cannot_share_what_is_decided_at_arrival() {
+        let traffic = Traffic::Files(vec![("input".to_owned(), INPUT.as_bytes().to_vec())]);
+        let yaml = CONFIG.replace("decision_wait: 2s", "sampling_strategy: span-ingest");
+        assert_ne!(yaml, CONFIG);
+        let run = |instances: usize| {
+            super::replay(&root(&yaml), &traffic, Duration::from_secs(1), (true, instances), &ProgressBar::hidden())
+        };
+        assert!(run(1).is_ok());
+        let error = run(2).err().unwrap().to_string();
+        assert!(error.contains("processors::tail_sampling::sampling_strategy"), "{error}");
     }
 
     #[test]

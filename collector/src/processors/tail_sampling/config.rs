@@ -129,12 +129,6 @@ impl Config {
         }
         let at = format!("{path}::peers");
         let peers = low.peers.and_then(|low| PeersConfig::parse(low, &at, problems));
-        if peers.is_some() && strategy == Strategy::SpanIngest {
-            problems.add(
-                &at,
-                "is not supported with sampling_strategy \"span-ingest\", which decides before traces are whole",
-            );
-        }
         if low.shutdown_wait.positive().is_some() {
             let with = [
                 (low.drop_pending_traces_on_shutdown, "drop_pending_traces_on_shutdown, which decides nothing"),
@@ -197,8 +191,27 @@ impl Config {
                 .add(format!("{path}::record_threshold"), "has no meaning with dry_run: every span stands for itself");
         }
         config.check_early(problems);
+        if config.peers.is_some() {
+            config.check_shared(problems);
+        }
         config.check_policies(problems);
         config
+    }
+
+    /// What keeps several instances from deciding as one.
+    pub(super) fn check_shared(&self, problems: &mut Problems) {
+        if self.strategy == Strategy::SpanIngest {
+            problems.add(
+                format!("{}::sampling_strategy", self.path),
+                "\"span-ingest\" decides before traces are whole: instances with peers cannot agree on that",
+            );
+        }
+        if self.decide_early {
+            problems.add(
+                format!("{}::decide_early", self.path),
+                "would change decisions: with peers, the instance that owns a trace says when it is decided",
+            );
+        }
     }
 
     /// Decisions are the same with and without `decide_early`, or it is refused.
@@ -211,9 +224,6 @@ impl Config {
         };
         if self.strategy == Strategy::SpanIngest {
             refuse("sampling_strategy \"span-ingest\" decides while spans arrive already");
-        }
-        if self.peers.is_some() {
-            refuse("with peers, the instance that owns a trace says when it is decided");
         }
         if self.maximum_trace_size_bytes > 0 {
             refuse("maximum_trace_size_bytes may still drop a trace");

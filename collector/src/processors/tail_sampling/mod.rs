@@ -87,6 +87,11 @@ impl Plan {
         (problems.list().len() == before).then_some(plan)
     }
 
+    /// Whether several instances can decide as one with this configuration; what is in the way goes to `problems`.
+    pub fn check_shared(&self, problems: &mut Problems) {
+        self.config.check_shared(problems);
+    }
+
     /// Policies and questions as they run, in place of those of `before`.
     fn compile_after(
         &self,
