@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::member::{InFlight, Member, Outstanding, SELF, Unanswered};
-use crate::message::{Answer, Collect, Part, Refusal, Report, Request};
+use crate::message::{Answer, Collect, Part, Refusal, Report, Request, Told};
 use crate::node::{Node, Output};
 use crate::owner::Taken;
 use crate::table::{Place, WARMED};
@@ -207,9 +207,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.refresh_view(now);
         self.fresh &= collect.decisions.is_empty() || collect.view == self.view.digest();
         for decisions in collect.decisions.chunks(WARMED) {
-            self.table.warm(decisions.iter().map(|(id, _)| id));
-            for (id, decision) in decisions {
-                self.learn(id, *decision, number, out);
+            self.table.warm_places(decisions.iter().map(|told| told.place));
+            self.table.warm_index(decisions.iter().map(|told| &told.id));
+            for Told { id, place, decision } in decisions {
+                self.learn(id, *decision, Some(*place), number, out);
             }
         }
         self.acknowledge(number, collect.received, incarnation, collect.afresh || is_new);
@@ -256,8 +257,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let in_flight = member.in_flight.take();
         if afresh {
             member.dirty.clear();
-            for (place, _, held) in self.table.all_held_mut().filter(|(_, _, held)| held.owner == number) {
-                (held.acked, held.queued) = (0, true);
+            for (place, _, held, _) in self.table.all_held_mut().filter(|(_, _, held, _)| held.owner == number) {
+                (held.told, held.queued) = (false, true);
                 member.dirty.push_back(place);
             }
         }
@@ -272,7 +273,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         // Where another trace has taken the place, that is reported once more.
         for place in sent.parts {
             let Some(held) = self.table.held_mut(place).filter(|held| held.owner == number) else { continue };
-            held.acked = 0;
+            held.told = false;
             if !held.queued {
                 held.queued = true;
                 member.dirty.push_back(place);
@@ -291,16 +292,20 @@ impl<E: Entry, D: Decision> Node<E, D> {
         while parts.len() < room {
             if parts.len().is_multiple_of(WARMED) {
                 self.table.warm_places(member.dirty.iter().copied());
+                self.table.warm_parts(member.dirty.iter().copied());
             }
             let Some(place) = member.dirty.pop_front() else { break };
             let Some(id) = self.table.id(place) else { continue };
-            let held = self.table.held_mut(place).filter(|held| held.owner == number && held.queued);
-            let Some(held) = held else { continue };
+            let Some((held, own)) = self.table.own_mut(place) else { continue };
+            if held.owner != number || !held.queued {
+                continue;
+            }
             held.queued = false;
-            if held.acked != held.version {
-                let (due_in, absorbed) = (held.due.saturating_sub(now), held.absorbed().to_vec());
-                held.acked = held.version;
-                parts.push(Part { id, due_in, entry: held.entry.clone(), absorbed });
+            if !held.told {
+                held.told = true;
+                let (due_in, entry) = (own.due.saturating_sub(now), own.entry.clone());
+                let absorbed = self.table.absorbed(place).to_vec();
+                parts.push(Part { id, place, due_in, entry, absorbed });
                 places.push(place);
             }
         }
@@ -349,18 +354,18 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.refresh_view(now);
         self.fresh &= report.known.is_empty() || report.view == self.view.digest();
         for (id, decision) in &report.known {
-            self.learn(id, *decision, number, out);
+            self.learn(id, *decision, None, number, out);
         }
         let mut all_taken = true;
         self.counters.entries_received += report.parts.len() as u64;
         let mut parts = report.parts;
         while let Some(from) = parts.len().checked_sub(1).map(|last| last - last % WARMED) {
-            self.table.warm(parts.iter().skip(from).map(|part| &part.id));
+            self.table.warm_reported(parts[from..].iter().map(|part| &part.id));
             for part in parts.drain(from..) {
-                let id = part.id;
+                let (id, place) = (part.id, part.place);
                 match self.take_part((number, report.incarnation), part, now) {
                     Taken::Yes => {}
-                    Taken::Decided(decision) => self.owe(number, &id, decision),
+                    Taken::Decided(decision) => self.owe(number, Told { id, place, decision }),
                     Taken::NoRoom => {
                         self.counters.refused_entries += 1;
                         all_taken = false;

@@ -1,29 +1,27 @@
 //! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
 
 use crate::member::SELF;
-use crate::message::{Giver, Givers};
+use crate::message::Givers;
 use crate::node::{Judge, Node, Output};
-use crate::table::Known;
+use crate::table::{Known, Own};
 use crate::{Decision, Entry, Millis, TraceId};
 
+/// A part of a trace that waits here; its entry and time are in [`crate::table::Own`].
 #[derive(Debug)]
-pub(crate) struct Held<E> {
-    pub(crate) entry: E,
-    /// When this node alone would decide it.
-    pub(crate) due: Millis,
+pub(crate) struct Held {
+    /// Where the entry is.
+    pub(crate) own: u32,
     /// Member's number.
     pub(crate) owner: u32,
-    /// Counts the changes of the entry.
-    pub(crate) version: u32,
-    /// The version that the owner has, or that is on its way to it.
-    pub(crate) acked: u32,
     /// It is in the owner's queue.
     pub(crate) queued: bool,
+    /// The owner has the entry as it is now, or it is on its way there.
+    pub(crate) told: bool,
     /// Its spans are another member's now. The part is still reported: only who reads the other's report too knows not to
     /// count it.
     pub(crate) given: bool,
-    /// Of few parts.
-    pub(crate) moved: Option<Box<Moved>>,
+    /// There is a [`Moved`].
+    pub(crate) moved: bool,
 }
 
 /// What is known of spans that go from one holder to another.
@@ -33,18 +31,6 @@ pub(crate) struct Moved {
     pub(crate) taker: Option<u32>,
     /// See [`crate::Part::absorbed`].
     pub(crate) absorbed: Givers,
-}
-
-impl<E> Held<E> {
-    /// See [`Moved::taker`].
-    pub(crate) fn taker(&self) -> Option<u32> {
-        self.moved.as_ref()?.taker
-    }
-
-    /// See [`crate::Part::absorbed`].
-    pub(crate) fn absorbed(&self) -> &[Giver] {
-        self.moved.as_ref().map_or(&[], |moved| &moved.absorbed)
-    }
 }
 
 impl<E: Entry, D: Decision> Node<E, D> {
@@ -62,14 +48,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
             None => return false,
         };
         let sweep_at = due.saturating_add(self.settings.alone_after());
-        if let Some(held) = self.table.held_mut(place) {
-            held.entry = entry;
-            held.version = held.version.wrapping_add(1).max(1);
-            if due < held.due {
-                held.due = due;
+        if let Some((held, own)) = self.table.own_mut(place) {
+            own.entry = entry;
+            held.told = false;
+            if due < own.due {
+                own.due = due;
                 self.sweep_at = self.sweep_at.min(sweep_at);
             }
-            let (owner, due) = (held.owner, held.due);
+            let (owner, due) = (held.owner, own.due);
             if owner == SELF {
                 self.own(place, due, now);
             } else if !held.queued
@@ -84,14 +70,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return false;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
-        let mut held = Held { entry, due, owner, version: 1, acked: 0, queued: false, given: false, moved: None };
+        let mut queued = false;
         if owner == SELF {
             self.own(place, due, now);
         } else if let Some(member) = self.member_mut(owner) {
-            held.queued = true;
+            queued = true;
             member.dirty.push_back(place);
         }
-        self.table.hold(place, held);
+        self.table.hold(place, Own { entry, due }, owner, queued);
         self.sweep_at = self.sweep_at.min(sweep_at);
         true
     }
@@ -99,7 +85,11 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// An earlier process of this instance has obeyed a decision, as its storage says. To be told before the first
     /// collect is answered: owners that ask get it as theirs.
     pub fn recall(&mut self, id: &TraceId, decision: D) {
-        self.table.decide(id, decision);
+        match self.table.find(id) {
+            Some(Known::Open(place)) => self.table.decide(place, decision),
+            Some(Known::Decided(_)) => {}
+            None => self.table.decide_unknown(id, decision),
+        }
         self.fresh = false;
     }
 
@@ -119,7 +109,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return;
         }
         let owner = self.view.owner(id).unwrap_or(SELF);
-        self.learn(id, decision, SELF, out);
+        self.learn(id, decision, None, SELF, out);
         let max_owed = self.settings.max_owed;
         if owner != SELF
             && let Some(member) = self.member_mut(owner)
@@ -139,15 +129,15 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let patience = self.settings.alone_after();
         let mut next = Millis::MAX;
         let mut given = Vec::new();
-        for (place, id, held) in self.table.all_held() {
-            let late_from = held.due.saturating_add(patience);
+        for (place, id, held, own) in self.table.all_held() {
+            let late_from = own.due.saturating_add(patience);
             if late_from > now {
                 next = next.min(late_from);
             } else if held.given {
                 given.push(place);
             } else {
                 self.counters.alone += 1;
-                out.judge.push(Judge::alone(*id, held.entry.clone()));
+                out.judge.push(Judge::alone(*id, own.entry.clone()));
             }
         }
         for place in given {
@@ -165,21 +155,21 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 member.known.extend(lost.known);
                 for place in lost.parts {
                     if let Some(held) = self.table.held_mut(place) {
-                        held.acked = 0;
+                        held.told = false;
                     }
                 }
             }
         }
         let mut owned = Vec::new();
-        for (place, id, held) in self.table.all_held_mut() {
+        for (place, id, held, own) in self.table.all_held_mut() {
             let owner = self.view.owner(id).unwrap_or(SELF);
             if owner != held.owner {
-                (held.owner, held.acked) = (owner, 0);
+                (held.owner, held.told) = (owner, false);
             }
             held.queued = false;
             if owner == SELF {
-                owned.push((place, held.due));
-            } else if held.acked != held.version
+                owned.push((place, own.due));
+            } else if !held.told
                 && let Some(Some(member)) = self.members.get_mut(owner as usize)
             {
                 held.queued = true;

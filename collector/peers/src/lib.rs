@@ -68,6 +68,7 @@ mod node;
 mod owner;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
+mod slab;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -76,7 +77,7 @@ mod transfer;
 mod view;
 
 pub use member::MemberState;
-pub use message::{Answer, Collect, Giver, Givers, Part, Refusal, Report, Request};
+pub use message::{Answer, Collect, Giver, Givers, Part, Refusal, Report, Request, Told};
 pub use node::{Basis, Counters, Judge, Node, Output, Settings};
 pub use transfer::Transfer;
 pub use view::Ring;
@@ -97,4 +98,10 @@ pub trait Decision: Copy {
 pub trait Entry: Clone {
     /// Adds what is known of another part of the same trace.
     fn merge(&mut self, other: &Self);
+
+    /// Reads what is read first when it is merged, copied or dropped; the value says nothing. So its memory is near by then, where
+    /// several are asked for together.
+    fn touch(&self) -> u64 {
+        0
+    }
 }

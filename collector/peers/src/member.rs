@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::message::Told;
 use crate::table::Place;
 use crate::{Millis, TraceId};
 
@@ -26,7 +27,7 @@ pub(crate) struct Outstanding<D> {
     /// There is no need to ask that of later traces either.
     pub(crate) settled: bool,
     /// Owed again if no answer comes.
-    pub(crate) decisions: Vec<(TraceId, D)>,
+    pub(crate) decisions: Vec<Told<D>>,
 }
 
 /// What the last report to an owner held, until the owner says that it has arrived.
@@ -77,7 +78,7 @@ pub(crate) struct Member<D> {
     /// When somebody that *it* does not hear from any more was heard last.
     pub(crate) lost_at: Option<Millis>,
     pub(crate) afresh: bool,
-    pub(crate) owed: VecDeque<(TraceId, D)>,
+    pub(crate) owed: VecDeque<Told<D>>,
 
     // As owner, answered by this node.
     /// Incarnation and sequence of its last collect.

@@ -44,7 +44,7 @@ pub struct Collect<D> {
     /// Most entries that the report may have.
     pub room: u32,
     /// Decisions on traces that the receiver has reported.
-    pub decisions: Vec<(TraceId, D)>,
+    pub decisions: Vec<Told<D>>,
     /// Traces that the sender is about to decide: does the receiver know of a decision?
     pub questions: Vec<TraceId>,
 }
@@ -84,11 +84,24 @@ pub struct Report<E, D> {
     pub others: Vec<Arc<str>>,
 }
 
+/// A decision on a trace that the receiver has reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told<D> {
+    /// The trace.
+    pub id: TraceId,
+    /// As it was in the receiver's [`Part`].
+    pub place: u32,
+    /// What was decided.
+    pub decision: D,
+}
+
 /// A holder's part of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<E> {
     /// The trace.
     pub id: TraceId,
+    /// Where the holder looks for it first when the decision comes. It may be wrong by then.
+    pub place: u32,
     /// Time until the holder, were it alone, would decide the trace; 0 if that time has come.
     pub due_in: Millis,
     /// Folded over the holder's spans.

@@ -11,7 +11,7 @@ use crate::holder::Held;
 use crate::member::{Member, MemberState, SELF};
 use crate::message::{Part, Request};
 use crate::owner::Owner;
-use crate::table::Table;
+use crate::table::{NOWHERE, Place, Table};
 use crate::view::{MakeRing, Ring, View};
 use crate::{Decision, Entry, Millis, TraceId};
 
@@ -86,6 +86,9 @@ pub enum Basis {
     Alone,
 }
 
+/// Numbers of members that have reported a trace, and where it is at each.
+pub(crate) type Holders = SmallVec<[(u32, Place); 4]>;
+
 /// An entry to be judged, and its trace then [concluded](Node::conclude).
 #[derive(Clone, Debug)]
 pub struct Judge<E> {
@@ -95,8 +98,10 @@ pub struct Judge<E> {
     pub entry: E,
     /// What the decision rests on.
     pub basis: Basis,
-    /// Numbers of the members that are owed the decision.
-    pub(crate) holders: SmallVec<[u32; 4]>,
+    /// Where the trace is.
+    pub(crate) place: Place,
+    /// Members that are owed the decision.
+    pub(crate) holders: Holders,
     /// This node held a part of it until it was given to be judged.
     pub(crate) held: bool,
 }
@@ -104,7 +109,7 @@ pub struct Judge<E> {
 impl<E> Judge<E> {
     /// On the part that is held here.
     pub(crate) fn alone(id: TraceId, entry: E) -> Self {
-        Self { id, entry, basis: Basis::Alone, holders: SmallVec::new(), held: false }
+        Self { id, entry, basis: Basis::Alone, place: NOWHERE, holders: Holders::new(), held: false }
     }
 }
 
@@ -250,9 +255,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
     /// have reported is no reason to stay if all see that it owns nothing: they have reported it to the owners.
     pub fn is_idle(&self) -> bool {
         // What was given away counts until its owner knows of it: others may not have heard of the taker's part yet.
-        let known = |held: &Held<E>| held.given && held.acked == held.version && held.owner != SELF;
+        let known = |held: &Held| held.given && held.told && held.owner != SELF;
         let under_way = |member: &Member<D>| member.in_flight.as_ref().is_some_and(|sent| !sent.parts.is_empty());
-        self.table.all_held().all(|(_, _, held)| known(held))
+        self.table.all_held().all(|(_, _, held, _)| known(held))
             && !self.others().any(|(_, member)| under_way(member))
             && (self.table.n_owned() == 0 || (self.departed && self.is_agreed_upon()))
             && self.others().all(|(_, member)| {
@@ -304,8 +309,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
             })
     }
 
-    /// Asks for what is known of traces that are about to be offered, or concluded: for all at once, instead of one after the
-    /// other. Some hundred at most, or the first are gone again.
+    /// Asks for what is known of traces that are about to be offered: for all at once, instead of one after the other. Some
+    /// hundred at most, or the first are gone again.
+    pub fn warm_offers<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
+        self.table.warm_new(ids);
+    }
+
+    /// The same for traces that are about to be concluded.
     pub fn warm<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
         self.table.warm(ids);
     }

@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
-use crate::holder::Held;
 use crate::member::SELF;
-use crate::message::{Giver, Givers, Part};
-use crate::node::{Basis, Judge, Node, Output};
-use crate::table::{Known, Parts, Place, WARMED};
+use crate::message::{Giver, Part, Told};
+use crate::node::{Basis, Holders, Judge, Node, Output};
+use crate::table::{Known, NOWHERE, Parts, Place, WARMED};
 use crate::timetable::Timetable;
 use crate::transfer::{MAX_ABSORBED, add_giver};
 use crate::{Decision, Entry, Millis, TraceId};
@@ -28,14 +25,16 @@ pub(crate) struct Record {
     asked: u64,
     /// The last report of each holder.
     pub(crate) parts: Parts,
-    /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
-    withdrawn: Option<Box<Givers>>,
+    /// There are such: see [`crate::table::Table::withdrawn`].
+    pub(crate) withdrawn: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Reported<E> {
     /// Number.
     pub(crate) holder: u32,
+    /// Where the trace is there.
+    place: Place,
     incarnation: u64,
     entry: E,
 }
@@ -74,7 +73,7 @@ struct Merged<E> {
     /// None if there is no part.
     entry: Option<E>,
     /// Who has reported one.
-    holders: SmallVec<[u32; 4]>,
+    holders: Holders,
     several: bool,
     /// See [`Record::began`].
     began: Millis,
@@ -89,10 +88,17 @@ pub(crate) enum Taken<D> {
     NoRoom,
 }
 
+impl<E: Entry> Reported<E> {
+    /// See [`Entry::touch`].
+    pub(crate) fn touch(&self) -> u64 {
+        self.entry.touch() ^ self.incarnation
+    }
+}
+
 #[cfg(test)]
 impl<E: Copy> Reported<E> {
     pub(crate) fn new(holder: u32, incarnation: u64, entry: E) -> Self {
-        Self { holder, incarnation, entry }
+        Self { holder, place: 0, incarnation, entry }
     }
 
     pub(crate) fn of(&self) -> (u32, E) {
@@ -102,12 +108,7 @@ impl<E: Copy> Reported<E> {
 
 impl Record {
     pub(crate) fn new(now: Millis) -> Self {
-        Self { due: Millis::MAX, began: now, asked: 0, parts: Parts::default(), withdrawn: None }
-    }
-
-    /// See [`Asked::number`]; 0 if it is not asked for.
-    pub(crate) fn number(&self) -> u64 {
-        self.asked
+        Self { due: Millis::MAX, began: now, asked: 0, parts: Parts::default(), withdrawn: false }
     }
 
     /// One of its holders would decide it then, and has had it for the `wait` before.
@@ -118,10 +119,6 @@ impl Record {
             self.due = due;
             timetable.push(due, place);
         }
-    }
-
-    fn withdrawn(&self) -> &[Giver] {
-        self.withdrawn.as_ref().map_or(&[], |withdrawn| withdrawn)
     }
 }
 
@@ -134,7 +131,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// Takes a reported part.
     pub(crate) fn take_part(&mut self, (holder, incarnation): (u32, u64), part: Part<E>, now: Millis) -> Taken<D> {
-        let Part { id, due_in, entry, absorbed } = part;
+        let Part { id, place: at_holder, due_in, entry, absorbed } = part;
         // Its own traces, of which there are as many at most, have their records in any case.
         let full = self.table.n_owned() >= self.settings.max_traces.saturating_mul(2);
         let place = match self.table.find_or_open(&id, !full) {
@@ -150,10 +147,9 @@ impl<E: Entry, D: Decision> Node<E, D> {
         for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
             self.withdraw(place, &name, incarnation);
         }
-        let withdrawn = self.table.record(place).map_or(&[][..], Record::withdrawn);
         let gave = |(giver, until): &Giver| self.names.get(giver).copied() == Some(holder) && *until >= incarnation;
-        if !withdrawn.iter().any(gave) {
-            self.table.put_part(place, Reported { holder, incarnation, entry });
+        if !self.table.withdrawn(place).iter().any(gave) {
+            self.table.put_part(place, Reported { holder, place: at_holder, incarnation, entry });
         }
         Taken::Yes
     }
@@ -162,8 +158,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
     fn withdraw(&mut self, place: Place, name: &Arc<str>, incarnation: u64) {
         let number = self.number_of(name);
         self.table.retain_parts(place, |part| Some(part.holder) != number || part.incarnation > incarnation);
-        if let Some(record) = self.table.record_mut(place) {
-            add_giver(record.withdrawn.get_or_insert_default(), name, incarnation);
+        if let Some(withdrawn) = self.table.withdrawn_mut(place) {
+            add_giver(withdrawn, name, incarnation);
         }
     }
 
@@ -229,7 +225,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
             if self.table.record_mut(place).is_none_or(|record| record.asked != asked.number) {
                 continue;
             }
-            let is_owner = self.view.owner(&asked.id).is_none_or(|owner| owner == SELF);
+            let owner = self.table.held(place).map(|held| held.owner).or_else(|| self.view.owner(&asked.id));
+            let is_owner = owner.is_none_or(|owner| owner == SELF);
             if !is_owner {
                 if self.let_go(place, is_covered, now) {
                     continue;
@@ -252,21 +249,21 @@ impl<E: Entry, D: Decision> Node<E, D> {
             self.counters.incomplete += u64::from(basis == Basis::Incomplete);
             let held = self.table.held(place).is_some_and(|held| !held.given);
             self.table.drop_held(place);
-            out.judge.push(Judge { id: asked.id, entry, basis, holders, held });
+            out.judge.push(Judge { id: asked.id, entry, basis, place, holders, held });
         }
     }
 
     /// All that is known of a trace here.
     fn merge_parts(&self, place: Place) -> Option<Merged<E>> {
         let record = self.table.record(place)?;
-        let own = self.table.held(place);
-        let givers = || record.withdrawn().iter().chain(own.map_or(&[][..], Held::absorbed));
+        let (withdrawn, absorbed) = (self.table.withdrawn(place), self.table.absorbed(place));
+        let givers = || withdrawn.iter().chain(absorbed);
         let counts_elsewhere = |holder: u32, incarnation: u64| {
             givers().any(|(giver, until)| self.names.get(giver).copied() == Some(holder) && *until >= incarnation)
         };
-        let own = own.filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|held| &held.entry);
+        let own = self.table.own(place).filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|own| &own.entry);
         let mut merged: Merged<E> =
-            Merged { entry: None, holders: SmallVec::new(), several: false, began: record.began };
+            Merged { entry: None, holders: Holders::new(), several: false, began: record.began };
         let mut add = |entry: &E| match &mut merged.entry {
             Some(all) => {
                 all.merge(entry);
@@ -275,7 +272,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             none => *none = Some(entry.clone()),
         };
         for part in self.table.parts(&record.parts) {
-            merged.holders.push(part.holder);
+            merged.holders.push((part.holder, part.place));
             if !counts_elsewhere(part.holder, part.incarnation) {
                 add(&part.entry);
             }
@@ -308,14 +305,15 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// The host has judged what was given to it.
     pub(crate) fn conclude_owned(&mut self, judge: &Judge<E>, decision: D, out: &mut Output<E, D>) {
-        if let Some(Known::Open(place)) = self.table.decide(&judge.id, decision) {
-            self.table.free(place);
+        // Nothing else has been told to the node since.
+        if let Some(Known::Open(place)) = self.table.find_near(&judge.id, judge.place) {
+            self.table.decide(place, decision);
         }
         if judge.held {
             out.obey.push((judge.id, decision));
         }
-        for holder in &judge.holders {
-            self.owe(*holder, &judge.id, decision);
+        for (holder, place) in &judge.holders {
+            self.owe(*holder, Told { id: judge.id, place: *place, decision });
         }
     }
 
@@ -331,41 +329,55 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// A decision is known from here on, unless one was known before: what is held is to be obeyed, and who has
     /// reported a part is told.
-    pub(crate) fn learn(&mut self, id: &TraceId, decision: D, source: u32, out: &mut Output<E, D>) {
-        let place = match self.table.decide(id, decision) {
-            None => return self.learnt_from(id, source),
+    pub(crate) fn learn(
+        &mut self,
+        id: &TraceId,
+        decision: D,
+        hint: Option<Place>,
+        source: u32,
+        out: &mut Output<E, D>,
+    ) {
+        let place = match self.table.find_near(id, hint.unwrap_or(NOWHERE)) {
+            None => {
+                self.table.decide_unknown(id, decision);
+                return self.learnt_from(id, None, source);
+            }
             Some(Known::Open(place)) => place,
             Some(Known::Decided(known)) => {
                 self.counters.conflicts += u64::from(!known.agrees(&decision) && source != SELF);
                 return;
             }
         };
-        self.learnt_from(id, source);
-        if self.table.held(place).is_some_and(|held| !held.given) {
+        let held = self.table.held(place).map(|held| (held.owner, held.given));
+        self.learnt_from(id, held.map(|(owner, _)| owner), source);
+        if held.is_some_and(|(_, given)| !given) {
             out.obey.push((*id, decision));
         }
         if let Some(record) = self.table.record(place) {
-            let holders: SmallVec<[u32; 4]> = self.table.parts(&record.parts).map(|part| part.holder).collect();
+            let reported = self.table.parts(&record.parts).filter(|part| part.holder != source);
+            let holders: Holders = reported.map(|part| (part.holder, part.place)).collect();
             self.counters.adopted += u64::from(source != SELF);
-            for holder in holders.into_iter().filter(|holder| *holder != source) {
-                self.owe(holder, id, decision);
+            for (holder, place) in holders {
+                self.owe(holder, Told { id: *id, place, decision });
             }
         }
-        self.table.free(place);
+        self.table.decide(place, decision);
     }
 
     /// A decision that somebody else than the trace's owner has told, who may have made it in an earlier view, is one that the
-    /// owner has to ask for. What this node has made without the owner it says.
-    fn learnt_from(&mut self, id: &TraceId, source: u32) {
+    /// owner has to ask for. What this node has made without the owner it says. `owner` is the one of a part that is held.
+    fn learnt_from(&mut self, id: &TraceId, owner: Option<u32>, source: u32) {
         if self.fresh && source != SELF {
-            self.fresh = self.view.owner(id).is_some_and(|owner| owner == source || owner == SELF);
+            // Where nobody owns anything, parts count as the node's own.
+            let owner = owner.filter(|_| self.view.len() > 0).or_else(|| self.view.owner(id));
+            self.fresh = owner.is_some_and(|owner| owner == source || owner == SELF);
         }
     }
 
-    pub(crate) fn owe(&mut self, holder: u32, id: &TraceId, decision: D) {
+    pub(crate) fn owe(&mut self, holder: u32, told: Told<D>) {
         let max_owed = self.settings.max_owed;
         if let Some(member) = self.member_mut(holder) {
-            member.owed.push_back((*id, decision));
+            member.owed.push_back(told);
             if member.owed.len() > max_owed {
                 member.start_afresh();
             }

@@ -1,20 +1,24 @@
 //! What a node knows of each trace, found by one look-up: the part that it holds, what it has as its owner, and then the
-//! decision. Most of what the exchange costs is waiting for memory. So the index is small, four bytes a trace; an open
-//! trace has a place that does not move, and lists name the place instead of the id; decisions are written one after the
-//! other, first in, first out; and who looks many traces up can have them [warmed](Table::warm).
+//! decision. Most of what the exchange costs is waiting for memory, and new memory costs most. So the index is small, four bytes
+//! a trace; an open trace has a place of one cache line that does not move, and that lists and messages name, so that it need
+//! not be looked up; entries lie apart; decisions are written one after the other, first in, first out; what became free last
+//! is used first; and who looks many traces up can have them [warmed](Table::warm).
 //!
 //! A place that became free is the next trace's: who comes back to a place has to see whether it is still meant.
 
+mod warm;
+
 use std::hash::BuildHasher as _;
-use std::hint::black_box;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 
-use crate::TraceId;
-use crate::holder::Held;
+use crate::holder::{Held, Moved};
+use crate::message::{Giver, Givers};
 use crate::owner::{NOBODY, Record, Reported};
+use crate::slab::Slab;
+use crate::{Millis, TraceId};
 
 /// Room made at the start for decisions, so that the first minutes do not move them again and again.
 const RESERVED: usize = 1 << 16;
@@ -28,6 +32,9 @@ pub(crate) const WARMED: usize = 64;
 /// Number of an open trace's place.
 pub(crate) type Place = u32;
 
+/// No place.
+pub(crate) const NOWHERE: Place = u32::MAX;
+
 /// What is known of a trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known<D> {
@@ -35,17 +42,30 @@ pub(crate) enum Known<D> {
     Decided(D),
 }
 
-/// A trace that is not decided. What its owner does with it is in the first cache line, what its holder does in those that
-/// follow.
+/// A trace that is not decided, in one cache line. Without record and part the place is free, or the trace is being judged.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Open<E> {
-    pub(crate) id: TraceId,
+struct Open {
+    id: TraceId,
     record: Option<Record>,
-    held: Option<Held<E>>,
+    held: Option<Held>,
 }
 
-const _: () = assert!(std::mem::offset_of!(Open<[u64; 12]>, held) <= 64, "an id and a record fill one cache line");
+const _: () = assert!(size_of::<Open>() == 64, "a trace fills one cache line");
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.record.is_none() && self.held.is_none()
+    }
+}
+
+/// The part of a trace that is held.
+#[derive(Debug)]
+pub(crate) struct Own<E> {
+    pub(crate) entry: E,
+    /// When this node alone would decide it.
+    pub(crate) due: Millis,
+}
 
 /// The end of a list of reported parts.
 const NONE: u32 = u32::MAX;
@@ -71,12 +91,15 @@ pub(crate) struct Table<E, D> {
     hash: FixedState,
     /// Numbers of places and, with [`DECIDED`], of decisions.
     index: HashTable<u32>,
-    /// Those that are free have neither part nor record.
-    places: Vec<Open<E>>,
-    free: Vec<Place>,
-    /// Of all records; those that are free are in a list too, with what they had.
-    links: Vec<Link<E>>,
-    free_links: u32,
+    places: Slab<Open>,
+    /// Of all that is held.
+    owns: Slab<Own<E>>,
+    /// Of all records.
+    links: Slab<Link<E>>,
+    /// Of the few parts that have such: see [`Held::moved`].
+    moved: HashMap<Place, Moved, FixedState>,
+    /// Of the few records that have such: see [`Record::withdrawn`].
+    withdrawn: HashMap<Place, Givers, FixedState>,
     n_held: usize,
     n_owned: usize,
     /// Most decisions.
@@ -87,9 +110,9 @@ pub(crate) struct Table<E, D> {
 }
 
 /// The id of what the index names. What is free or was never there has none that is asked for.
-fn id_of<'a, E, D>(at: u32, places: &'a [Open<E>], decided: &'a [(TraceId, D)]) -> Option<&'a TraceId> {
+fn id_of<'a, D>(at: u32, places: &'a Slab<Open>, decided: &'a [(TraceId, D)]) -> Option<&'a TraceId> {
     if at & DECIDED == 0 {
-        places.get(at as usize).map(|open| &open.id)
+        places.get(at).map(|open| &open.id)
     } else {
         decided.get((at & !DECIDED) as usize).map(|(id, _)| id)
     }
@@ -99,53 +122,20 @@ impl<E, D: Copy> Table<E, D> {
     pub(crate) fn new(capacity: usize, hash: FixedState) -> Self {
         let capacity = capacity.clamp(1, DECIDED as usize);
         Self {
-            hash,
             index: HashTable::with_capacity(capacity.min(RESERVED)),
-            places: Vec::new(),
-            free: Vec::new(),
-            links: Vec::new(),
-            free_links: NONE,
+            places: Slab::default(),
+            owns: Slab::default(),
+            links: Slab::default(),
+            moved: HashMap::with_hasher(hash.clone()),
+            withdrawn: HashMap::with_hasher(hash.clone()),
+            hash,
             n_held: 0,
             n_owned: 0,
             capacity,
-            decided: Vec::with_capacity(capacity.min(RESERVED)),
+            // Memory that is not written to is not there.
+            decided: Vec::with_capacity(capacity.min(4 * RESERVED)),
             oldest: 0,
         }
-    }
-
-    /// Asks for the memory of these traces, so that look-ups that follow do not wait one after the other.
-    pub(crate) fn warm<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
-        let mut seen = 0;
-        for id in ids {
-            if let Some(at) = self.index.iter_hash(self.hash.hash_one(id)).next() {
-                seen ^= id_of(*at, &self.places, &self.decided).map_or(0, |id| u32::from(id[0]));
-                if at & DECIDED == 0 {
-                    seen ^= self.held(*at).map_or(0, |held| held.version);
-                }
-            }
-        }
-        black_box(seen);
-    }
-
-    /// The same for the first of these places.
-    pub(crate) fn warm_places(&self, places: impl Iterator<Item = Place>) {
-        let mut seen = 0;
-        for open in places.take(WARMED).filter_map(|place| self.places.get(place as usize)) {
-            seen ^= u64::from(open.id[0]);
-            seen ^= open.held.as_ref().map_or(0, |held| u64::from(held.version) ^ held.due);
-            seen ^= open.record.as_ref().map_or(0, Record::number);
-        }
-        black_box(seen);
-    }
-
-    /// And for what was reported of them, which is to be done once they are warm themselves.
-    pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>) {
-        let mut seen = 0;
-        for open in places.take(WARMED).filter_map(|place| self.places.get(place as usize)) {
-            let first = open.record.as_ref().and_then(|record| self.links.get(record.parts.0 as usize));
-            seen ^= first.map_or(0, |link| link.next ^ link.part.holder);
-        }
-        black_box(seen);
     }
 
     fn known(&self, at: u32) -> Option<Known<D>> {
@@ -154,14 +144,6 @@ impl<E, D: Copy> Table<E, D> {
         } else {
             self.decided.get((at & !DECIDED) as usize).map(|(_, decision)| Known::Decided(*decision))
         }
-    }
-
-    fn entry(&mut self, id: &TraceId) -> Entry<'_, u32> {
-        let Self { hash, index, places, decided, .. } = self;
-        let is_it = |at: &u32| id_of(*at, places, decided) == Some(id);
-        // What the index names is there.
-        let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hash.hash_one(id));
-        index.entry(hash.hash_one(id), is_it, rehash)
     }
 
     /// Traces with a part that is held.
@@ -183,6 +165,15 @@ impl<E, D: Copy> Table<E, D> {
         self.known(*self.index.find(self.hash.hash_one(id), is_it)?)
     }
 
+    /// As [`Table::find`], of a trace that was at this place when somebody was told so.
+    pub(crate) fn find_near(&self, id: &TraceId, hint: Place) -> Option<Known<D>> {
+        // A place that is free has the id of the last trace there.
+        match self.places.get(hint).filter(|open| open.id == *id && !open.is_empty()) {
+            Some(_) => Some(Known::Open(hint)),
+            None => self.find(id),
+        }
+    }
+
     /// The place of a trace that is not decided.
     pub(crate) fn place(&self, id: &TraceId) -> Option<Place> {
         match self.find(id)? {
@@ -200,10 +191,7 @@ impl<E, D: Copy> Table<E, D> {
 
     /// What is known of a trace. One that is not known gets a place, if there is `room`; it is to get a part or a record.
     pub(crate) fn find_or_open(&mut self, id: &TraceId, room: bool) -> Option<Known<D>> {
-        let place = match self.free.last() {
-            Some(free) => *free,
-            None => u32::try_from(self.places.len()).ok().filter(|place| place & DECIDED == 0)?,
-        };
+        let place = Some(self.places.next()).filter(|place| place & DECIDED == 0)?;
         match self.entry(id) {
             Entry::Occupied(known) => {
                 let at = *known.get();
@@ -212,54 +200,106 @@ impl<E, D: Copy> Table<E, D> {
             Entry::Vacant(_) if !room => return None,
             Entry::Vacant(vacant) => vacant.insert(place),
         };
-        match self.places.get_mut(place as usize) {
-            Some(open) => {
-                open.id = *id;
-                self.free.pop();
-            }
-            None => self.places.push(Open { id: *id, record: None, held: None }),
-        }
+        self.places.put(Open { id: *id, record: None, held: None });
         Some(Known::Open(place))
     }
 
+    fn entry(&mut self, id: &TraceId) -> Entry<'_, u32> {
+        let Self { hash, index, places, decided, .. } = self;
+        let is_it = |at: &u32| id_of(*at, places, decided) == Some(id);
+        // What the index names is there.
+        let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hash.hash_one(id));
+        index.entry(hash.hash_one(id), is_it, rehash)
+    }
+
+    /// The id of the trace that has or had this place.
     pub(crate) fn id(&self, place: Place) -> Option<TraceId> {
-        self.places.get(place as usize).map(|open| open.id)
+        self.places.get(place).map(|open| open.id)
     }
 
-    pub(crate) fn held(&self, place: Place) -> Option<&Held<E>> {
-        self.places.get(place as usize)?.held.as_ref()
+    pub(crate) fn held(&self, place: Place) -> Option<&Held> {
+        self.places.get(place)?.held.as_ref()
     }
 
-    pub(crate) fn held_mut(&mut self, place: Place) -> Option<&mut Held<E>> {
-        self.places.get_mut(place as usize)?.held.as_mut()
+    pub(crate) fn held_mut(&mut self, place: Place) -> Option<&mut Held> {
+        self.places.get_mut(place)?.held.as_mut()
+    }
+
+    pub(crate) fn record(&self, place: Place) -> Option<&Record> {
+        self.places.get(place)?.record.as_ref()
     }
 
     pub(crate) fn record_mut(&mut self, place: Place) -> Option<&mut Record> {
-        self.places.get_mut(place as usize)?.record.as_mut()
+        self.places.get_mut(place)?.record.as_mut()
     }
 
-    pub(crate) fn held_of(&self, id: &TraceId) -> Option<&Held<E>> {
-        self.held(self.place(id)?)
+    /// The part that is held.
+    pub(crate) fn own(&self, place: Place) -> Option<&Own<E>> {
+        self.owns.get(self.held(place)?.own)
     }
 
-    pub(crate) fn held_of_mut(&mut self, id: &TraceId) -> Option<&mut Held<E>> {
+    /// As [`Table::own`], with what is known of it.
+    pub(crate) fn own_mut(&mut self, place: Place) -> Option<(&mut Held, &mut Own<E>)> {
+        let held = self.places.get_mut(place)?.held.as_mut()?;
+        let own = self.owns.get_mut(held.own)?;
+        Some((held, own))
+    }
+
+    pub(crate) fn held_of_mut(&mut self, id: &TraceId) -> Option<&mut Held> {
         self.held_mut(self.place(id)?)
     }
 
     /// All parts that are held.
-    pub(crate) fn all_held(&self) -> impl Iterator<Item = (Place, &TraceId, &Held<E>)> {
-        (0..).zip(&self.places).filter_map(|(place, open)| Some((place, &open.id, open.held.as_ref()?)))
+    pub(crate) fn all_held(&self) -> impl Iterator<Item = (Place, &TraceId, &Held, &Own<E>)> {
+        self.places.iter().filter_map(|(place, open)| {
+            let held = open.held.as_ref()?;
+            Some((place, &open.id, held, self.owns.get(held.own)?))
+        })
     }
 
-    pub(crate) fn all_held_mut(&mut self) -> impl Iterator<Item = (Place, &TraceId, &mut Held<E>)> {
-        (0..).zip(&mut self.places).filter_map(|(place, open)| Some((place, &open.id, open.held.as_mut()?)))
+    pub(crate) fn all_held_mut(&mut self) -> impl Iterator<Item = (Place, &TraceId, &mut Held, &Own<E>)> {
+        let owns = &self.owns;
+        self.places.iter_mut().filter_map(|(place, open)| {
+            let held = open.held.as_mut()?;
+            let own = owns.get(held.own)?;
+            Some((place, &open.id, held, own))
+        })
+    }
+
+    /// See [`Moved`].
+    pub(crate) fn moved(&self, place: Place) -> Option<&Moved> {
+        self.held(place).filter(|held| held.moved)?;
+        self.moved.get(&place)
+    }
+
+    /// As [`Table::moved`], made if there is none. Nothing where no part is held.
+    pub(crate) fn moved_mut(&mut self, place: Place) -> Option<&mut Moved> {
+        self.held_mut(place)?.moved = true;
+        Some(self.moved.entry(place).or_default())
+    }
+
+    /// See [`crate::Part::absorbed`].
+    pub(crate) fn absorbed(&self, place: Place) -> &[Giver] {
+        self.moved(place).map_or(&[], |moved| &moved.absorbed)
+    }
+
+    /// Holders whose spans another holder has now, and its report counts for both; with the run in which they gave them.
+    pub(crate) fn withdrawn(&self, place: Place) -> &[Giver] {
+        let any = self.record(place).is_some_and(|record| record.withdrawn);
+        self.withdrawn.get(&place).filter(|_| any).map_or(&[], |givers| givers)
+    }
+
+    /// As [`Table::withdrawn`]. Nothing where there is no record.
+    pub(crate) fn withdrawn_mut(&mut self, place: Place) -> Option<&mut Givers> {
+        self.record_mut(place)?.withdrawn = true;
+        Some(self.withdrawn.entry(place).or_default())
     }
 
     /// What was reported of these.
     pub(crate) fn parts(&self, parts: &Parts) -> impl Iterator<Item = &Reported<E>> {
         let mut at = parts.0;
         std::iter::from_fn(move || {
-            let link = self.links.get(at as usize)?;
+            let link = self.links.get(at)?;
             at = link.next;
             Some(&link.part)
         })
@@ -267,103 +307,131 @@ impl<E, D: Copy> Table<E, D> {
 
     /// Parts of this holder become nobody's.
     pub(crate) fn forget_holder(&mut self, holder: u32) {
-        for link in self.links.iter_mut().filter(|link| link.part.holder == holder) {
+        for (_, link) in self.links.iter_mut().filter(|(_, link)| link.part.holder == holder) {
             link.part.holder = NOBODY;
         }
     }
 
     /// The part stands for all that its holder has reported of the trace before. Nothing happens where there is no record.
     pub(crate) fn put_part(&mut self, place: Place, part: Reported<E>) {
-        let Some(record) = self.places.get_mut(place as usize).and_then(|open| open.record.as_mut()) else { return };
-        let mut at = record.parts.0;
-        while let Some(link) = self.links.get_mut(at as usize) {
+        let Some(record) = self.places.get_mut(place).and_then(|open| open.record.as_mut()) else { return };
+        let first = record.parts.0;
+        let mut at = first;
+        while let Some(link) = self.links.get_mut(at) {
             if link.part.holder == part.holder {
                 link.part = part;
                 return;
             }
             at = link.next;
         }
-        let link = Link { part, next: record.parts.0 };
-        record.parts.0 = match self.links.get_mut(self.free_links as usize) {
-            Some(free) => std::mem::replace(&mut self.free_links, std::mem::replace(free, link).next),
-            None => {
-                self.links.push(link);
-                // Nobody has memory for as many as do not fit.
-                u32::try_from(self.links.len() - 1).unwrap_or(NONE)
-            }
-        };
+        record.parts.0 = self.links.next();
+        self.links.put(Link { part, next: first });
     }
 
     /// Forgets reported parts of a trace.
     pub(crate) fn retain_parts(&mut self, place: Place, keep: impl Fn(&Reported<E>) -> bool) {
-        let Some(record) = self.places.get_mut(place as usize).and_then(|open| open.record.as_mut()) else { return };
+        let Some(record) = self.places.get_mut(place).and_then(|open| open.record.as_mut()) else { return };
         let mut at = std::mem::take(&mut record.parts).0;
-        while let Some(link) = self.links.get_mut(at as usize) {
-            let into = if keep(&link.part) { &mut record.parts.0 } else { &mut self.free_links };
-            let next = std::mem::replace(&mut link.next, *into);
-            *into = std::mem::replace(&mut at, next);
+        while let Some(link) = self.links.get_mut(at) {
+            let next = link.next;
+            if keep(&link.part) {
+                link.next = std::mem::replace(&mut record.parts.0, at);
+            } else {
+                self.links.free(at);
+            }
+            at = next;
         }
     }
 
     /// Holds a part of a trace of which none is held.
-    pub(crate) fn hold(&mut self, place: Place, held: Held<E>) {
-        if let Some(open) = self.places.get_mut(place as usize) {
-            self.n_held += usize::from(open.held.is_none());
-            open.held = Some(held);
+    pub(crate) fn hold(&mut self, place: Place, own: Own<E>, owner: u32, queued: bool) {
+        if let Some(open) = self.places.get_mut(place).filter(|open| open.held.is_none()) {
+            open.held = Some(Held { own: self.owns.next(), owner, queued, told: false, given: false, moved: false });
+            self.owns.put(own);
+            self.n_held += 1;
         }
     }
 
     /// The record of an open trace, made if there is none.
     pub(crate) fn record_or_insert(&mut self, place: Place, new: impl FnOnce() -> Record) -> Option<&mut Record> {
-        let open = self.places.get_mut(place as usize)?;
-        if open.record.is_none() {
-            self.n_owned += 1;
-        }
+        let open = self.places.get_mut(place)?;
+        self.n_owned += usize::from(open.record.is_none());
         Some(open.record.get_or_insert_with(new))
     }
 
     /// Forgets the part that is held.
     pub(crate) fn drop_held(&mut self, place: Place) {
-        if let Some(open) = self.places.get_mut(place as usize).filter(|open| open.held.is_some()) {
-            open.held = None;
-            self.n_held -= 1;
+        if let Some(held) = self.places.get_mut(place).and_then(|open| open.held.take()) {
+            self.forget_held(place, &held);
         }
     }
 
-    pub(crate) fn record(&self, place: Place) -> Option<&Record> {
-        self.places.get(place as usize)?.record.as_ref()
+    fn forget_held(&mut self, place: Place, held: &Held) {
+        self.owns.free(held.own);
+        self.n_held -= 1;
+        if held.moved {
+            self.moved.remove(&place);
+        }
     }
 
     /// Forgets the record of an open trace, and what was reported of it.
     pub(crate) fn drop_record(&mut self, place: Place) {
-        self.retain_parts(place, |_| false);
-        if let Some(open) = self.places.get_mut(place as usize).filter(|open| open.record.is_some()) {
-            open.record = None;
-            self.n_owned -= 1;
+        if let Some(record) = self.places.get_mut(place).and_then(|open| open.record.take()) {
+            self.forget_record(place, &record);
+        }
+    }
+
+    fn forget_record(&mut self, place: Place, record: &Record) {
+        let mut at = record.parts.0;
+        while let Some(link) = self.links.get(at) {
+            let next = link.next;
+            self.links.free(at);
+            at = next;
+        }
+        self.n_owned -= 1;
+        if record.withdrawn {
+            self.withdrawn.remove(&place);
         }
     }
 
     /// Forgets an open trace of which there is neither part nor record any more.
     pub(crate) fn tidy(&mut self, place: Place) {
-        let Some(open) = self.places.get(place as usize) else { return };
-        if open.held.is_none() && open.record.is_none() {
-            let hash = self.hash.hash_one(open.id);
-            if let Ok(known) = self.index.find_entry(hash, |at| *at == place) {
-                known.remove();
-                self.free.push(place);
-            }
+        let Some(open) = self.places.get(place).filter(|open| open.is_empty()) else { return };
+        let hash = self.hash.hash_one(open.id);
+        if let Ok(known) = self.index.find_entry(hash, |at| *at == place) {
+            known.remove();
+            self.places.free(place);
         }
     }
 
-    /// Remembers a decision, the oldest of which goes if there are too many. Returns what was known: a trace that was open
-    /// has its place until it is [freed](Table::free).
-    pub(crate) fn decide(&mut self, id: &TraceId, decision: D) -> Option<Known<D>> {
-        let hash = self.hash.hash_one(id);
-        let before = self.index.find(hash, |at| id_of(*at, &self.places, &self.decided) == Some(id)).copied();
-        let before = match before.and_then(|at| self.known(at)) {
-            known @ Some(Known::Decided(_)) => return known,
-            before => before,
-        };
+    /// Remembers a decision on an open trace, whose place is free then.
+    pub(crate) fn decide(&mut self, place: Place, decision: D) {
+        let Some(open) = self.places.get_mut(place) else { return };
+        let (id, held, record) = (open.id, open.held.take(), open.record.take());
+        if let Some(held) = held {
+            self.forget_held(place, &held);
+        }
+        if let Some(record) = record {
+            self.forget_record(place, &record);
+        }
+        let number = self.remember(id, decision);
+        if let Some(known) = self.index.find_mut(self.hash.hash_one(id), |at| *at == place) {
+            *known = number;
+            self.places.free(place);
+        }
+    }
+
+    /// Remembers a decision on a trace of which nothing is known.
+    pub(crate) fn decide_unknown(&mut self, id: &TraceId, decision: D) {
+        let number = self.remember(*id, decision);
+        let Self { hash, index, places, decided, .. } = self;
+        // What the index names is there.
+        let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hash.hash_one(id));
+        index.insert_unique(hash.hash_one(id), number, rehash);
+    }
+
+    /// Writes the decision down, in place of the oldest if there are too many. Returns what the index is to say.
+    fn remember(&mut self, id: TraceId, decision: D) -> u32 {
         let number = if self.decided.len() < self.capacity { self.decided.len() } else { self.oldest };
         // Below the capacity.
         let at = u32::try_from(number).unwrap_or(0) | DECIDED;
@@ -372,120 +440,14 @@ impl<E, D: Copy> Table<E, D> {
                 if let Ok(known) = self.index.find_entry(self.hash.hash_one(oldest.0), |known| *known == at) {
                     known.remove();
                 }
-                *oldest = (*id, decision);
+                *oldest = (id, decision);
                 self.oldest = (number + 1) % self.capacity;
             }
-            None => self.decided.push((*id, decision)),
+            None => self.decided.push((id, decision)),
         }
-        if let Some(Known::Open(place)) = before {
-            if let Some(known) = self.index.find_mut(hash, |known| *known == place) {
-                *known = at;
-            }
-        } else {
-            let Self { hash: hasher, index, places, decided, .. } = self;
-            // What the index names is there.
-            let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hasher.hash_one(id));
-            index.insert_unique(hash, at, rehash);
-        }
-        before
-    }
-
-    /// The trace that was open there is decided.
-    pub(crate) fn free(&mut self, place: Place) {
-        self.drop_held(place);
-        self.drop_record(place);
-        self.free.push(place);
+        at
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, VecDeque};
-
-    use super::*;
-    use crate::simulator::random::Random;
-
-    fn id(number: u64) -> TraceId {
-        u128::from(number).to_be_bytes()
-    }
-
-    /// Against a plain map of each trace's parts: they share one list of links.
-    #[test]
-    fn parts_of_many_traces_stay_apart() {
-        let mut random = Random::new(2);
-        let mut table: Table<u64, u64> = Table::new(8, FixedState::with_seed(7));
-        let mut parts: BTreeMap<u64, BTreeMap<u32, u64>> = BTreeMap::new();
-        for step in 0..5_000_u64 {
-            let (trace, holder) = (random.below(9), u32::try_from(random.below(4)).unwrap());
-            let Some(Known::Open(place)) = table.find_or_open(&id(trace), true) else { panic!("nothing is decided") };
-            table.record_or_insert(place, || Record::new(0)).unwrap();
-            match random.below(5) {
-                0 => {
-                    table.retain_parts(place, |part| part.holder != holder);
-                    parts.entry(trace).or_default().remove(&holder);
-                }
-                1 => {
-                    table.drop_record(place);
-                    table.tidy(place);
-                    parts.remove(&trace);
-                }
-                _ => {
-                    table.put_part(place, Reported::new(holder, 1, step));
-                    parts.entry(trace).or_default().insert(holder, step);
-                }
-            }
-            for trace in 0..9 {
-                let record = table.place(&id(trace)).and_then(|place| table.record(place));
-                let found: BTreeMap<u32, u64> =
-                    record.into_iter().flat_map(|record| table.parts(&record.parts)).map(Reported::of).collect();
-                assert_eq!(found, parts.get(&trace).cloned().unwrap_or_default());
-            }
-        }
-        assert!(table.links.len() <= 36, "links are used again");
-    }
-
-    /// Against two plain maps: what is open, and what is decided, of which there may be eight.
-    #[test]
-    fn it_knows_what_two_maps_know() {
-        const DECISIONS: usize = 8;
-        let mut random = Random::new(1);
-        let mut table: Table<(), u64> = Table::new(DECISIONS, FixedState::with_seed(7));
-        let (mut open, mut decided, mut order) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        for step in 0..20_000_u64 {
-            let trace = random.below(40);
-            let room = random.percent(80);
-            match random.below(3) {
-                0 => match table.find_or_open(&id(trace), room) {
-                    Some(Known::Open(place)) => {
-                        assert_eq!(table.id(place), Some(id(trace)));
-                        assert!(open.insert(trace, place).is_none_or(|before| before == place));
-                    }
-                    Some(Known::Decided(decision)) => assert_eq!(decided.get(&trace), Some(&decision)),
-                    None => assert!(!room && !open.contains_key(&trace) && !decided.contains_key(&trace)),
-                },
-                1 => match table.decide(&id(trace), step) {
-                    Some(Known::Decided(decision)) => assert_eq!(decided.get(&trace), Some(&decision)),
-                    before => {
-                        let place = open.remove(&trace);
-                        assert!(matches!((before, place), (None, None) | (Some(Known::Open(_)), Some(_))));
-                        place.into_iter().for_each(|place| table.free(place));
-                        decided.insert(trace, step);
-                        order.push_back(trace);
-                        if order.len() > DECISIONS {
-                            order.pop_front().map(|oldest| decided.remove(&oldest));
-                        }
-                    }
-                },
-                _ => {
-                    let place = open.remove(&trace);
-                    place.into_iter().for_each(|place| table.tidy(place));
-                }
-            }
-            assert_eq!(table.n_decided(), decided.len());
-            for trace in 0..40 {
-                assert_eq!(table.place(&id(trace)), open.get(&trace).copied());
-                assert_eq!(table.decision(&id(trace)), decided.get(&trace).copied());
-            }
-        }
-    }
-}
+mod tests;

@@ -29,13 +29,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn transfers(&self, now: Millis) -> Vec<Transfer> {
         let grace = self.settings.grace;
         let mut transfers: Vec<Transfer> = Vec::new();
-        for (_, id, held) in self.table.all_held().filter(|(_, _, held)| held.owner != SELF && !held.given) {
-            let Some(member) = self.member(held.taker().unwrap_or(held.owner)) else { continue };
+        for (place, id, held, _) in self.table.all_held().filter(|(_, _, held, _)| held.owner != SELF && !held.given) {
+            let taker = self.table.moved(place).and_then(|moved| moved.taker);
+            let Some(member) = self.member(taker.unwrap_or(held.owner)) else { continue };
             let answers = member.reported.is_some() && !member.suspected && member.is_waited_for(now, grace);
             if !answers || member.leaving {
                 continue;
             }
-            let trace = (*id, held.absorbed().to_vec());
+            let trace = (*id, self.table.absorbed(place).to_vec());
             match transfers.iter_mut().find(|transfer| transfer.to == member.name) {
                 Some(transfer) => transfer.traces.push(trace),
                 None => transfers.push(Transfer { to: member.name.clone(), traces: vec![trace] }),
@@ -57,8 +58,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn maybe_given<'a>(&mut self, to: &str, traces: impl IntoIterator<Item = &'a TraceId>) {
         let number = self.number_of(to);
         for id in traces {
-            if let Some(held) = self.table.held_of_mut(id) {
-                let moved = held.moved.get_or_insert_default();
+            if let Some(moved) = self.table.place(id).and_then(|place| self.table.moved_mut(place)) {
                 moved.taker = moved.taker.or(number);
             }
         }
@@ -66,8 +66,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// True if what this run of the member held of the trace is here already: its answer was lost, and it asks again.
     pub fn has_absorbed(&self, id: &TraceId, giver: &str, incarnation: u64) -> bool {
-        let held = self.table.held_of(id);
-        held.is_some_and(|held| held.absorbed().iter().any(|(name, until)| &**name == giver && *until >= incarnation))
+        let absorbed = self.table.place(id).map_or(&[][..], |place| self.table.absorbed(place));
+        absorbed.iter().any(|(name, until)| &**name == giver && *until >= incarnation)
     }
 
     /// May spans of so many traces be taken that a member of this name hands over?
@@ -82,8 +82,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn absorb(&mut self, id: &TraceId, givers: &[Giver]) {
         for (name, incarnation) in givers.iter().take(MAX_ABSORBED) {
             self.withdraw_part(id, name, *incarnation);
-            let Some(held) = self.table.held_of_mut(id) else { continue };
-            add_giver(&mut held.moved.get_or_insert_default().absorbed, name, *incarnation);
+            let Some(moved) = self.table.place(id).and_then(|place| self.table.moved_mut(place)) else { continue };
+            add_giver(&mut moved.absorbed, name, *incarnation);
         }
     }
 }

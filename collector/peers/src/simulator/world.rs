@@ -577,7 +577,7 @@ impl World {
 
     fn note_collect(&mut self, from: usize, to: usize, collect: &Collect<u64>) {
         let sequence = collect.sequence;
-        for trace in collect.decisions.iter().map(|(id, _)| id).chain(&collect.questions).map(number) {
+        for trace in collect.decisions.iter().map(|told| &told.id).chain(&collect.questions).map(number) {
             self.note(Some(trace), || format!("member-{from} tells or asks member-{to} (collect {sequence})"));
         }
     }

@@ -238,6 +238,13 @@ impl Table {
         }
     }
 
+    /// Asks for the memory of these entries.
+    pub(super) fn warm_entries(&self, traces: &[u32]) {
+        for entry in traces.iter().filter_map(|at| self.entries.get(*at)) {
+            black_box((entry.id, entry.due, entry.facts.spans, entry.received_bytes, entry.answers[0]));
+        }
+    }
+
     /// The hashes of these traces' ids.
     pub(super) fn hashes(&self, traces: &[u32]) -> impl Iterator<Item = u64> {
         traces.iter().map(|at| self.hash.hash(&self.entries.at(*at).id))

@@ -362,7 +362,7 @@ impl Shared {
                         name_lonely(&id, Basis::Alone);
                         node.decided_early(&id, decision, out);
                     }
-                    node.warm(changed.iter().map(|part| &part.id));
+                    node.warm_offers(changed.iter().map(|part| &part.id));
                     for part in changed.drain(..) {
                         if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
                             without_room.push(part.id);

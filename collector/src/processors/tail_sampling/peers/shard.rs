@@ -115,7 +115,7 @@ impl Sampler {
         let Some(exchange) = self.exchange.as_deref_mut() else { return false };
         let shape = self.policies.shape();
         let from = exchange.ready.len().saturating_sub(most);
-        self.table.warm(exchange.ready.get(from..).unwrap_or_default());
+        self.table.warm_entries(exchange.ready.get(from..).unwrap_or_default());
         for at in exchange.ready.drain(from..) {
             // A number that was used again may be listed twice.
             if !take_bit(&mut exchange.listed, at) {
@@ -257,6 +257,10 @@ impl Sampler {
                 return;
             }
             self.table.find_all(&ids, &mut hashes, &mut found);
+            self.decided.warm_oldest(found.len());
+            for hash in &hashes {
+                self.warm_decisions(*hash);
+            }
             for (at, decision) in found.iter().copied().zip(&told) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {

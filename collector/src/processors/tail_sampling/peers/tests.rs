@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::peers::{Answer, Collect, Part, Report, Request};
+use ::peers::{Answer, Collect, Part, Report, Request, Told};
 use bytes::Bytes;
 use component::{Code, ManualClock};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -45,13 +45,14 @@ fn shape() -> impl Strategy<Value = Shape> {
 fn part(shape: Shape) -> impl Strategy<Value = Part<Entry>> {
     let facts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
     let answers = prop::collection::vec(any::<u64>(), shape.words());
-    (any::<[u8; 16]>(), 0_u64..1 << 40, facts, answers, any::<u64>()).prop_map(
-        move |(id, due, facts, answers, received_bytes)| {
+    let trace = (any::<[u8; 16]>(), any::<u32>());
+    (trace, 0_u64..1 << 40, facts, answers, any::<u64>()).prop_map(
+        move |((id, place), due, facts, answers, received_bytes)| {
             let (first_arrival, earliest_start, latest_end, bytes, spans) = facts;
             let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
             let part = TracePart { facts, answers: answers.into() };
             let absorbed = (0..due % 3).map(|giver| (Arc::from(format!("10.0.0.{giver}")), due)).collect();
-            Part { id, due_in: due << 6, entry: Entry { part, received_bytes, shape }, absorbed }
+            Part { id, place, due_in: due << 6, entry: Entry { part, received_bytes, shape }, absorbed }
         },
     )
 }
@@ -83,7 +84,9 @@ fn report(shape: Shape) -> impl Strategy<Value = Report<Entry, Decision>> {
 
 fn collect() -> impl Strategy<Value = Collect<Decision>> {
     let numbers = prop::collection::vec(any::<u64>(), 4);
-    let decisions = prop::collection::vec((any::<[u8; 16]>(), decision()), 0..5);
+    let told = (any::<[u8; 16]>(), any::<u32>(), decision());
+    let told = told.prop_map(|(id, place, decision)| Told { id, place, decision });
+    let decisions = prop::collection::vec(told, 0..5);
     let questions = prop::collection::vec(any::<[u8; 16]>(), 0..5);
     (numbers, any::<Option<(u64, u64)>>(), any::<(bool, bool, u32)>(), decisions, questions).prop_map(
         |(numbers, received, (afresh, leaving, room), decisions, questions)| Collect {
@@ -146,7 +149,7 @@ fn a_part_takes_some_forty_bytes() {
         };
         let part = TracePart { facts, answers: Answers::from_slice(&[n % 16]) };
         let entry = Entry { part, received_bytes: 5400, shape: Shape::new(5, 0) };
-        Part { id: [n as u8; 16], due_in: 9000, entry, absorbed: Vec::new() }
+        Part { id: [n as u8; 16], place: n as u32, due_in: 9000, entry, absorbed: Vec::new() }
     });
     let report = Report {
         answers: (1, 1),
@@ -266,7 +269,7 @@ async fn with_a_client_ca_nobody_outside_is_heard_and_hostile_bytes_change_nothi
         afresh: false,
         leaving: false,
         room: 10,
-        decisions: vec![([7; 16], Decision::new(Final::Dropped, u16::MAX))],
+        decisions: vec![Told { id: [7; 16], place: 0, decision: Decision::new(Final::Dropped, u16::MAX) }],
         questions: vec![[8; 16]],
     };
     let request = Request { collect, report: None };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ::peers::Told;
 use bytes::Bytes;
 use pdata::TraceId;
 use pdata::wire::{Cursor, Field, Fields, put_bytes, put_fixed64_field, put_varint, put_varint_field};
@@ -66,11 +67,11 @@ fn put_nested(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn collect_len(collect: &Collect) -> usize {
-    96 + collect.decisions.len() * 18 + collect.questions.len() * 16
+    96 + collect.decisions.len() * 22 + collect.questions.len() * 16
 }
 
 fn report_len(report: &Report) -> usize {
-    128 + report.parts.len() * 48 + report.known.len() * 18
+    128 + report.parts.len() * 52 + report.known.len() * 18
 }
 
 /// Framed.
@@ -108,8 +109,9 @@ fn put_collect(out: &mut Vec<u8>, collect: &Collect) {
     put_varint_field(out, 7, collect.afresh.into());
     put_varint_field(out, 8, collect.leaving.into());
     put_varint_field(out, 9, collect.room.into());
-    put_nested(out, 10, |out| pack_decisions(out, &collect.decisions));
+    put_nested(out, 10, |out| pack_decisions(out, collect.decisions.iter().map(|told| (&told.id, told.decision))));
     put_bytes(out, 11, collect.questions.as_flattened());
+    put_places(out, 14, collect.decisions.iter().map(|told| told.place));
 }
 
 /// What a report that is read from a message is made of.
@@ -166,6 +168,7 @@ fn read_collect<'a>(
         decisions: Vec::new(),
         questions: Vec::new(),
     };
+    let mut places = &[][..];
     for field in well_formed(bytes)? {
         match field {
             (1, Field::Varint(value)) => collect.incarnation = value,
@@ -177,7 +180,10 @@ fn read_collect<'a>(
             (7, Field::Varint(value)) => collect.afresh = value != 0,
             (8, Field::Varint(value)) => collect.leaving = value != 0,
             (9, Field::Varint(value)) => collect.room = u32::try_from(value).unwrap_or(u32::MAX),
-            (10, Field::Bytes(packed)) => collect.decisions = unpack_decisions(packed)?,
+            (10, Field::Bytes(packed)) => {
+                collect.decisions = unpack_decisions(packed, |id, decision| Told { id, place: u32::MAX, decision })?;
+            }
+            (14, Field::Bytes(packed)) => places = unpack_places(packed)?,
             (11, Field::Bytes(packed)) => {
                 let (ids, rest) = packed.as_chunks::<16>();
                 if !rest.is_empty() {
@@ -187,6 +193,9 @@ fn read_collect<'a>(
             }
             field => other(field)?,
         }
+    }
+    for (told, place) in collect.decisions.iter_mut().zip(places) {
+        told.place = u32::from_le_bytes(*place);
     }
     collect.received = incarnation.zip(number);
     Ok(collect)
@@ -209,12 +218,13 @@ fn put_report(out: &mut Vec<u8>, report: &Report) {
     // Before the parts: a message that is cut between two fields has none of these without those.
     let absorbed = report.parts.iter().flat_map(|part| part.absorbed.iter().map(|giver| (&part.id, giver)));
     put_givers(out, 13, absorbed);
+    put_places(out, 16, report.parts.iter().map(|part| part.place));
     put_nested(out, 10, |out| {
         for part in &report.parts {
             pack_part(out, part, base);
         }
     });
-    put_nested(out, 11, |out| pack_decisions(out, &report.known));
+    put_nested(out, 11, |out| pack_decisions(out, report.known.iter().map(|(id, decision)| (id, *decision))));
     for name in &report.others {
         put_bytes(out, 12, name.as_bytes());
     }
@@ -241,7 +251,7 @@ fn read_report<'a>(
         known: Vec::new(),
         others: Vec::new(),
     };
-    let (mut base, mut packed_parts) = (0, &[][..]);
+    let (mut base, mut packed_parts, mut places) = (0, &[][..], &[][..]);
     let mut givers = Vec::new();
     for field in well_formed(bytes)? {
         match field {
@@ -259,15 +269,18 @@ fn read_report<'a>(
             (9, Field::Fixed64(value)) => base = value,
             (15, Field::Varint(value)) => report.waited = value,
             (10, Field::Bytes(packed)) => packed_parts = packed,
-            (11, Field::Bytes(packed)) => report.known = unpack_decisions(packed)?,
+            (11, Field::Bytes(packed)) => report.known = unpack_decisions(packed, |id, decision| (id, decision))?,
+            (16, Field::Bytes(packed)) => places = unpack_places(packed)?,
             (12, Field::Bytes(name)) => report.others.push(Arc::from(text(name)?)),
             (13, Field::Bytes(message)) => givers.push(read_giver(message)?),
             field => other(field)?,
         }
     }
     let mut cursor = Cursor::new(packed_parts);
+    let mut places = places.iter();
     while !cursor.is_at_end() {
-        report.parts.push(unpack_part(&mut cursor, base, shape).ok_or(Malformed)?);
+        let place = places.next().map_or(u32::MAX, |place| u32::from_le_bytes(*place));
+        report.parts.push(unpack_part(&mut cursor, place, base, shape).ok_or(Malformed)?);
     }
     if !givers.is_empty() {
         let mut of_trace = by_trace(givers);
@@ -383,27 +396,39 @@ fn text(bytes: &[u8]) -> Result<String, Malformed> {
     text.map(str::to_owned).ok_or(Malformed)
 }
 
-fn pack_decisions(out: &mut Vec<u8>, decisions: &[(TraceId, Decision)]) {
+fn pack_decisions<'a>(out: &mut Vec<u8>, decisions: impl Iterator<Item = (&'a TraceId, Decision)>) {
     for (id, decision) in decisions {
         out.extend_from_slice(id);
         decision.pack(out);
     }
 }
 
-fn unpack_decisions(packed: &[u8]) -> Result<Vec<(TraceId, Decision)>, Malformed> {
+fn unpack_decisions<T>(packed: &[u8], make: impl Fn(TraceId, Decision) -> T) -> Result<Vec<T>, Malformed> {
     let mut decisions = Vec::with_capacity(packed.len() / 17);
     let mut rest = packed;
     while !rest.is_empty() {
         let (id, after) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
         let mut cursor = Cursor::new(after);
-        decisions.push((*id, Decision::unpack(&mut cursor).ok_or(Malformed)?));
+        decisions.push(make(*id, Decision::unpack(&mut cursor).ok_or(Malformed)?));
         rest = cursor.rest();
     }
     Ok(decisions)
 }
 
+/// Packed, four bytes each. Those that an earlier version does not send are looked for by their ids.
+fn put_places(out: &mut Vec<u8>, field: u32, places: impl ExactSizeIterator<Item = u32>) {
+    if places.len() > 0 {
+        put_nested(out, field, |out| places.for_each(|place| out.extend_from_slice(&place.to_le_bytes())));
+    }
+}
+
+fn unpack_places(packed: &[u8]) -> Result<&[[u8; 4]], Malformed> {
+    let (places, rest) = packed.as_chunks::<4>();
+    if rest.is_empty() { Ok(places) } else { Err(Malformed) }
+}
+
 fn pack_part(out: &mut Vec<u8>, part: &::peers::Part<Entry>, base: u64) {
-    let ::peers::Part { id, due_in, entry: Entry { part, received_bytes, shape }, absorbed: _ } = part;
+    let ::peers::Part { id, place: _, due_in, entry: Entry { part, received_bytes, shape }, absorbed: _ } = part;
     let Facts { first_arrival, earliest_start, latest_end, bytes, spans } = part.facts;
     out.extend_from_slice(id);
     put_varint(out, due_in >> DUE_BITS);
@@ -422,7 +447,7 @@ fn pack_part(out: &mut Vec<u8>, part: &::peers::Part<Entry>, base: u64) {
     }
 }
 
-fn unpack_part(cursor: &mut Cursor<'_>, base: u64, shape: Shape) -> Option<::peers::Part<Entry>> {
+fn unpack_part(cursor: &mut Cursor<'_>, place: u32, base: u64, shape: Shape) -> Option<::peers::Part<Entry>> {
     let (id, after) = cursor.rest().split_first_chunk::<16>()?;
     *cursor = Cursor::new(after);
     let mut varint = || cursor.varint().ok();
@@ -439,7 +464,7 @@ fn unpack_part(cursor: &mut Cursor<'_>, base: u64, shape: Shape) -> Option<::pee
     }
     let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
     let part = TracePart { facts, answers };
-    Some(::peers::Part { id: *id, due_in, entry: Entry { part, received_bytes, shape }, absorbed: Vec::new() })
+    Some(::peers::Part { id: *id, place, due_in, entry: Entry { part, received_bytes, shape }, absorbed: Vec::new() })
 }
 
 /// Small for numbers a little below zero too.

@@ -1,0 +1,76 @@
+//! Asking for memory before it is needed: what is asked for together comes together, where each look-up by itself waits.
+
+use std::hash::BuildHasher as _;
+use std::hint::black_box;
+
+use super::{NOWHERE, Place, Table, WARMED, id_of};
+use crate::{Entry, TraceId};
+
+impl<E: Entry, D: Copy> Table<E, D> {
+    /// Asks for the memory of these traces, so that look-ups that follow do not wait one after the other.
+    pub(crate) fn warm<'a>(&self, mut ids: impl Iterator<Item = &'a TraceId>) {
+        let mut seen = 0;
+        loop {
+            let mut known = [NOWHERE; WARMED];
+            let mut n = 0;
+            for (at, id) in known.iter_mut().zip(&mut ids) {
+                // As good as always it is the trace's, if the trace is known.
+                *at = self.index.iter_hash(self.hash.hash_one(id)).next().copied().unwrap_or(NOWHERE);
+                n += 1;
+            }
+            for at in known.into_iter().take(n) {
+                seen ^= id_of(at, &self.places, &self.decided).map_or(0, |id| id[0]);
+            }
+            if n < WARMED {
+                break;
+            }
+        }
+        black_box(seen);
+    }
+
+    /// As [`Table::warm`] for traces that mostly are new, and so many places and entries that they will have.
+    pub(crate) fn warm_new<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
+        let n = ids.len();
+        self.warm(ids);
+        self.places.warm_free(n, |open| open.id[0].into());
+        self.owns.warm_free(n, |own| own.due ^ own.entry.touch());
+    }
+
+    /// As [`Table::warm`] for traces that others report.
+    pub(crate) fn warm_reported<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
+        let n = ids.len();
+        self.warm(ids);
+        self.places.warm_free(n, |open| open.id[0].into());
+        self.links.warm_free(n, |link| u64::from(link.next) ^ link.part.touch());
+    }
+
+    /// As [`Table::warm`] for the first of these places.
+    pub(crate) fn warm_places(&self, places: impl Iterator<Item = Place>) {
+        let mut seen = 0;
+        for open in places.take(WARMED).filter_map(|place| self.places.get(place)) {
+            seen ^= open.id[0];
+        }
+        black_box(seen);
+    }
+
+    /// And for the parts of them, which is to be done once they are warm themselves.
+    pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>) {
+        let mut seen = 0;
+        for open in places.take(WARMED).filter_map(|place| self.places.get(place)) {
+            let link = open.record.as_ref().and_then(|record| self.links.get(record.parts.0));
+            let own = open.held.as_ref().and_then(|held| self.owns.get(held.own));
+            seen ^= link.map_or(0, |link| u64::from(link.next) ^ link.part.touch());
+            seen ^= own.map_or(0, |own| own.due ^ own.entry.touch());
+        }
+        black_box(seen);
+    }
+
+    /// And where the index has them.
+    pub(crate) fn warm_index<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
+        let mut seen = 0;
+        for id in ids {
+            seen ^= self.index.iter_hash(self.hash.hash_one(id)).next().copied().unwrap_or(NOWHERE);
+        }
+        black_box(seen);
+    }
+}
