@@ -6,10 +6,13 @@
 //! the rest of the sampling path. For the same reason spans are [packed](super::pack) as they are written. Sealed
 //! segments are compressed when the owner says so; the log decides nothing.
 
+mod record;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use pdata::TraceId;
-use pdata::wire::{Cursor, put_varint};
 
 use super::archive::{Archive, Block};
 use super::envelope::Envelopes;
@@ -27,15 +30,6 @@ const SEALED_TICKS: usize = 8;
 
 /// A log of fewer segments is not worth tidying.
 const SPARSE_SEGMENTS: usize = 16;
-
-/// The most bytes that a record's header takes: four varints of up to 33 bits. Seven are usual.
-const HEADER_BYTES: usize = 20;
-
-/// What a span begins with whose sender writes fields in order: the tag and length of its trace id.
-const ID_FIELD: [u8; 2] = [0x0a, 16];
-
-/// Bytes of the trace id's field. The log does not keep it: whoever has the link knows whose it is.
-const ID_BYTES: usize = ID_FIELD.len() + size_of::<TraceId>();
 
 /// The position of a record. Segments are numbered from the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,7 +183,7 @@ impl Log {
         (span, len): (&[u8], usize),
         envelopes: &mut Envelopes,
     ) -> Link {
-        let needed = HEADER_BYTES + pack::bound(len);
+        let needed = record::HEADER_BYTES + pack::bound(len);
         let fits = match self.segments.back() {
             Some(Segment { data: Data::Raw { buf, used }, .. }) => buf.len() - used >= needed,
             _ => false,
@@ -214,9 +208,12 @@ impl Log {
         self.records += 1;
         self.live += 1;
         let link = Link { segment: number, offset: u32::try_from(*used).unwrap_or(u32::MAX) };
-        let rest = span.strip_prefix(&ID_FIELD).and_then(|rest| rest.strip_prefix(id)).filter(|_| len >= ID_BYTES);
-        let header = put_header(buf, *used, number, previous, envelope, len, rest.is_some());
-        let (span, len) = rest.map_or((span, len), |rest| (rest, len - ID_BYTES));
+        let rest = span
+            .strip_prefix(&record::ID_FIELD)
+            .and_then(|rest| rest.strip_prefix(id))
+            .filter(|_| len >= record::ID_BYTES);
+        let header = record::put(buf, *used, number, previous, envelope, len, rest.is_some());
+        let (span, len) = rest.map_or((span, len), |rest| (rest, len - record::ID_BYTES));
         // There is room for both.
         *used = header.and_then(|at| self.packer.pack(span, len, buf, at)).unwrap_or(*used);
         link
@@ -268,7 +265,7 @@ impl Log {
             }
         };
         let start = span.len();
-        record_at(bytes, id, link, span).ok_or_else(|| {
+        record::read(bytes, id, link, span).ok_or_else(|| {
             span.truncate(start);
             lost
         })
@@ -443,211 +440,5 @@ fn recycle(free: &mut Vec<Vec<u8>>, usage: &mut Usage, mut buf: Vec<u8>) {
         buf.resize(SEGMENT_BYTES, 0);
         usage.free += SEGMENT_BYTES as u64;
         free.push(buf);
-    }
-}
-
-/// Writes what stands before a packed span: how many segments back the record before it is, counted from 1, and where
-/// (0 alone if there is none); the envelope; the span's length, doubled, and odd if its trace id is left out. Where that ends.
-fn put_header(
-    buf: &mut [u8],
-    at: usize,
-    number: u32,
-    previous: Link,
-    envelope: u32,
-    len: usize,
-    without_id: bool,
-) -> Option<usize> {
-    // Lengths fit 32 bits: the index refuses larger requests.
-    let len = (len as u64) << 1 | u64::from(without_id);
-    let at = match previous {
-        Link::NONE => put_number(buf, at, 0)?,
-        Link { segment, offset } => {
-            let at = put_number(buf, at, u64::from(number.wrapping_sub(segment)) + 1)?;
-            put_number(buf, at, u64::from(offset))?
-        }
-    };
-    let at = put_number(buf, at, u64::from(envelope))?;
-    put_number(buf, at, len)
-}
-
-/// Writes a varint and says where it ends. Four bytes are written where it has fewer: with numbers of all lengths, a loop over
-/// their bytes is a jump that nobody foresees.
-#[inline(always)]
-fn put_number(buf: &mut [u8], at: usize, number: u64) -> Option<usize> {
-    if number >= 1 << 28 {
-        return put_large_number(buf, at, number);
-    }
-    let number = number as u32;
-    let more = u32::from(number >= 1 << 7) + u32::from(number >= 1 << 14) + u32::from(number >= 1 << 21);
-    let group = |nth: u32| (number >> (7 * nth) & 0x7f) << (8 * nth);
-    let continues = 0x0080_8080 & !(u32::MAX << (8 * more));
-    *buf.get_mut(at..)?.first_chunk_mut()? = (group(0) | group(1) | group(2) | group(3) | continues).to_le_bytes();
-    Some(at + more as usize + 1)
-}
-
-#[cold]
-fn put_large_number(buf: &mut [u8], at: usize, number: u64) -> Option<usize> {
-    let mut varint = Vec::with_capacity(HEADER_BYTES);
-    put_varint(&mut varint, number);
-    let end = at + varint.len();
-    buf.get_mut(at..end)?.copy_from_slice(&varint);
-    Some(end)
-}
-
-/// The link before a record and its envelope; its span is appended to `span`.
-fn record_at(bytes: &[u8], id: &TraceId, link: Link, span: &mut Vec<u8>) -> Option<(Link, u32)> {
-    let offset = link.offset as usize;
-    let mut header = Cursor::new(bytes.get(offset..)?);
-    let mut varint = || header.varint().ok();
-    let previous = match u32::try_from(varint()?).ok()? {
-        0 => Link::NONE,
-        back => {
-            Link { segment: link.segment.wrapping_sub(back.wrapping_sub(1)), offset: u32::try_from(varint()?).ok()? }
-        }
-    };
-    let envelope = u32::try_from(varint()?).ok()?;
-    let len = varint()?;
-    let mut left = usize::try_from(len >> 1).ok()?;
-    if len & 1 == 1 {
-        span.extend_from_slice(&ID_FIELD);
-        span.extend_from_slice(id);
-        left = left.checked_sub(ID_BYTES)?;
-    }
-    pack::unpack(bytes, offset + header.position(), left, span)?;
-    Some((previous, envelope))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::envelope::{Envelope, Envelopes};
-    use super::*;
-
-    const ID: TraceId = [5; 16];
-
-    /// Last link, first segment, spans.
-    type Trace = (Link, u32, Vec<Vec<u8>>);
-
-    fn chain(log: &mut Log, mut link: Link) -> Vec<Vec<u8>> {
-        let mut out = Vec::new();
-        while link != Link::NONE {
-            let record = log.read(&ID, link).unwrap();
-            out.push(record.span.to_vec());
-            link = record.previous;
-        }
-        out.reverse();
-        out
-    }
-
-    fn envelope(envelopes: &mut Envelopes, name: &[u8]) -> u32 {
-        envelopes.intern(&Envelope { resource: name, resource_schema_url: b"", scope: b"s", scope_schema_url: b"" })
-    }
-
-    #[test]
-    fn a_freed_log_holds_no_envelopes_and_one_open_segment() {
-        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
-        let mut born = Vec::new();
-        for round in 0..40_u32 {
-            let id = envelope(&mut envelopes, &round.to_le_bytes());
-            let link = log.append(&ID, Link::NONE, id, (&vec![7; 30_000], 30_000), &mut envelopes);
-            envelopes.release(id);
-            born.push(link.segment);
-        }
-        assert_eq!(log.segments.len(), 5);
-        log.compress(usize::MAX);
-        assert!(log.usage().compressed > 0);
-        for segment in born {
-            log.release(segment, 1, &mut envelopes);
-        }
-        assert_eq!(log.segments.len(), 1);
-        assert_eq!(log.usage().compressed, 0);
-        assert_eq!(log.usage().raw, SEGMENT_BYTES as u64);
-        // The open segment has the last eight records.
-        assert_eq!(envelopes.len(), 8);
-    }
-
-    #[test]
-    fn a_trace_id_takes_no_room_where_it_is_known() {
-        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
-        let envelope = envelope(&mut envelopes, b"r");
-        let span = |id: u8| [&[0x0a, 16][..], &[id; 16], &[0x12, 8, 1, 2, 3, 4, 5, 6, 7, 8]].concat();
-        let mut link = Link::NONE;
-        let mut lens = Vec::new();
-        for id in [5, 5, 6] {
-            link = log.append(&ID, link, envelope, (&span(id), 28), &mut envelopes);
-            let Some(Segment { data: Data::Raw { used, .. }, .. }) = log.segments.back() else { panic!("compressed") };
-            lens.push(*used);
-        }
-        assert_eq!(lens, [3 + 11, 3 + 11 + 4 + 11, 3 + 11 + 4 + 11 + 4 + 29]);
-        assert_eq!(chain(&mut log, link), [span(5), span(5), span(6)]);
-    }
-
-    #[test]
-    fn a_span_longer_than_a_segment() {
-        let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
-        let id = envelope(&mut envelopes, b"r");
-        let long: Vec<u8> = (0..SEGMENT_BYTES * 2).map(|i| i as u8).collect();
-        let first = log.append(&ID, Link::NONE, id, (&long, long.len()), &mut envelopes);
-        let second = log.append(&ID, first, id, (b"short", 5), &mut envelopes);
-        assert_eq!(chain(&mut log, second), vec![long, b"short".to_vec()]);
-    }
-
-    #[test]
-    fn numbers_are_varints() {
-        for bits in 0..36 {
-            for number in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1] {
-                let (mut buf, mut varint) = ([0xaa; 12], Vec::new());
-                let end = put_number(&mut buf, 2, number).unwrap();
-                put_varint(&mut varint, number);
-                assert_eq!(buf[2..end], varint);
-                assert_eq!(put_number(&mut buf, 11, number), None);
-            }
-        }
-    }
-
-    proptest! {
-        /// Whatever is appended, released and compressed, every waiting trace reads back as it was written.
-        #[test]
-        fn reads_back(ops in prop::collection::vec((0_usize..12, 0_usize..40_000, 0_u8..10), 1..200)) {
-            let (mut log, mut envelopes) = (Log::new(), Envelopes::new(7));
-            let mut traces = vec![None::<Trace>; 12];
-            for (n, (trace, len, op)) in ops.into_iter().enumerate() {
-                match op {
-                    0 => {
-                        if let Some((link, born, spans)) = traces[trace].take() {
-                            prop_assert_eq!(&chain(&mut log, link), &spans);
-                            log.release(born, spans.len() as u64, &mut envelopes);
-                        }
-                    }
-                    1 => { log.compress(len * 16); log.close(); }
-                    2 => log.trim(),
-                    _ => {
-                        let id = envelope(&mut envelopes, &[op]);
-                        let mut span = vec![n as u8; len];
-                        if op > 5 {
-                            span.splice(..0, ID_FIELD.into_iter().chain(ID));
-                        }
-                        let slot = &mut traces[trace];
-                        let before = slot.as_ref().map_or(Link::NONE, |(link, ..)| *link);
-                        let link = log.append(&ID, before, id, (&span, span.len()), &mut envelopes);
-                        envelopes.release(id);
-                        match slot {
-                            Some((last, _, spans)) => { *last = link; spans.push(span); }
-                            None => *slot = Some((link, link.segment, vec![span])),
-                        }
-                    }
-                }
-                let raw: usize = log.segments.iter().map(|s| match &s.data { Data::Raw { buf, .. } => buf.capacity(), Data::Lz4 { .. } => 0 }).sum();
-                let records: u32 = log.segments.iter().map(|segment| segment.records).sum();
-                prop_assert_eq!(log.records, u64::from(records));
-                prop_assert_eq!(log.live, traces.iter().flatten().map(|(_, _, spans)| spans.len() as u64).sum::<u64>());
-                prop_assert_eq!(log.usage().raw, raw as u64);
-                prop_assert_eq!(log.usage().free, (log.free.len() * SEGMENT_BYTES) as u64);
-            }
-            for (link, _, spans) in traces.into_iter().flatten() {
-                prop_assert_eq!(chain(&mut log, link), spans);
-            }
-        }
     }
 }
