@@ -4,40 +4,30 @@
 //! first of equal keys wins, so where only attributes are wanted the pass ends with the last of them. Only what has a slot
 //! is decoded. Repeated embedded messages (`status`) merge, as protobuf says.
 
+mod attributes;
 mod forms;
 mod keys;
 mod member;
+mod plan;
 mod point;
+mod scalar;
 #[cfg(test)]
 mod tests;
 
-use forms::{any_value, entry_value, length, plain_key_value, plain_value};
+use forms::length;
 use keys::KeyTable;
 use member::Member;
 use point::MetricSlots;
+use scalar::{Shape, read};
 
 use pdata::SpanOrder;
 
 use crate::{
-    layout::{Base, Layout, Level, LogField, MapSource, PointKind, SlotPath},
+    layout::MapSource,
     slot::{RawSlot, tag},
-    trace_state, value,
+    trace_state,
     wire::{Fields, Payload, Range},
 };
-
-/// How a scalar field is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Str,
-    Uint32,
-    Int32,
-    Nanos,
-    Fixed32,
-    TraceId,
-    SpanId,
-    Double,
-    Sint32,
-}
 
 /// What to do with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,116 +108,6 @@ pub(crate) struct Extractor {
 const MAX_FIELD: usize = 16;
 
 impl Extractor {
-    /// The extractor of the slots that are filled from one buffer; data points of other kinds have other ones.
-    pub(crate) fn plan(layout: &Layout, level: Level, base: Base, kind: PointKind) -> Self {
-        let own = if level == Level::Client { 0..0 } else { layout.level(level) };
-        let mut extractor = Self {
-            steps: Box::new([Step::General; 256]),
-            actions: [None; MAX_FIELD + 1],
-            keys: KeyTable::new(Vec::new()),
-            to_the_end: false,
-            attribute_tag: ATTRIBUTE_TAG,
-            head_tag: 0,
-            tail_tag: 0,
-            status_code: None,
-            status_message: None,
-            whole: Vec::new(),
-            trace_state: Vec::new(),
-            members: Vec::new(),
-            has_derived: false,
-            metric: MetricSlots::default(),
-            template: layout.template().get(own.clone()).unwrap_or_default().into(),
-            level: own,
-        };
-        let mut keys: Vec<(Box<[u8]>, u32)> = Vec::new();
-        let mut members: Vec<(usize, Member)> = Vec::new();
-        for placed in layout.of(level).filter(|placed| placed.base == base) {
-            let position = placed.position;
-            match &placed.path {
-                SlotPath::Attribute(source, key) => {
-                    let field = match source {
-                        MapSource::DataPoint => kind.attributes(),
-                        source => source.base().1,
-                    };
-                    keys.push((key.as_bytes().into(), position));
-                    extractor.set(field, Action::Attribute);
-                    extractor.attribute_tag = tag_byte(field);
-                }
-                SlotPath::Metric(field) => extractor.plan_metric(*field, position),
-                SlotPath::Point(field) => extractor.plan_point(*field, kind, position),
-                SlotPath::Log(LogField::Body) => extractor.set(5, Action::Any(position)),
-                SlotPath::Member(parent, key) => {
-                    let Some(above) = layout.find(parent) else { continue };
-                    members.push((placed.path.depth(), Member { parent: above.position, key: key.clone(), position }));
-                }
-                SlotPath::Map(_) => extractor.whole.push((position, tag::MAP)),
-                SlotPath::Events | SlotPath::Links | SlotPath::Status => {
-                    extractor.whole.push((position, tag::OPAQUE));
-                }
-                SlotPath::StatusCode => {
-                    extractor.status_code = Some(position);
-                    extractor.set(15, Action::Status);
-                }
-                SlotPath::StatusMessage => {
-                    extractor.status_message = Some(position);
-                    extractor.set(15, Action::Status);
-                }
-                SlotPath::TraceStateMember(key) => extractor.trace_state.push((key.clone(), position)),
-                path => {
-                    if let Some((field, shape)) = scalar(path) {
-                        extractor.set(field, Action::Scalar(shape, position));
-                    }
-                }
-            }
-        }
-        if !extractor.trace_state.is_empty() {
-            let raw = match extractor.actions[TRACE_STATE as usize] {
-                Some(Action::Scalar(_, position)) => Some(position),
-                _ => None,
-            };
-            extractor.set(TRACE_STATE, Action::Header(raw));
-        }
-        extractor.to_the_end = extractor.actions.iter().flatten().any(|action| *action != Action::Attribute);
-        members.sort_by_key(|(depth, _)| *depth);
-        extractor.members = members.into_iter().map(|(_, member)| member).collect();
-        extractor.has_derived =
-            !extractor.whole.is_empty() || !extractor.trace_state.is_empty() || !extractor.members.is_empty();
-        extractor.keys = KeyTable::new(keys);
-        for (field, action) in (0..).zip(&extractor.actions) {
-            match (action, tag_byte(field)) {
-                (None | Some(Action::Attribute), _) => {}
-                (Some(_), tag) if tag < ATTRIBUTE_TAG => extractor.head_tag = extractor.head_tag.max(tag | 7),
-                (Some(_), tag) => extractor.tail_tag = extractor.tail_tag.max(tag | 7),
-            }
-        }
-        for (byte, step) in extractor.steps.iter_mut().enumerate().take(0x80) {
-            let action = extractor.actions.get(byte >> 3).copied().flatten();
-            *step = match (action, byte & 7) {
-                (None, 0) if byte > 7 => Step::SkipVarint,
-                (None, 1) if byte > 7 => Step::SkipFixed64,
-                (None, 2) if byte > 7 => Step::SkipBytes,
-                (None, 5) if byte > 7 => Step::SkipFixed32,
-                (Some(Action::Attribute), 2) => Step::Attribute,
-                (Some(Action::Status), 2) => Step::Status,
-                (Some(Action::Scalar(Shape::Str, position)), 2) => Step::Str(position),
-                (Some(Action::Scalar(Shape::TraceId, position)), 2) => Step::TraceId(position),
-                (Some(Action::Scalar(Shape::SpanId, position)), 2) => Step::SpanId(position),
-                (Some(Action::Scalar(Shape::Nanos, position)), 1) => Step::Nanos(position),
-                (Some(Action::Scalar(shape @ (Shape::Int32 | Shape::Uint32), position)), 0) => {
-                    Step::Varint(shape, position)
-                }
-                _ => Step::General,
-            };
-        }
-        extractor
-    }
-
-    fn set(&mut self, field: u32, action: Action) {
-        if let Some(slot) = self.actions.get_mut(field as usize) {
-            *slot = Some(action);
-        }
-    }
-
     #[inline]
     fn reset(&self, slots: &mut [RawSlot]) {
         if let Some(slots) = slots.get_mut(self.level.clone()) {
@@ -489,36 +369,6 @@ impl Extractor {
         Some(fields.position())
     }
 
-    /// Takes the attributes from `at` on, up to another field, to `end`, or to the last one wanted. Where it stopped;
-    /// `None` at damage.
-    fn attributes(
-        &self,
-        base: &[u8],
-        at: usize,
-        end: usize,
-        slots: &mut [RawSlot],
-        wanted: &mut usize,
-    ) -> Option<usize> {
-        let base = base.get(..end)?;
-        let rest = base.get(at..)?;
-        let mut pass = AttributePass { extractor: self, base, slots, wanted: *wanted };
-        let rest = pass.run(rest);
-        *wanted = pass.wanted;
-        rest.map(|rest| base.len() - rest.len())
-    }
-
-    /// Takes the wanted attributes of a span whose fields come in order.
-    fn attributes_in_order(&self, base: &[u8], order: &SpanOrder, slots: &mut [RawSlot]) {
-        let Some(base) = base.get(..order.attributes_end()) else { return };
-        let Some(rest) = base.get(order.attributes_start()..) else { return };
-        let mut pass = AttributePass { extractor: self, base, slots, wanted: self.keys.len() };
-        // What it gives is where it stopped: behind the last one wanted, or at damage, which the index has ruled out.
-        match order.has_plain_attributes() {
-            true => pass.run_plain(rest),
-            false => pass.run(rest),
-        };
-    }
-
     fn scalar(
         &self,
         field: u32,
@@ -551,24 +401,6 @@ impl Extractor {
             (Action::Offset(position), Payload::Bytes(range)) => self.offset(base, range, position, slots),
             _ => {}
         }
-    }
-
-    /// Whether the attribute at `range` filled a slot.
-    fn attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
-        match plain_key_value(range.of(base)) {
-            Some((key, value)) => {
-                let range = Range { start: range.end - value.len(), end: range.end };
-                self.keys.find(key).is_some_and(|position| first(slots, position, || any_value(base, range)))
-            }
-            None => self.odd_attribute(base, range, slots),
-        }
-    }
-
-    /// An attribute whose fields are not once each in order, or whose key is too long for a one-byte length.
-    #[cold]
-    fn odd_attribute(&self, base: &[u8], range: Range, slots: &mut [RawSlot]) -> bool {
-        let key = value::entry_key(base, range);
-        self.keys.find(key).is_some_and(|position| first(slots, position, || entry_value(base, range)))
     }
 
     #[inline]
@@ -606,117 +438,6 @@ impl Extractor {
     }
 }
 
-/// One pass over neighbouring attributes.
-///
-/// Nearly all are written in one form: key, then value, each once, lengths below 128. Those are recognised by two loads,
-/// and the next one's place depends on the first alone. What is rare is kept out of the loop.
-struct AttributePass<'p> {
-    extractor: &'p Extractor,
-    base: &'p [u8],
-    slots: &'p mut [RawSlot],
-    wanted: usize,
-}
-
-impl<'p> AttributePass<'p> {
-    /// As [`AttributePass::run`] where nothing but attributes is left, and those of short lengths are all plain.
-    fn run_plain(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
-        let by_len = self.extractor.keys.by_len();
-        while let Some(&[_, len, _, key_len]) = rest.first_chunk() {
-            if len >= 0x80 {
-                rest = self.unusual(rest)?;
-                if self.wanted == 0 {
-                    break;
-                }
-                continue;
-            }
-            let (message, next) = rest.split_at_checked(2 + usize::from(len))?;
-            let of_length = by_len[usize::from(key_len & 0x7f)];
-            let key_len = usize::from(key_len);
-            let first = if of_length.is_empty() { 0 } else { of_length.ending_in(*message.get(3 + key_len)?) };
-            if first != 0 {
-                let value = message.get(6 + key_len..)?;
-                if self.take(first, key_len, message, value, next) {
-                    return Some(next);
-                }
-            }
-            rest = next;
-        }
-        Some(rest)
-    }
-
-    fn run(&mut self, mut rest: &'p [u8]) -> Option<&'p [u8]> {
-        /// The high bits of both lengths, and the tags.
-        const FORM: u32 = 0x80ff_80ff;
-        let form = 0x000a_0000 | u32::from(self.extractor.attribute_tag);
-        let by_len = self.extractor.keys.by_len();
-        // A KeyValue's tag and length, then its key's.
-        while let Some(head) = rest.first_chunk() {
-            let head = u32::from_le_bytes(*head);
-            if head & FORM != form {
-                if head as u8 != self.extractor.attribute_tag {
-                    return Some(rest);
-                }
-                rest = self.unusual(rest)?;
-                if self.wanted == 0 {
-                    return Some(rest);
-                }
-                continue;
-            }
-            // The length by a load of its own: the next attribute's place waits for nothing else.
-            let (message, next) = rest.split_at_checked(2 + usize::from(rest[1]))?;
-            let key_len = (head >> 24) as usize;
-            match message.get(4 + key_len..) {
-                Some(&[0x12, len, ref value @ ..]) if value.len() == usize::from(len) => {
-                    let last = message.get(3 + key_len).copied().unwrap_or_default();
-                    let first = by_len[key_len & 0x7f].ending_in(last);
-                    if first != 0 && self.take(first, key_len, message, value, next) {
-                        return Some(next);
-                    }
-                    rest = next;
-                }
-                _ => {
-                    rest = self.unusual(rest)?;
-                    if self.wanted == 0 {
-                        return Some(rest);
-                    }
-                }
-            }
-        }
-        // The last one may be shorter than a first look.
-        while let [tag, _, ..] = *rest
-            && tag == self.extractor.attribute_tag
-            && self.wanted > 0
-        {
-            rest = self.unusual(rest)?;
-        }
-        Some(rest)
-    }
-
-    /// Takes a KeyValue in its usual form, whose key may be wanted; whether it was the last one wanted.
-    #[inline(never)]
-    fn take(&mut self, first: u16, key_len: usize, message: &[u8], value: &[u8], next: &[u8]) -> bool {
-        let Some(key) = message.get(4..4 + key_len) else { return false };
-        let position = self.extractor.keys.find_from(first, key);
-        if let Some(slot) = position.and_then(|position| self.slots.get_mut(position as usize))
-            && slot.tag == tag::MISSING
-        {
-            let end = self.base.len() - next.len();
-            *slot = plain_value(value, end)
-                .unwrap_or_else(|| any_value(self.base, Range { start: end - value.len(), end }));
-            self.wanted -= 1;
-        }
-        self.wanted == 0
-    }
-
-    /// Takes whatever attribute `rest` starts with; gives what is behind it.
-    #[inline(never)]
-    fn unusual(&mut self, rest: &[u8]) -> Option<&'p [u8]> {
-        let (start, end) = length(self.base, self.base.len() - rest.len() + 1)?;
-        self.wanted -= usize::from(self.extractor.attribute(self.base, Range { start, end }, self.slots));
-        self.base.get(end..)
-    }
-}
-
 /// Copies slots of the same number: mostly a few, for which a call of `memcpy` would take longer than the copy.
 #[inline]
 fn copy(to: &mut [RawSlot], from: &[RawSlot]) {
@@ -742,92 +463,11 @@ const NAME_TAG: u8 = 5 << 3 | 2;
 /// Attributes of a span.
 const ATTRIBUTE_TAG: u8 = 9 << 3 | 2;
 
-/// The first byte of a length-delimited field's tag.
-fn tag_byte(field: u32) -> u8 {
-    match u8::try_from(field << 3 | 2) {
-        Ok(tag) if tag < 0x80 => tag,
-        _ => u8::MAX,
-    }
-}
-
-/// Fills a slot unless an earlier attribute of the key did; whether it did.
-fn first(slots: &mut [RawSlot], position: u32, value: impl FnOnce() -> RawSlot) -> bool {
-    match slots.get_mut(position as usize) {
-        Some(slot) if slot.tag == tag::MISSING => {
-            *slot = value();
-            true
-        }
-        _ => false,
-    }
-}
-
 #[inline]
 fn put(slots: &mut [RawSlot], position: u32, value: RawSlot) {
     if let Some(slot) = slots.get_mut(position as usize) {
         *slot = value;
     }
-}
-
-/// Field number and shape of a scalar.
-fn scalar(path: &SlotPath) -> Option<(u32, Shape)> {
-    Some(match path {
-        SlotPath::TraceId => (1, Shape::TraceId),
-        SlotPath::SpanId => (2, Shape::SpanId),
-        SlotPath::TraceState => (TRACE_STATE, Shape::Str),
-        SlotPath::ParentSpanId => (4, Shape::SpanId),
-        SlotPath::SpanName => (5, Shape::Str),
-        SlotPath::SpanKind => (6, Shape::Int32),
-        SlotPath::StartUnixNano => (7, Shape::Nanos),
-        SlotPath::EndUnixNano => (8, Shape::Nanos),
-        SlotPath::DroppedAttributes(Level::Resource) => (2, Shape::Uint32),
-        SlotPath::DroppedAttributes(Level::Span) => (10, Shape::Uint32),
-        SlotPath::DroppedAttributes(Level::Log) => (7, Shape::Uint32),
-        SlotPath::DroppedAttributes(_) => (4, Shape::Uint32),
-        SlotPath::DroppedEvents => (12, Shape::Uint32),
-        SlotPath::DroppedLinks => (14, Shape::Uint32),
-        SlotPath::Flags => (16, Shape::Fixed32),
-        SlotPath::ScopeName => (1, Shape::Str),
-        SlotPath::ScopeVersion => (2, Shape::Str),
-        SlotPath::EventUnixNano => (1, Shape::Nanos),
-        SlotPath::EventName => (2, Shape::Str),
-        SlotPath::Log(LogField::Time) => (1, Shape::Nanos),
-        SlotPath::Log(LogField::SeverityNumber) => (2, Shape::Int32),
-        SlotPath::Log(LogField::SeverityText) => (3, Shape::Str),
-        SlotPath::Log(LogField::Flags) => (8, Shape::Fixed32),
-        SlotPath::Log(LogField::TraceId) => (9, Shape::TraceId),
-        SlotPath::Log(LogField::SpanId) => (10, Shape::SpanId),
-        SlotPath::Log(LogField::ObservedTime) => (11, Shape::Nanos),
-        SlotPath::Log(LogField::EventName) => (12, Shape::Str),
-        SlotPath::Metric(_) | SlotPath::Point(_) | SlotPath::Log(LogField::Body) => return None,
-        SlotPath::Attribute(..)
-        | SlotPath::Map(_)
-        | SlotPath::Member(..)
-        | SlotPath::ClientAddress
-        | SlotPath::SchemaUrl(_)
-        | SlotPath::TraceStateMember(_)
-        | SlotPath::Events
-        | SlotPath::Links
-        | SlotPath::Status
-        | SlotPath::StatusCode
-        | SlotPath::StatusMessage => return None,
-    })
-}
-
-/// A scalar's slot; `None` where the wire type is not the field's, which reads as an unknown field.
-fn read(shape: Shape, base: &[u8], payload: Payload) -> Option<RawSlot> {
-    Some(match (shape, payload) {
-        (Shape::Str, Payload::Bytes(range)) => RawSlot::range(tag::STR, range),
-        (Shape::TraceId, Payload::Bytes(range)) => RawSlot::trace_id(base, range),
-        (Shape::SpanId, Payload::Bytes(range)) => RawSlot::span_id(base, range),
-        // Go truncates to 32 bits, with sign for enums.
-        (Shape::Uint32, Payload::Varint(bits)) => RawSlot::int(i64::from(bits as u32)),
-        (Shape::Int32, Payload::Varint(bits)) => RawSlot::int(i64::from(bits as u32 as i32)),
-        (Shape::Nanos, Payload::Fixed64(bits)) => RawSlot::int(bits.cast_signed()),
-        (Shape::Fixed32, Payload::Fixed32(bits)) => RawSlot::int(i64::from(bits)),
-        (Shape::Double, Payload::Fixed64(bits)) => RawSlot { tag: tag::DOUBLE, len: 0, bits },
-        (Shape::Sint32, Payload::Varint(bits)) => RawSlot::int(point::sint32(bits)),
-        _ => return None,
-    })
 }
 
 /// The sources that only have attributes, each in a buffer of its own.
