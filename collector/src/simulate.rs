@@ -576,6 +576,16 @@ service: {pipelines: {traces: {processors: [tail_sampling]}}}
     }
 
     #[test]
+    fn the_documented_example_is_true() {
+        let printed = run(&Args { json: false, ..article() }).unwrap();
+        let indented: Vec<String> = printed.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
+        let page = include_str!("simulate/README.md");
+        assert!(page.contains(&indented.join("\n")), "{printed}");
+        let rare = run(&Args { errors: 1, slow_traces: 1, json: false, ..article() }).unwrap();
+        assert!(rare.contains("bill  25,113 a month before, 1,769 after"), "{rare}");
+    }
+
+    #[test]
     fn two_configurations_side_by_side() {
         let yaml = "yaml:{processors: {tail_sampling: {decision_wait: 2s, policies: [{name: all, type: probabilistic, probabilistic: {sampling_percentage: 50}}]}}, service: {pipelines: {traces: {processors: [tail_sampling]}}}}";
         let args = Args {
