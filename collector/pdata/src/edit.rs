@@ -102,7 +102,7 @@ impl Traces {
 
     /// Replaces the Span message of a row; its trace id is read anew.
     pub fn replace_span(&mut self, index: usize, message: Bytes) -> Result<(), EditError> {
-        let Checked { trace_id, order } = validate_span(Cursor::new(&message))?;
+        let Checked { trace_id, order } = validate_span(Cursor::new(&message), &message)?;
         if index >= self.spans.len() {
             return Err(EditError::NoSuchRow);
         }

@@ -6,7 +6,13 @@
 //! the Go collector passes on passes here too. Nothing is decoded but trace ids, and nothing is allocated per span but
 //! its row.
 
+mod plain;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
+
+use plain::{PlainHead, plain_attributes, plain_key};
 
 use crate::traces::{Range, ResourceRow, ScopeRow, SpanOrder, SpanRow, TraceId, Traces};
 use crate::wire::{Cursor, WireError, WireErrorKind};
@@ -140,7 +146,8 @@ impl<'a> Indexer<'a> {
                 LEN_2 => {
                     let message = cursor.long_message()?;
                     let span = body_range(&message);
-                    let Checked { trace_id, order } = validate_span(message)?;
+                    let onward = self.body.get(message.start()..).unwrap_or_default();
+                    let Checked { trace_id, order } = validate_span(message, onward)?;
                     self.spans.push(SpanRow { trace_id, scope: row as u32, span, order });
                 }
                 LEN_3 => schema_url = string_range(&mut cursor)?,
@@ -250,19 +257,23 @@ pub(crate) struct Checked {
     pub(crate) order: SpanOrder,
 }
 
-/// Checks a Span message, reads its trace id, and sees whether its fields come in order.
-pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError> {
+/// Checks a Span message, reads its trace id, and sees whether its fields come in order. The message is what `onward` begins
+/// with; what stands behind it makes it quicker.
+pub(crate) fn validate_span(mut cursor: Cursor<'_>, onward: &[u8]) -> Result<Checked, WireError> {
     let start = cursor.position();
+    let run = |cursor: &Cursor<'_>| {
+        plain_attributes(onward.get(cursor.position() - start..).unwrap_or_default(), cursor.rest().len())
+    };
     let mut trace_id = TraceId::default();
     let (mut last, mut in_order) = (0, true);
     let (mut attributes_start, mut attributes_end, mut keys, mut plain) = (None, None, 0, true);
-    let head = PlainHead::read(cursor.rest());
+    let head = PlainHead::read(onward, cursor.rest().len());
     let plain_head = head.is_some();
     if let Some(head) = head {
         trace_id = head.trace_id;
         cursor.advance(head.len);
         last = PlainHead::LAST_TAG;
-        let run = plain_attributes(cursor.rest());
+        let run = run(&cursor);
         if run.len > 0 {
             (attributes_start, keys, last) = (Some(cursor.position()), run.keys, ATTRIBUTE);
             cursor.advance(run.len);
@@ -305,7 +316,7 @@ pub(crate) fn validate_span(mut cursor: Cursor<'_>) -> Result<Checked, WireError
                         any_key_value(message, MAX_VALUE_DEPTH)?
                     }
                 };
-                let run = plain_attributes(cursor.rest());
+                let run = run(&cursor);
                 keys |= run.keys;
                 cursor.advance(run.len);
                 if !cursor.take_tag(ATTRIBUTE as u8) {
@@ -409,147 +420,6 @@ fn key_value(cursor: Cursor<'_>, depth: u32) -> Result<(), WireError> {
     Ok(())
 }
 
-/// The key of a KeyValue that is what nearly all are: a key below 128 bytes and one scalar, each once and in order, lengths of
-/// one byte, or a string of two. Most of a request's bytes are attributes, and this takes a third of the general loop's time.
-/// It only ever takes what the general loop accepts.
-#[inline(always)]
-fn plain_key(message: &[u8]) -> Option<&[u8]> {
-    let &[0x0a, key_len @ 0..0x80, ref rest @ ..] = message else { return None };
-    let (key, rest) = rest.split_at_checked(usize::from(key_len))?;
-    let &[0x12, value_len, ref value @ ..] = rest else { return None };
-    if value_len >= 0x80 {
-        return is_long_text(rest).then_some(key);
-    }
-    if value.len() != usize::from(value_len) {
-        return None;
-    }
-    let plain = match *value {
-        // string
-        [0x0a, len @ 0..0x80, ref text @ ..] => text.len() == usize::from(len),
-        // bool, int
-        [0x10 | 0x18, 0..0x80] | [0x18, 0x80..=0xff, 0..0x80] => true,
-        // double
-        [0x21, ref bits @ ..] => bits.len() == 8,
-        _ => false,
-    };
-    plain.then_some(key)
-}
-
-/// Whether a value field is a string whose value's length takes two bytes.
-#[inline]
-fn is_long_text(field: &[u8]) -> bool {
-    let two = |low: u8, high: u8| usize::from(low & 0x7f) | usize::from(high) << 7;
-    let &[_, low, high @ 0..0x80, ref value @ ..] = field else { return false };
-    value.len() == two(low, high)
-        && match *value {
-            [0x0a, len @ 0..0x80, ref text @ ..] => text.len() == usize::from(len),
-            [0x0a, low, high @ 0..0x80, ref text @ ..] => text.len() == two(low, high),
-            _ => false,
-        }
-}
-
-/// The fields before a span's attributes as nearly all senders write them: ids, a name below 128 bytes, kind, start and
-/// end, in order, with or without a parent. They are recognised at once, in a third of the general loop's time.
-struct PlainHead {
-    trace_id: TraceId,
-    len: usize,
-}
-
-impl PlainHead {
-    /// The tag of the end time.
-    const LAST_TAG: u32 = 0x41;
-
-    #[inline(always)]
-    fn read(span: &[u8]) -> Option<Self> {
-        let (&[0x0a, 16, ref trace_id @ ..], rest) = span.split_first_chunk::<18>()? else { return None };
-        let ([0x12, 8, ..], rest) = rest.split_first_chunk::<10>()? else { return None };
-        let rest = match rest {
-            [0x22, 8, parent @ ..] => parent.get(8..)?,
-            rest => rest,
-        };
-        let [0x2a, name_len @ 0..0x80, rest @ ..] = rest else { return None };
-        let times = rest.get(usize::from(*name_len)..)?.first_chunk::<20>()?;
-        let [0x30, 0..0x80, 0x39, _, _, _, _, _, _, _, _, 0x41, ..] = times else { return None };
-        let len = span.len() - rest.len() + usize::from(*name_len) + times.len();
-        Some(Self { trace_id: *trace_id, len })
-    }
-}
-
-/// A run of plain attributes.
-struct PlainAttributes {
-    /// Bytes, tags included.
-    len: usize,
-    /// The bits of their keys.
-    keys: u64,
-}
-
-/// The attributes that `rest` begins with and that are what nearly all are: see [`plain_key`], and integers of up to eight
-/// bytes. Each is recognised by two words, and the place of the next depends on the first alone.
-#[inline(always)]
-fn plain_attributes(rest: &[u8]) -> PlainAttributes {
-    /// The high bits of both lengths, and the tags.
-    const FORM: u32 = 0x80ff_80ff;
-    let (mut at, mut keys) = (0, 0);
-    // The field's tag and length, then its key's; the value's tag and length, then those of what is in it.
-    while let Some(head) = word(rest, at) {
-        if head & FORM != 0x000a_0000 | ATTRIBUTE {
-            let Some((end, key)) = long_attribute(rest, at) else { break };
-            keys |= SpanOrder::key_bit(key);
-            at = end;
-            continue;
-        }
-        let end = at + 2 + (head >> 8 & 0x7f) as usize;
-        let key_end = at + 4 + (head >> 24) as usize;
-        let Some(value) = word(rest, key_end) else { break };
-        let value_len = (value >> 8 & 0xff) as usize;
-        let is_value = value & 0xff == 0x12 && key_end + 2 + value_len == end && end <= rest.len();
-        let is_text = value >> 16 & 0xff == 0x0a && value_len == 2 + (value >> 24) as usize;
-        if !(is_value && (is_text || is_plain_number(rest, key_end, value, value_len))) {
-            break;
-        }
-        keys |= SpanOrder::key_bit(rest.get(at + 4..key_end).unwrap_or_default());
-        at = end;
-    }
-    PlainAttributes { len: at, keys }
-}
-
-/// Whether the value that begins with these bytes is a bool, an integer or a double.
-#[inline(always)]
-fn is_plain_number(rest: &[u8], key_end: usize, value: u32, value_len: usize) -> bool {
-    match value >> 16 & 0xff {
-        0x10 | 0x18 => value_len > 1 && is_varint(rest, key_end + 3, value_len - 1),
-        0x21 => value_len == 9,
-        _ => false,
-    }
-}
-
-/// Where the attribute at `at` ends, and its key, if both its lengths take two bytes: a long string.
-#[inline]
-fn long_attribute(rest: &[u8], at: usize) -> Option<(usize, &[u8])> {
-    let &[0x4a, low @ 0x80..=0xff, high @ 0..0x80, 0x0a, key_len @ 0..0x80, ref behind @ ..] = rest.get(at..)? else {
-        return None;
-    };
-    let len = usize::from(low & 0x7f) | usize::from(high) << 7;
-    let message = behind.get(..len.checked_sub(2)?)?;
-    let (key, value) = message.split_at_checked(usize::from(key_len))?;
-    (matches!(value, [0x12, 0x80..=0xff, ..]) && is_long_text(value)).then_some((at + 3 + len, key))
-}
-
-/// Four bytes, little-endian.
-#[inline(always)]
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
-}
-
-/// True if a varint of `len` bytes, at most eight, is at `at`. It looks at eight bytes: where there are fewer, the answer is no.
-#[inline(always)]
-fn is_varint(bytes: &[u8], at: usize, len: usize) -> bool {
-    let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return false };
-    // The highest bit of the last byte is the first that is not set.
-    let ends = !u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
-    ends != 0 && ends.trailing_zeros() as usize / 8 + 1 == len
-}
-
 /// Checks any KeyValue message; the bit of its key, which is the last one where there are several.
 #[inline(never)]
 fn any_key_value(mut cursor: Cursor<'_>, depth: u32) -> Result<u64, WireError> {
@@ -596,6 +466,3 @@ fn nested(mut cursor: Cursor<'_>, depth: u32, map: bool) -> Result<(), WireError
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -113,8 +113,13 @@ impl SpanOrder {
     #[must_use]
     #[inline]
     pub fn key_bit(key: &[u8]) -> u64 {
-        let last = key.last().copied().unwrap_or_default();
-        1 << ((key.len() * 7 + usize::from(last)) % 64)
+        Self::bit(key.len() as u32, key.last().copied().unwrap_or_default())
+    }
+
+    /// The same, from a key's length and last byte.
+    #[inline(always)]
+    pub(crate) fn bit(len: u32, last: u8) -> u64 {
+        1 << (len.wrapping_mul(7).wrapping_add(u32::from(last)) % 64)
     }
 }
 
