@@ -111,6 +111,54 @@ fn long_lengths() {
     }
 }
 
+/// Every kind of value that the index calls plain, and its neighbours that are not.
+#[test]
+fn values_of_all_lengths() {
+    let mut values =
+        vec![b"\x10\x00".to_vec(), b"\x10\x01".to_vec(), b"\x10\x80\x01".to_vec(), b"\x10\x80\x00".to_vec()];
+    values.extend([b"\x0a\x00".to_vec(), b"\x21\0\0\0\0\0\0\xf8\x3f".to_vec(), b"\x18\x85\x80\x00".to_vec()]);
+    for shift in 0..64 {
+        for number in [1_u64 << shift, u64::MAX >> shift] {
+            let mut value = vec![0x18];
+            pdata::wire::put_varint(&mut value, number);
+            values.push(value);
+        }
+    }
+    for value in values {
+        let mut wire = Vec::new();
+        // The one that is wanted stands between others.
+        for (name, value) in [("before", &b"\x18\x01"[..]), ("wanted", &value), ("behind", b"\x18\x02")] {
+            let mut entry = Vec::new();
+            pdata::wire::put_bytes(&mut entry, 1, name.as_bytes());
+            pdata::wire::put_bytes(&mut entry, 2, value);
+            pdata::wire::put_bytes(&mut wire, 9, &entry);
+        }
+        let value_end = wire.len() - 14;
+        let range = Range { start: value_end - value.len(), end: value_end };
+        check(&wire, &[(key("wanted"), EMPTY.merge_any(&wire, range)), (key("behind"), RawSlot::int(2))]);
+    }
+}
+
+/// Keys that differ in one byte, wherever it is.
+#[test]
+fn keys_of_all_lengths() {
+    for len in 0..=130 {
+        let name: String = (b'a'..=b'z').cycle().take(len).map(char::from).collect();
+        let changed = (0..len).map(|at| [&name[..at], "-", &name[at + 1..]].concat());
+        for other in changed.chain([format!("{name}x")]) {
+            let mut wire = Vec::new();
+            for (name, value) in [(&other, 1), (&name, 2)] {
+                let mut entry = Vec::new();
+                pdata::wire::put_bytes(&mut entry, 1, name.as_bytes());
+                pdata::wire::put_bytes(&mut entry, 2, &[0x18, value]);
+                pdata::wire::put_bytes(&mut wire, 9, &entry);
+            }
+            check(&wire, &[(key(&name), RawSlot::int(2))]);
+            check(&wire, &[(key(&name), RawSlot::int(2)), (key(&other), RawSlot::int(1))]);
+        }
+    }
+}
+
 #[test]
 fn trace_state_members_point_into_the_header() {
     let member = |key: &str| SlotPath::TraceStateMember(key.into());

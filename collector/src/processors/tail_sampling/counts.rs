@@ -79,7 +79,48 @@ pub(super) struct PolicyCounts {
     /// Spans of these.
     pub(super) kept_spans: u64,
     pub(super) executions: u64,
+    /// Executions that failed: no votes.
+    pub(super) errors: u64,
     pub(super) nanos: u64,
+}
+
+impl PolicyCounts {
+    /// It has voted on a trace.
+    #[inline]
+    pub(super) fn vote(&mut self, vote: Vote, facts: &Facts) {
+        self.executions += 1;
+        let outcome = match vote {
+            Vote::Sampled => Final::Sampled,
+            Vote::NotSampled => Final::NotSampled,
+            Vote::Dropped => Final::Dropped,
+            Vote::Error => {
+                self.errors += 1;
+                return;
+            }
+        };
+        self.votes[outcome as usize] += 1;
+        self.spans[outcome as usize] += facts.spans;
+        self.bytes[outcome as usize] += facts.bytes;
+    }
+
+    /// The votes took so long together.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.nanos += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { votes, spans, bytes, kept, kept_spans, executions, errors, nanos } = other;
+        for (total, more) in [(&mut self.votes, votes), (&mut self.spans, spans), (&mut self.bytes, bytes)] {
+            for (total, more) in total.iter_mut().zip(more) {
+                *total += more;
+            }
+        }
+        self.kept += kept;
+        self.kept_spans += kept_spans;
+        self.executions += executions;
+        self.errors += errors;
+        self.nanos += nanos;
+    }
 }
 
 /// Everything since the last [`Counts::take`].
@@ -106,29 +147,11 @@ impl Counts {
         Self { policies: vec![PolicyCounts::default(); policies], ..Self::default() }
     }
 
-    /// A policy has voted on a trace.
-    pub(super) fn vote(&mut self, policy: usize, vote: Vote, facts: &Facts) {
-        let outcome = match vote {
-            Vote::Sampled => Final::Sampled,
-            Vote::NotSampled => Final::NotSampled,
-            Vote::Dropped => Final::Dropped,
-            Vote::Error => {
-                self.evaluation_errors += 1;
-                return;
-            }
-        };
-        if let Some(counts) = self.policies.get_mut(policy) {
-            counts.votes[outcome as usize] += 1;
-            counts.spans[outcome as usize] += facts.spans;
-            counts.bytes[outcome as usize] += facts.bytes;
-        }
-    }
-
-    /// A policy was asked `executions` times and took `time`.
-    pub(super) fn ran(&mut self, policy: usize, executions: u64, time: Duration) {
-        if let Some(counts) = self.policies.get_mut(policy) {
-            counts.executions += executions;
-            counts.nanos += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    /// A policy was asked about some traces.
+    pub(super) fn asked(&mut self, policy: usize, counts: &PolicyCounts) {
+        self.evaluation_errors += counts.errors;
+        if let Some(total) = self.policies.get_mut(policy) {
+            total.add(counts);
         }
     }
 

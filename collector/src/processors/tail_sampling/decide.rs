@@ -1,13 +1,13 @@
 //! Ticks and decisions of a shard.
 //!
 //! A tick is taken in steps of bounded length, so that arriving batches get the lock in between. Policies are asked one
-//! after another over a slice of traces: the votes are those of asking trace by trace, because policies share no state.
+//! after another over some traces at a time: the votes are those of asking trace by trace, because policies share no state.
 
 use component::Clock;
 use pdata::TraceId;
 
 use super::config::Strategy;
-use super::counts::{Counts, Early, Final};
+use super::counts::{Counts, Early, Final, PolicyCounts};
 use super::entry::Facts;
 use super::mark::Mark;
 use super::peers::Decision;
@@ -22,6 +22,9 @@ const SLICE: usize = 8192;
 
 /// Traces whose memory is asked for at a time before they are settled.
 const LOT: usize = 64;
+
+/// Traces that one policy is asked about before the next one is: their entries stay in the nearest cache meanwhile.
+const ASKED: usize = 128;
 
 /// Spans that are read in one step, and fewer if segments have to be decompressed: one or two milliseconds.
 const WORK: usize = 8192;
@@ -94,39 +97,41 @@ pub(super) fn ask<'a>(
     let n_policies = policies.list().len();
     let mut votes = vec![None; if noted { n_traces * n_policies } else { 0 }];
     let mut before = clock.monotonic();
-    for (number, policy) in policies.list().iter().enumerate() {
-        let mut executions = 0;
-        for (at, verdict) in verdicts.iter_mut().enumerate() {
-            if verdict.dropped || (verdict.sampled && first_match) {
-                continue;
-            }
-            executions += 1;
-            let trace = trace(at);
-            let vote = policy.vote(shape, trace, state, now);
-            counts.vote(number, vote, trace.facts);
-            if let Some(noted) = votes.get_mut(at * n_policies + number) {
-                *noted = Some(vote);
-            }
-            match vote {
-                Vote::Sampled => {
-                    let member = policy.sampled_member(state);
-                    verdict.composite = if member == Label::NONE { verdict.composite } else { member };
-                    if policy.threshold < verdict.threshold || !verdict.sampled {
-                        verdict.sampled = true;
-                        verdict.threshold = policy.threshold;
+    for (lot, verdicts) in verdicts.chunks_mut(ASKED).enumerate() {
+        for (number, policy) in policies.list().iter().enumerate() {
+            let mut asked = PolicyCounts::default();
+            for (at, verdict) in (lot * ASKED..).zip(&mut *verdicts) {
+                if verdict.dropped || (verdict.sampled && first_match) {
+                    continue;
+                }
+                let trace = trace(at);
+                let vote = policy.vote(shape, trace, state, now);
+                asked.vote(vote, trace.facts);
+                if let Some(noted) = votes.get_mut(at * n_policies + number) {
+                    *noted = Some(vote);
+                }
+                match vote {
+                    Vote::Sampled => {
+                        let member = policy.sampled_member(state);
+                        verdict.composite = if member == Label::NONE { verdict.composite } else { member };
+                        if policy.threshold < verdict.threshold || !verdict.sampled {
+                            verdict.sampled = true;
+                            verdict.threshold = policy.threshold;
+                            verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
+                        }
+                    }
+                    Vote::Dropped => {
+                        verdict.dropped = true;
                         verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
                     }
+                    Vote::NotSampled | Vote::Error => {}
                 }
-                Vote::Dropped => {
-                    verdict.dropped = true;
-                    verdict.policy = u16::try_from(number).unwrap_or(u16::MAX);
-                }
-                Vote::NotSampled | Vote::Error => {}
             }
+            let after = clock.monotonic();
+            asked.took(after.saturating_sub(before));
+            before = after;
+            counts.asked(number, &asked);
         }
-        let after = clock.monotonic();
-        counts.ran(number, executions, after.saturating_sub(before));
-        before = after;
     }
     Judged { verdicts, votes, n_policies }
 }
@@ -370,9 +375,11 @@ impl Sampler {
                 }
                 let before = clock.monotonic();
                 let vote = policy.vote(shape, trace, &mut self.state, now);
-                self.counts.vote(number, vote, &facts);
                 votes.push(Some(vote));
-                self.counts.ran(number, 1, clock.monotonic().saturating_sub(before));
+                let mut asked = PolicyCounts::default();
+                asked.vote(vote, &facts);
+                asked.took(clock.monotonic().saturating_sub(before));
+                self.counts.asked(number, &asked);
                 match vote {
                     Vote::Dropped => {
                         verdict.dropped = true;

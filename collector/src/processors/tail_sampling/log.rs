@@ -94,6 +94,8 @@ struct Segment {
     records: u32,
     /// [`Log::set_epoch`] when it was opened.
     epoch: u32,
+    /// Trims before it was sealed.
+    sealed: u32,
     /// Compression did not make it smaller; it is not tried again.
     incompressible: bool,
 }
@@ -112,6 +114,8 @@ pub(super) struct Log {
     base: u32,
     /// All segments before this one are compressed or cannot be.
     compressed_to: u32,
+    /// All segments before this one are compressed, or were too old for it.
+    young_from: u32,
     archive: Archive,
     free: Vec<Vec<u8>>,
     opened: Vec<(u32, Vec<u8>)>,
@@ -126,6 +130,8 @@ pub(super) struct Log {
     /// Segments sealed between the last trims and, at `trims`, since the last one.
     sealed: [usize; SEALED_TICKS],
     trims: usize,
+    /// All trims, modulo 2^32.
+    ticks: u32,
     decompressions: usize,
     /// Records in all segments, and of those the ones of waiting traces.
     records: u64,
@@ -138,6 +144,7 @@ impl Log {
             segments: VecDeque::new(),
             base: 0,
             compressed_to: 0,
+            young_from: 0,
             archive: Archive::default(),
             free: Vec::new(),
             opened: Vec::new(),
@@ -148,6 +155,7 @@ impl Log {
             epoch: 0,
             sealed: [0; SEALED_TICKS],
             trims: 0,
+            ticks: 0,
             decompressions: 0,
             records: 0,
             live: 0,
@@ -222,6 +230,7 @@ impl Log {
     fn open(&mut self, needed: usize) {
         if let Some(sealed) = self.segments.back_mut() {
             self.sealed[self.trims] += 1;
+            sealed.sealed = self.ticks;
             sealed.envelopes.shrink_to_fit();
             self.usage.lists += sealed.list_bytes();
         }
@@ -234,6 +243,7 @@ impl Log {
             born: 0,
             records: 0,
             epoch: self.epoch,
+            sealed: self.ticks,
             incompressible: false,
         });
     }
@@ -349,6 +359,25 @@ impl Log {
         }
     }
 
+    /// As [`Log::compress`], but passes over segments that were sealed more than `max_age` trims ago: not much is gained by
+    /// compressing what is soon freed.
+    pub(super) fn compress_young(&mut self, budget: usize, max_age: u32) -> usize {
+        let mut done = 0;
+        if self.young_from.wrapping_sub(self.base) as usize > self.segments.len() {
+            self.young_from = self.base;
+        }
+        loop {
+            let at = self.young_from.wrapping_sub(self.base) as usize;
+            if done >= budget || at + 1 >= self.segments.len() {
+                return done;
+            }
+            self.young_from = self.young_from.wrapping_add(1);
+            if self.segments.get(at).is_some_and(|segment| self.ticks.wrapping_sub(segment.sealed) <= max_age) {
+                done += self.compress_segment(at);
+            }
+        }
+    }
+
     fn compress_segment(&mut self, at: usize) -> usize {
         let Some(segment) = self.segments.get_mut(at) else { return 0 };
         let Data::Raw { buf, used } = &mut segment.data else { return 0 };
@@ -411,6 +440,7 @@ impl Log {
     pub(super) fn trim(&mut self) {
         let keep = self.sealed.iter().max().copied().unwrap_or(0) + 2;
         self.trims = (self.trims + 1) % SEALED_TICKS;
+        self.ticks = self.ticks.wrapping_add(1);
         self.sealed[self.trims] = 0;
         if self.free.len() > keep {
             self.usage.free -= ((self.free.len() - keep) * SEGMENT_BYTES) as u64;

@@ -28,8 +28,9 @@ const MOST_SPANS: usize = 8192;
 /// Sampled traces that were decided early wait for the next tick, unless they are this large together.
 const KEPT_BYTES: u64 = 4 * BATCH_BYTES;
 
-/// Where more than this arrives between two ticks, compressing a little of it would free too little to be worth it.
-const OUTRUN_BYTES: usize = 4 * COMPRESS_BYTES;
+/// Segments that have waited for longer than this part of `decision_wait` are not compressed unless memory is short: they
+/// are about to be freed.
+const YOUNG_PART: u32 = 4;
 
 /// Bytes that are compressed at once when memory is short.
 const RELIEF_BYTES: usize = 1024 * 1024;
@@ -262,9 +263,13 @@ impl Sampler {
         self.log.compress(budget)
     }
 
-    /// The same, but nothing in a second in which so much arrives that it would not help.
+    /// The same for segments that will wait for long enough to be worth it, and nothing in a second in which more has arrived than
+    /// can be compressed: then only the ones that are freed next would be, at a tenth of the cost of all that is done to a span.
     pub(super) fn compress_in_time(&mut self, budget: usize) -> usize {
-        if self.log.filled() > OUTRUN_BYTES { 0 } else { self.log.compress(budget) }
+        if self.log.filled() > COMPRESS_BYTES {
+            return 0;
+        }
+        self.log.compress_young(budget, (self.config.decision_wait_seconds / YOUNG_PART).max(1))
     }
 
     /// As far as compression goes towards `max_buffer_bytes`.

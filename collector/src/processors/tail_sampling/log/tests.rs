@@ -50,6 +50,32 @@ fn a_freed_log_holds_no_envelopes_and_one_open_segment() {
 }
 
 #[test]
+fn old_segments_are_compressed_when_memory_is_short_only() {
+    let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
+    let id = envelope(&mut envelopes, b"r");
+    let is_compressed = |log: &Log| -> Vec<bool> {
+        log.segments.iter().map(|segment| matches!(segment.data, Data::Lz4 { .. })).collect()
+    };
+    let mut link = Link::NONE;
+    // Eight to a segment, one segment a tick.
+    for tick in 0..4 {
+        for _ in 0..8 {
+            link = log.append(&ID, link, id, (&vec![7; 30_000], 30_000), &mut envelopes);
+        }
+        if tick < 3 {
+            log.trim();
+        }
+    }
+    // Sealed three, two and one trims ago, as those in the tick after they were full; the last one is open.
+    assert!(log.compress_young(usize::MAX, 1) > 0);
+    assert_eq!(is_compressed(&log), [false, true, true, false]);
+    assert_eq!(log.compress_young(usize::MAX, 9), 0, "what was passed over stays as it is");
+    assert!(log.compress(usize::MAX) > 0);
+    assert_eq!(is_compressed(&log), [true, true, true, false]);
+    assert_eq!(chain(&mut log, link).len(), 32);
+}
+
+#[test]
 fn a_trace_id_takes_no_room_where_it_is_known() {
     let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
     let envelope = envelope(&mut envelopes, b"r");
@@ -102,7 +128,8 @@ proptest! {
                         log.release(born, spans.len() as u64, &mut envelopes);
                     }
                 }
-                1 => { log.compress(len * 16); log.close(); }
+                1 if trace % 2 == 0 => { log.compress(len * 16); log.close(); }
+                1 => { log.compress_young(len * 16, 1); log.close(); }
                 2 => log.trim(),
                 _ => {
                     let id = envelope(&mut envelopes, &[op]);
