@@ -7,7 +7,7 @@ use crate::message::{Answer, Collect, Part, Refusal, Report, Request, Told};
 use crate::node::{Node, Output};
 use crate::owner::Taken;
 use crate::table::{Place, WARMED};
-use crate::{Decision, Entry, Millis};
+use crate::{Decision, Entry, Host, Millis};
 
 /// Most members, those among them that only others list.
 const MAX_MEMBERS: usize = 1024;
@@ -30,7 +30,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// To those whose part it is to answer. To the others too while the owners change, which is to be known soon, and when they
     /// have not asked this node of late, or their last report has not come.
-    pub(crate) fn send_requests(&mut self, now: Millis, out: &mut Output<E, D>) {
+    pub(crate) fn send_requests(&mut self, now: Millis, host: &mut dyn Host<E>, out: &mut Output<E, D>) {
         let (patience, view) = (self.settings.timeout(), Some(self.view.digest()));
         let own_leaving = self.leaving;
         for number in 1..u32::try_from(self.members.len()).unwrap_or(u32::MAX) {
@@ -40,16 +40,16 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 asks && is_settled && !member.missed
             };
             if self.member(number).is_some_and(|member| member.is_answering || !asks_in_time(member)) {
-                self.request(number, now, out);
+                self.request(number, now, host, out);
             }
         }
     }
 
     /// Sends a collect, unless one is under way, and the report that the member waits for.
-    fn request(&mut self, number: u32, now: Millis, out: &mut Output<E, D>) {
+    fn request(&mut self, number: u32, now: Millis, host: &mut dyn Host<E>, out: &mut Output<E, D>) {
         let Some(collect) = self.make_collect(number, now, now.saturating_add(self.settings.timeout())) else { return };
         let unanswered = self.member_mut(number).and_then(|member| member.unanswered.take());
-        let report = unanswered.and_then(|unanswered| self.make_report(number, unanswered, now));
+        let report = unanswered.and_then(|unanswered| self.make_report(number, unanswered, now, host));
         if let Some(member) = self.member(number) {
             out.requests.push((member.name.clone(), Request { collect, report }));
         }
@@ -69,8 +69,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let (unsettled, room, batch) = (self.is_unsettled(now), self.room(), self.settings.max_batch.max(1));
         let (view, incarnation, fingerprint) = (self.view.digest(), self.incarnation, self.fingerprint);
         let leaving = self.leaving;
-        let (asked, last_asked) = (&self.owner.asked, self.owner.last_asked);
-        let Some(Some(member)) = self.members.get_mut(number as usize) else { return None };
+        let last_asked = self.owner.last_asked;
+        let member = self.member(number)?;
         // One that is gone but listed may be back any time, under its name and without knowing of this node.
         if member.outstanding.is_some() || (member.gone && !member.listed) {
             return None;
@@ -80,29 +80,33 @@ impl<E: Entry, D: Decision> Node<E, D> {
         // Who knows nothing of another view's has no answer to them.
         let questioned = unsettled && !(member.fresh && member.last_view == Some(view));
         if questioned {
+            let asked = &self.owner.asked;
             let from = asked.partition_point(|asked| member.covered.is_some_and(|covered| asked.number <= covered));
-            questions.extend(asked.range(from..).take(batch).map(|asked| asked.id));
-            if let Some(next) = asked.get(from + questions.len()) {
+            let waiting = asked.range(from..).take(batch).filter(|asked| self.is_asked(asked));
+            questions.extend(waiting.map(|asked| asked.id));
+            if let Some(next) = asked.get(from.saturating_add(batch)) {
                 asks = next.number - 1;
             }
         }
+        let member = self.member_mut(number)?;
         let decisions: Vec<_> = member.owed.drain(..member.owed.len().min(batch)).collect();
+        let (received, afresh) = (member.reported, member.afresh);
         self.sequence += 1;
+        let sequence = self.sequence;
         let collect = Collect {
             incarnation,
-            sequence: self.sequence,
+            sequence,
             fingerprint,
             view,
-            received: member.reported,
-            afresh: member.afresh,
+            received,
+            afresh,
             leaving,
             room,
             decisions: decisions.clone(),
             questions,
         };
-        let afresh = member.afresh;
-        member.outstanding = Some(Outstanding {
-            sequence: self.sequence,
+        self.member_mut(number)?.outstanding = Some(Outstanding {
+            sequence,
             sent: now,
             lost_from,
             view,
@@ -127,25 +131,33 @@ impl<E: Entry, D: Decision> Node<E, D> {
         now: Millis,
         from: &str,
         request: Request<E, D>,
+        host: &mut dyn Host<E>,
         out: &mut Output<E, D>,
     ) -> Result<Answer<E, D>, Refusal> {
         let Request { collect, report } = request;
         let number = self.take_collect(now, from, &collect, out)?;
         if let Some(report) = report
-            && self.take_report(now, number, report, out)
+            && self.take_report(now, number, report, host, out)
         {
-            self.request(number, now, out);
+            self.request(number, now, host, out);
         }
         let answers = (collect.incarnation, collect.sequence);
         let unanswered = Unanswered { answers, since: now, room: collect.room, questions: collect.questions };
-        let report = self.make_report(number, unanswered, now).ok_or(Refusal::Unknown)?;
+        let report = self.make_report(number, unanswered, now, host).ok_or(Refusal::Unknown)?;
         Ok(Answer { report, collect: self.ride(number, now) })
     }
 
     /// The answer to a request has arrived from the member of this name.
-    pub fn answered(&mut self, now: Millis, from: &str, answer: Answer<E, D>, out: &mut Output<E, D>) {
+    pub fn answered(
+        &mut self,
+        now: Millis,
+        from: &str,
+        answer: Answer<E, D>,
+        host: &mut dyn Host<E>,
+        out: &mut Output<E, D>,
+    ) {
         let Some(number) = self.number_of(from) else { return };
-        let more = self.take_report(now, number, answer.report, out);
+        let more = self.take_report(now, number, answer.report, host, out);
         if let Some(collect) = answer.collect
             // One that is stale or does not fit is not answered: its sender gives it up.
             && let Ok(number) = self.take_collect(now, from, &collect, out)
@@ -156,7 +168,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             member.unanswered = Some(Unanswered { answers, since: now, room, questions });
         }
         if more {
-            self.request(number, now, out);
+            self.request(number, now, host, out);
         }
     }
 
@@ -218,11 +230,17 @@ impl<E: Entry, D: Decision> Node<E, D> {
     }
 
     /// Answers a collect of the member.
-    fn make_report(&mut self, number: u32, unanswered: Unanswered, now: Millis) -> Option<Report<E, D>> {
+    fn make_report(
+        &mut self,
+        number: u32,
+        unanswered: Unanswered,
+        now: Millis,
+        host: &mut dyn Host<E>,
+    ) -> Option<Report<E, D>> {
         let Unanswered { answers, since, room, questions } = unanswered;
         let mut known: Vec<_> = questions.iter().filter_map(|id| Some((*id, self.table.decision(id)?))).collect();
         let room = (room as usize).min(self.settings.max_batch.max(1));
-        let (parts, places, more) = self.parts_for(number, room, now);
+        let (parts, places, more) = self.parts_for(number, room, now, host);
         self.number += 1;
         let (own_number, batch) = (self.number, self.settings.max_batch.max(1));
         let gone = self.departed && parts.is_empty() && self.is_idle();
@@ -257,7 +275,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let in_flight = member.in_flight.take();
         if afresh {
             member.dirty.clear();
-            for (place, _, held, _) in self.table.all_held_mut().filter(|(_, _, held, _)| held.owner == number) {
+            for (place, _, held) in self.table.all_held_mut().filter(|(_, _, held)| held.owner == number) {
                 (held.told, held.queued) = (false, true);
                 member.dirty.push_back(place);
             }
@@ -283,7 +301,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
 
     /// Changed parts for their owner, which count as known to it until it turns out that they have not arrived; where they
     /// are; and whether there are more.
-    fn parts_for(&mut self, number: u32, room: usize, now: Millis) -> (Vec<Part<E>>, Vec<Place>, bool) {
+    fn parts_for(
+        &mut self,
+        number: u32,
+        room: usize,
+        now: Millis,
+        host: &mut dyn Host<E>,
+    ) -> (Vec<Part<E>>, Vec<Place>, bool) {
         let mut parts = self.spare_parts();
         let Some(Some(member)) = self.members.get_mut(number as usize) else { return Default::default() };
         let expected = room.min(member.dirty.len());
@@ -292,19 +316,23 @@ impl<E: Entry, D: Decision> Node<E, D> {
         while parts.len() < room {
             if parts.len().is_multiple_of(WARMED) {
                 self.table.warm_places(member.dirty.iter().copied());
-                self.table.warm_parts(member.dirty.iter().copied());
+                self.table.warm_parts(member.dirty.iter().copied(), host);
             }
             let Some(place) = member.dirty.pop_front() else { break };
             let Some(id) = self.table.id(place) else { continue };
-            let Some((held, own)) = self.table.own_mut(place) else { continue };
+            let Some(held) = self.table.held_mut(place) else { continue };
             if held.owner != number || !held.queued {
                 continue;
             }
             held.queued = false;
             if !held.told {
-                held.told = true;
-                let (due_in, entry) = (own.due.saturating_sub(now), own.entry.clone());
-                let absorbed = self.table.absorbed(place).to_vec();
+                let due_in = held.due.saturating_sub(now);
+                // What the host has decided itself it is about to say.
+                let Some(entry) = self.table.entry(place, host) else { continue };
+                if let Some(held) = self.table.held_mut(place) {
+                    held.told = true;
+                }
+                let absorbed = self.table.absorbed(place).into();
                 parts.push(Part { id, place, due_in, entry, absorbed });
                 places.push(place);
             }
@@ -322,7 +350,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
     }
 
     /// A report has arrived from the member. True if it has more to report, and there is room for it.
-    fn take_report(&mut self, now: Millis, number: u32, report: Report<E, D>, out: &mut Output<E, D>) -> bool {
+    fn take_report(
+        &mut self,
+        now: Millis,
+        number: u32,
+        report: Report<E, D>,
+        host: &mut dyn Host<E>,
+        out: &mut Output<E, D>,
+    ) -> bool {
         let (incarnation, fingerprint, max_owed) = (self.incarnation, self.fingerprint, self.settings.max_owed);
         let Some(member) = self.member_mut(number) else { return false };
         let Some(sent) = member.outstanding.take_if(|sent| (incarnation, sent.sequence) == report.answers) else {
@@ -391,7 +426,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 member.covered = member.covered.max(Some(asks));
             }
         }
-        self.settle(now, out);
+        self.settle(now, host, out);
         report.more && all_taken
     }
 

@@ -2,17 +2,19 @@
 
 use crate::member::SELF;
 use crate::message::Givers;
-use crate::node::{Judge, Node, Output};
-use crate::table::{Known, Own};
-use crate::{Decision, Entry, Millis, TraceId};
+use crate::node::{Judge, Node, Obey, Output};
+use crate::table::Known;
+use crate::{Decision, Entry, Host, Millis, TraceId};
 
-/// A part of a trace that waits here; its entry and time are in [`crate::table::Own`].
+/// A part of a trace that waits here.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// Where the entry is.
-    pub(crate) own: u32,
+    /// Where the host had the trace when it offered it last.
+    pub(crate) at: u32,
     /// Member's number.
     pub(crate) owner: u32,
+    /// When this node alone would decide it.
+    pub(crate) due: Millis,
     /// It is in the owner's queue.
     pub(crate) queued: bool,
     /// The owner has the entry as it is now, or it is on its way there.
@@ -25,44 +27,53 @@ pub(crate) struct Held {
 }
 
 /// What is known of spans that go from one holder to another.
-#[derive(Debug, Default)]
-pub(crate) struct Moved {
+#[derive(Debug)]
+pub(crate) struct Moved<E> {
+    /// See [`Node::set_aside`].
+    pub(crate) entry: Option<E>,
     /// The member that may have taken them without saying so: nobody else is asked then.
     pub(crate) taker: Option<u32>,
     /// See [`crate::Part::absorbed`].
     pub(crate) absorbed: Givers,
 }
 
+impl<E> Default for Moved<E> {
+    fn default() -> Self {
+        Self { entry: None, taker: None, absorbed: Givers::new() }
+    }
+}
+
 impl<E: Entry, D: Decision> Node<E, D> {
-    /// Offers what is known of a part of a trace that waits at this instance: all of it, not what has changed. If a
-    /// decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
-    /// none of this node's.
-    pub fn offer(&mut self, now: Millis, id: &TraceId, due: Millis, entry: E, out: &mut Output<E, D>) -> bool {
+    /// Offers a part of a trace that waits at this instance, because it is new or has changed. If a decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
+    /// none of this node's. `at` is the host's own number of the trace, so that it need not look the trace up to obey.
+    pub fn offer(&mut self, now: Millis, (id, at): (&TraceId, u32), due: Millis, out: &mut Output<E, D>) -> bool {
         let room = !self.departed && self.table.n_held() < self.settings.max_traces;
         let place = match self.table.find_or_open(id, room) {
             Some(Known::Open(place)) => place,
             Some(Known::Decided(decision)) => {
-                out.obey.push((*id, decision));
+                out.obey.push(Obey { id: *id, at, decision });
                 return true;
             }
             None => return false,
         };
         let sweep_at = due.saturating_add(self.settings.alone_after());
-        if let Some((held, own)) = self.table.own_mut(place) {
-            own.entry = entry;
-            held.told = false;
-            if due < own.due {
-                own.due = due;
+        if let Some(held) = self.table.held_mut(place) {
+            (held.told, held.at) = (false, at);
+            if due < held.due {
+                held.due = due;
                 self.sweep_at = self.sweep_at.min(sweep_at);
             }
-            let (owner, due) = (held.owner, own.due);
+            let (owner, due, queued, moved) = (held.owner, held.due, held.queued, held.moved);
+            if moved && let Some(moved) = self.table.moved_mut(place) {
+                moved.entry = None;
+            }
             if owner == SELF {
-                self.own(place, due, now);
-            } else if !held.queued
-                && let Some(Some(member)) = self.members.get_mut(owner as usize)
-            {
-                held.queued = true;
+                self.own((place, id), due, now);
+            } else if !queued && let Some(member) = self.member_mut(owner) {
                 member.dirty.push_back(place);
+                if let Some(held) = self.table.held_mut(place) {
+                    held.queued = true;
+                }
             }
             return true;
         }
@@ -72,12 +83,12 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let owner = self.view.owner(id).unwrap_or(SELF);
         let mut queued = false;
         if owner == SELF {
-            self.own(place, due, now);
+            self.own((place, id), due, now);
         } else if let Some(member) = self.member_mut(owner) {
             queued = true;
             member.dirty.push_back(place);
         }
-        self.table.hold(place, Own { entry, due }, owner, queued);
+        self.table.hold(place, Held { at, owner, due, queued, told: false, given: false, moved: false });
         self.sweep_at = self.sweep_at.min(sweep_at);
         true
     }
@@ -122,22 +133,31 @@ impl<E: Entry, D: Decision> Node<E, D> {
     }
 
     /// Gives up waiting for owners of traces that have been due for too long.
-    pub(crate) fn despair(&mut self, now: Millis, out: &mut Output<E, D>) {
+    pub(crate) fn despair(&mut self, now: Millis, host: &mut dyn Host<E>, out: &mut Output<E, D>) {
         if self.sweep_at > now {
             return;
         }
         let patience = self.settings.alone_after();
         let mut next = Millis::MAX;
-        let mut given = Vec::new();
-        for (place, id, held, own) in self.table.all_held() {
-            let late_from = own.due.saturating_add(patience);
+        let (mut given, mut late) = (Vec::new(), Vec::new());
+        for (place, id, held) in self.table.all_held() {
+            let late_from = held.due.saturating_add(patience);
             if late_from > now {
                 next = next.min(late_from);
             } else if held.given {
                 given.push(place);
             } else {
-                self.counters.alone += 1;
-                out.judge.push(Judge::alone(*id, own.entry.clone()));
+                late.push((place, *id));
+            }
+        }
+        for (place, id) in late {
+            match self.table.entry(place, host) {
+                Some(entry) => {
+                    self.counters.alone += 1;
+                    out.judge.push(Judge::alone(id, entry));
+                }
+                // The host has decided it, and is about to say so.
+                None => next = next.min(now),
             }
         }
         for place in given {
@@ -161,14 +181,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         let mut owned = Vec::new();
-        for (place, id, held, own) in self.table.all_held_mut() {
+        for (place, id, held) in self.table.all_held_mut() {
             let owner = self.view.owner(id).unwrap_or(SELF);
             if owner != held.owner {
                 (held.owner, held.told) = (owner, false);
             }
             held.queued = false;
             if owner == SELF {
-                owned.push((place, own.due));
+                owned.push((place, *id, held.due));
             } else if !held.told
                 && let Some(Some(member)) = self.members.get_mut(owner as usize)
             {
@@ -176,8 +196,8 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 member.dirty.push_back(place);
             }
         }
-        for (place, due) in owned {
-            self.own(place, due, now);
+        for (place, id, due) in owned {
+            self.own((place, &id), due, now);
         }
     }
 }

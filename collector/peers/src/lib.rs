@@ -62,6 +62,7 @@
 
 mod exchange;
 mod holder;
+mod index;
 mod member;
 mod message;
 mod node;
@@ -76,9 +77,10 @@ mod timetable;
 mod transfer;
 mod view;
 
+pub use index::Index;
 pub use member::MemberState;
 pub use message::{Answer, Collect, Giver, Givers, Part, Refusal, Report, Request, Told};
-pub use node::{Basis, Counters, Judge, Node, Output, Settings};
+pub use node::{Basis, Counters, Judge, Node, Obey, Output, Settings};
 pub use transfer::Transfer;
 pub use view::Ring;
 
@@ -87,6 +89,16 @@ pub type TraceId = [u8; 16];
 
 /// Time in milliseconds since some moment before the node was made; never goes back.
 pub type Millis = u64;
+
+/// Where the parts are that a node holds: it keeps none, and asks for one when it is reported or judged.
+pub trait Host<E> {
+    /// All that is known of the part of this trace that waits here, which was at `at` when it was [offered](Node::offer) last.
+    /// None if it does not wait any more: what has become of it the node is about to be told.
+    fn entry(&mut self, id: &TraceId, at: u32) -> Option<E>;
+
+    /// It is about to be asked for: asks for its memory without waiting for it.
+    fn warm(&mut self, _id: &TraceId, _at: u32) {}
+}
 
 /// What was decided about a trace.
 pub trait Decision: Copy {

@@ -108,7 +108,7 @@ pub struct Part<E> {
     pub entry: E,
     /// Members that have handed their spans of the trace to the holder, with the run in which they did: the entry has
     /// what they reported.
-    pub absorbed: Givers,
+    pub absorbed: Box<[Giver]>,
 }
 
 /// A member that has handed spans over, by name, and the run in which it did.

@@ -13,7 +13,7 @@ use crate::message::{Part, Request};
 use crate::owner::Owner;
 use crate::table::{NOWHERE, Place, Table};
 use crate::view::{MakeRing, Ring, View};
-use crate::{Decision, Entry, Millis, TraceId};
+use crate::{Decision, Entry, Host, Millis, TraceId};
 
 /// Lists of parts that are kept for the next messages.
 const MAX_SPARE: usize = 4;
@@ -102,15 +102,26 @@ pub struct Judge<E> {
     pub(crate) place: Place,
     /// Members that are owed the decision.
     pub(crate) holders: Holders,
-    /// This node held a part of it until it was given to be judged.
-    pub(crate) held: bool,
+    /// This node held a part of it until it was given to be judged: where the host has that.
+    pub(crate) held: Option<u32>,
 }
 
 impl<E> Judge<E> {
     /// On the part that is held here.
     pub(crate) fn alone(id: TraceId, entry: E) -> Self {
-        Self { id, entry, basis: Basis::Alone, place: NOWHERE, holders: Holders::new(), held: false }
+        Self { id, entry, basis: Basis::Alone, place: NOWHERE, holders: Holders::new(), held: None }
     }
+}
+
+/// A decision on a trace that was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obey<D> {
+    /// The trace.
+    pub id: TraceId,
+    /// Where the host had it when it [offered](Node::offer) it last.
+    pub at: u32,
+    /// What was decided.
+    pub decision: D,
 }
 
 /// What a node wants done.
@@ -121,7 +132,7 @@ pub struct Output<E, D> {
     /// To be judged and concluded before anything else is told to the node.
     pub judge: Vec<Judge<E>>,
     /// Decisions on traces that this node holds. It does not hold them any more.
-    pub obey: Vec<(TraceId, D)>,
+    pub obey: Vec<Obey<D>>,
 }
 
 impl<E, D> Default for Output<E, D> {
@@ -257,7 +268,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         // What was given away counts until its owner knows of it: others may not have heard of the taker's part yet.
         let known = |held: &Held| held.given && held.told && held.owner != SELF;
         let under_way = |member: &Member<D>| member.in_flight.as_ref().is_some_and(|sent| !sent.parts.is_empty());
-        self.table.all_held().all(|(_, _, held, _)| known(held))
+        self.table.all_held().all(|(_, _, held)| known(held))
             && !self.others().any(|(_, member)| under_way(member))
             && (self.table.n_owned() == 0 || (self.departed && self.is_agreed_upon()))
             && self.others().all(|(_, member)| {
@@ -274,13 +285,13 @@ impl<E: Entry, D: Decision> Node<E, D> {
     }
 
     /// Time goes by. To be called every few hundred milliseconds.
-    pub fn tick(&mut self, now: Millis, out: &mut Output<E, D>) {
+    pub fn tick(&mut self, now: Millis, host: &mut dyn Host<E>, out: &mut Output<E, D>) {
         self.expire(now);
         self.watch(now);
         self.ask(now);
-        self.settle(now, out);
-        self.despair(now, out);
-        self.send_requests(now, out);
+        self.settle(now, host, out);
+        self.despair(now, host, out);
+        self.send_requests(now, host, out);
     }
 
     /// The host has made up its mind about a trace that it was given to judge.
@@ -309,8 +320,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             })
     }
 
-    /// Asks for what is known of traces that are about to be offered: for all at once, instead of one after the other. Some
-    /// hundred at most, or the first are gone again.
+    /// Asks for what is known of traces that are about to be offered: of all at once. Some hundred at most, or the first are gone again.
     pub fn warm_offers<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
         self.table.warm_new(ids);
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::member::SELF;
 use crate::message::{Giver, Part, Told};
-use crate::node::{Basis, Holders, Judge, Node, Output};
+use crate::node::{Basis, Holders, Judge, Node, Obey, Output};
 use crate::table::{Known, NOWHERE, Parts, Place, WARMED};
 use crate::timetable::Timetable;
 use crate::transfer::{MAX_ABSORBED, add_giver};
-use crate::{Decision, Entry, Millis, TraceId};
+use crate::{Decision, Entry, Host, Millis, TraceId};
 
 /// The holder of a part who is forgotten.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -21,8 +21,6 @@ pub(crate) struct Record {
     due: Millis,
     /// The trace, as far as is known.
     began: Millis,
-    /// Its number among those that are [`Asked`] for; 0 if it is not.
-    asked: u64,
     /// The last report of each holder.
     pub(crate) parts: Parts,
     /// There are such: see [`crate::table::Table::withdrawn`].
@@ -39,7 +37,7 @@ pub(crate) struct Reported<E> {
     entry: E,
 }
 
-/// A trace that is due: everybody is asked once more.
+/// A trace that was due when it was listed: everybody is asked once more. It may be decided by now, or not be due any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     /// Counts them, from 1.
@@ -48,7 +46,7 @@ pub(crate) struct Asked {
     /// By then it was due, and all before it.
     due_by: Millis,
     pub(crate) id: TraceId,
-    place: Place,
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Default)]
@@ -108,25 +106,25 @@ impl<E: Copy> Reported<E> {
 
 impl Record {
     pub(crate) fn new(now: Millis) -> Self {
-        Self { due: Millis::MAX, began: now, asked: 0, parts: Parts::default(), withdrawn: false }
+        Self { due: Millis::MAX, began: now, parts: Parts::default(), withdrawn: false }
     }
 
     /// One of its holders would decide it then, and has had it for the `wait` before.
-    fn expect_at(&mut self, place: Place, due: Millis, wait: Millis, timetable: &mut Timetable) {
+    fn expect_at(&mut self, trace: (Place, &TraceId), due: Millis, wait: Millis, timetable: &mut Timetable) {
         // Whoever was there then may have a part of it, long before this node was its owner.
         self.began = self.began.min(due.saturating_sub(wait));
         if due < self.due {
             self.due = due;
-            timetable.push(due, place);
+            timetable.push(due, (trace.0, *trace.1));
         }
     }
 }
 
 impl<E: Entry, D: Decision> Node<E, D> {
     /// Makes sure of a record of a trace that is not decided.
-    pub(crate) fn own(&mut self, place: Place, due: Millis, now: Millis) {
+    pub(crate) fn own(&mut self, (place, id): (Place, &TraceId), due: Millis, now: Millis) {
         let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return };
-        record.expect_at(place, due, self.settings.wait, &mut self.owner.due);
+        record.expect_at((place, id), due, self.settings.wait, &mut self.owner.due);
     }
 
     /// Takes a reported part.
@@ -143,7 +141,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return Taken::NoRoom;
         }
         let Some(record) = self.table.record_or_insert(place, || Record::new(now)) else { return Taken::NoRoom };
-        record.expect_at(place, now.saturating_add(due_in), self.settings.wait, &mut self.owner.due);
+        record.expect_at((place, &id), now.saturating_add(due_in), self.settings.wait, &mut self.owner.due);
         for (name, incarnation) in absorbed.into_iter().take(MAX_ABSORBED) {
             self.withdraw(place, &name, incarnation);
         }
@@ -177,28 +175,26 @@ impl<E: Entry, D: Decision> Node<E, D> {
         u32::try_from(free.clamp(1, self.settings.max_batch.max(1))).unwrap_or(u32::MAX)
     }
 
-    /// Traces whose time has come: reports count for them that were made since.
+    /// Traces whose time has come: reports count for them that were made since. Whether they still wait shows when they are
+    /// settled, so that nothing is looked up here.
     pub(crate) fn ask(&mut self, now: Millis) {
-        while let Some((_, places)) = self.owner.due.pop(now) {
-            for (at, place) in places.iter().copied().enumerate() {
-                if at.is_multiple_of(WARMED) {
-                    self.table.warm_places(places.iter().skip(at).copied());
-                }
-                let Some(id) = self.table.id(place) else { continue };
-                let Some(record) = self.table.record_mut(place) else { continue };
-                if record.asked != 0 || record.due > now {
-                    continue;
-                }
-                self.owner.last_asked += 1;
-                record.asked = self.owner.last_asked;
-                let due_by = record.due.max(self.owner.asked.back().map_or(0, |asked| asked.due_by));
-                self.owner.asked.push_back(Asked { number: record.asked, at: now, due_by, id, place });
-            }
+        while let Some((due, traces)) = self.owner.due.pop(now) {
+            let due_by = due.max(self.owner.asked.back().map_or(0, |asked| asked.due_by));
+            let numbers = self.owner.last_asked + 1..;
+            self.owner.last_asked += traces.len() as u64;
+            let asked = numbers.zip(traces).map(|(number, (place, id))| Asked { number, at: now, due_by, id, place });
+            self.owner.asked.extend(asked);
         }
     }
 
+    /// True if the trace still waits for what is asked.
+    pub(crate) fn is_asked(&self, asked: &Asked) -> bool {
+        let record = self.table.record(asked.place).filter(|_| self.table.id(asked.place) == Some(asked.id));
+        record.is_some_and(|record| record.due <= asked.at)
+    }
+
     /// Has those judged for which all have answered, or time is up.
-    pub(crate) fn settle(&mut self, now: Millis, out: &mut Output<E, D>) {
+    pub(crate) fn settle(&mut self, now: Millis, host: &mut dyn Host<E>, out: &mut Output<E, D>) {
         if self.owner.asked.is_empty() {
             return;
         }
@@ -216,25 +212,28 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
             if n_settled.is_multiple_of(WARMED) {
                 self.table.warm_places(self.owner.asked.iter().map(|asked| asked.place));
-                self.table.warm_parts(self.owner.asked.iter().map(|asked| asked.place));
+                self.table.warm_parts(self.owner.asked.iter().map(|asked| asked.place), host);
             }
             n_settled += 1;
             self.owner.asked.pop_front();
             let place = asked.place;
-            // Its place may be another trace's by now.
-            if self.table.record_mut(place).is_none_or(|record| record.asked != asked.number) {
+            if !self.is_asked(&asked) {
                 continue;
             }
             let owner = self.table.held(place).map(|held| held.owner).or_else(|| self.view.owner(&asked.id));
             let is_owner = owner.is_none_or(|owner| owner == SELF);
             if !is_owner {
-                if self.let_go(place, is_covered, now) {
+                if self.let_go((place, &asked.id), is_covered, now) {
                     continue;
                 }
                 // The owner, as seen from here, is another.
                 self.fresh = false;
             }
-            let Some(Merged { entry, holders, several, began }) = self.merge_parts(place) else { continue };
+            let Some(Merged { entry, holders, several, began }) = self.merge_parts(place, host) else {
+                // The host has decided the part that was held here, and is about to say so.
+                self.ask_again((place, &asked.id), now);
+                continue;
+            };
             self.table.drop_record(place);
             // Without any, the part that made the record is gone: its holder has decided it.
             let Some(entry) = entry else {
@@ -247,21 +246,20 @@ impl<E: Entry, D: Decision> Node<E, D> {
             self.counters.judged += 1;
             self.counters.merged += u64::from(several);
             self.counters.incomplete += u64::from(basis == Basis::Incomplete);
-            let held = self.table.held(place).is_some_and(|held| !held.given);
+            let held = self.table.held(place).filter(|held| !held.given).map(|held| held.at);
             self.table.drop_held(place);
             out.judge.push(Judge { id: asked.id, entry, basis, place, holders, held });
         }
     }
 
-    /// All that is known of a trace here.
-    fn merge_parts(&self, place: Place) -> Option<Merged<E>> {
+    /// All that is known of a trace here. None if the part is gone that this node holds.
+    fn merge_parts(&self, place: Place, host: &mut dyn Host<E>) -> Option<Merged<E>> {
         let record = self.table.record(place)?;
         let (withdrawn, absorbed) = (self.table.withdrawn(place), self.table.absorbed(place));
         let givers = || withdrawn.iter().chain(absorbed);
         let counts_elsewhere = |holder: u32, incarnation: u64| {
             givers().any(|(giver, until)| self.names.get(giver).copied() == Some(holder) && *until >= incarnation)
         };
-        let own = self.table.own(place).filter(|_| !counts_elsewhere(SELF, self.incarnation)).map(|own| &own.entry);
         let mut merged: Merged<E> =
             Merged { entry: None, holders: Holders::new(), several: false, began: record.began };
         let mut add = |entry: &E| match &mut merged.entry {
@@ -277,14 +275,16 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 add(&part.entry);
             }
         }
-        own.into_iter().for_each(add);
+        if self.table.held(place).is_some() && !counts_elsewhere(SELF, self.incarnation) {
+            add(&self.table.entry(place, host)?);
+        }
         Some(merged)
     }
 
     /// A trace whose holders see the same other owner as this node is that one's to decide. Where all have seen it once, but
     /// one has changed its mind since and reports its part here, they are asked again. False if time is up and some holder
     /// still sees another owner.
-    fn let_go(&mut self, place: Place, is_covered: bool, now: Millis) -> bool {
+    fn let_go(&mut self, (place, id): (Place, &TraceId), is_covered: bool, now: Millis) -> bool {
         let Some(record) = self.table.record(place) else { return true };
         let has_left_it = |part: &Reported<E>| {
             let member = self.members.get(part.holder as usize).and_then(Option::as_ref);
@@ -294,13 +294,19 @@ impl<E: Entry, D: Decision> Node<E, D> {
             self.table.drop_record(place);
             self.table.tidy(place);
         } else if is_covered {
-            let Some(record) = self.table.record_mut(place) else { return true };
-            (record.asked, record.due) = (0, now.saturating_add(self.settings.timeout()));
-            self.owner.due.push(record.due, place);
+            self.ask_again((place, id), now);
         } else {
             return false;
         }
         true
+    }
+
+    /// The trace is due once more, a little later.
+    fn ask_again(&mut self, (place, id): (Place, &TraceId), now: Millis) {
+        if let Some(record) = self.table.record_mut(place) {
+            record.due = now.saturating_add(self.settings.timeout());
+            self.owner.due.push(record.due, (place, *id));
+        }
     }
 
     /// The host has judged what was given to it.
@@ -309,9 +315,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if let Some(Known::Open(place)) = self.table.find_near(&judge.id, judge.place) {
             self.table.decide(place, decision);
         }
-        if judge.held {
-            out.obey.push((judge.id, decision));
-        }
+        out.obey.extend(judge.held.map(|at| Obey { id: judge.id, at, decision }));
         for (holder, place) in &judge.holders {
             self.owe(*holder, Told { id: judge.id, place: *place, decision });
         }
@@ -348,11 +352,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
                 return;
             }
         };
-        let held = self.table.held(place).map(|held| (held.owner, held.given));
-        self.learnt_from(id, held.map(|(owner, _)| owner), source);
-        if held.is_some_and(|(_, given)| !given) {
-            out.obey.push((*id, decision));
-        }
+        let held = self.table.held(place);
+        let at = held.filter(|held| !held.given).map(|held| held.at);
+        self.learnt_from(id, held.map(|held| held.owner), source);
+        out.obey.extend(at.map(|at| Obey { id: *id, at, decision }));
         if let Some(record) = self.table.record(place) {
             let reported = self.table.parts(&record.parts).filter(|part| part.holder != source);
             let holders: Holders = reported.map(|part| (part.holder, part.place)).collect();

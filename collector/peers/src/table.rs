@@ -1,6 +1,6 @@
 //! What a node knows of each trace, found by one look-up: the part that it holds, what it has as its owner, and then the
-//! decision. Most of what the exchange costs is waiting for memory, and new memory costs most. So the index is small, four bytes
-//! a trace; an open trace has a place of one cache line that does not move, and that lists and messages name, so that it need
+//! decision. Most of what the exchange costs is waiting for memory, and new memory costs most. So a look-up in the index
+//! touches one line of it; an open trace has a place of one cache line that does not move, and that lists and messages name, so that it need
 //! not be looked up; entries lie apart; decisions are written one after the other, first in, first out; what became free last
 //! is used first; and who looks many traces up can have them [warmed](Table::warm).
 //!
@@ -11,14 +11,14 @@ mod warm;
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
-use hashbrown::hash_table::Entry;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
 use crate::holder::{Held, Moved};
+use crate::index::Index;
 use crate::message::{Giver, Givers};
 use crate::owner::{NOBODY, Record, Reported};
 use crate::slab::Slab;
-use crate::{Millis, TraceId};
+use crate::{Host, TraceId};
 
 /// Room made at the start for decisions, so that the first minutes do not move them again and again.
 const RESERVED: usize = 1 << 16;
@@ -59,14 +59,6 @@ impl Open {
     }
 }
 
-/// The part of a trace that is held.
-#[derive(Debug)]
-pub(crate) struct Own<E> {
-    pub(crate) entry: E,
-    /// When this node alone would decide it.
-    pub(crate) due: Millis,
-}
-
 /// The end of a list of reported parts.
 const NONE: u32 = u32::MAX;
 
@@ -90,14 +82,12 @@ struct Link<E> {
 pub(crate) struct Table<E, D> {
     hash: FixedState,
     /// Numbers of places and, with [`DECIDED`], of decisions.
-    index: HashTable<u32>,
+    index: Index,
     places: Slab<Open>,
-    /// Of all that is held.
-    owns: Slab<Own<E>>,
     /// Of all records.
     links: Slab<Link<E>>,
     /// Of the few parts that have such: see [`Held::moved`].
-    moved: HashMap<Place, Moved, FixedState>,
+    moved: HashMap<Place, Moved<E>, FixedState>,
     /// Of the few records that have such: see [`Record::withdrawn`].
     withdrawn: HashMap<Place, Givers, FixedState>,
     n_held: usize,
@@ -122,9 +112,8 @@ impl<E, D: Copy> Table<E, D> {
     pub(crate) fn new(capacity: usize, hash: FixedState) -> Self {
         let capacity = capacity.clamp(1, DECIDED as usize);
         Self {
-            index: HashTable::with_capacity(capacity.min(RESERVED)),
+            index: Index::new(),
             places: Slab::default(),
-            owns: Slab::default(),
             links: Slab::default(),
             moved: HashMap::with_hasher(hash.clone()),
             withdrawn: HashMap::with_hasher(hash.clone()),
@@ -161,8 +150,13 @@ impl<E, D: Copy> Table<E, D> {
     }
 
     pub(crate) fn find(&self, id: &TraceId) -> Option<Known<D>> {
-        let is_it = |at: &u32| id_of(*at, &self.places, &self.decided) == Some(id);
-        self.known(*self.index.find(self.hash.hash_one(id), is_it)?)
+        self.known(self.number(id, self.hash.hash_one(id))?)
+    }
+
+    /// What the index has of a trace with this hash.
+    #[inline]
+    fn number(&self, id: &TraceId, hash: u64) -> Option<u32> {
+        self.index.find(hash, |at| id_of(at, &self.places, &self.decided) == Some(id))
     }
 
     /// As [`Table::find`], of a trace that was at this place when somebody was told so.
@@ -192,24 +186,16 @@ impl<E, D: Copy> Table<E, D> {
     /// What is known of a trace. One that is not known gets a place, if there is `room`; it is to get a part or a record.
     pub(crate) fn find_or_open(&mut self, id: &TraceId, room: bool) -> Option<Known<D>> {
         let place = Some(self.places.next()).filter(|place| place & DECIDED == 0)?;
-        match self.entry(id) {
-            Entry::Occupied(known) => {
-                let at = *known.get();
-                return self.known(at);
-            }
-            Entry::Vacant(_) if !room => return None,
-            Entry::Vacant(vacant) => vacant.insert(place),
-        };
+        let hash = self.hash.hash_one(id);
+        if let Some(at) = self.number(id, hash) {
+            return self.known(at);
+        }
+        if !room {
+            return None;
+        }
+        self.index.insert(hash, place);
         self.places.put(Open { id: *id, record: None, held: None });
         Some(Known::Open(place))
-    }
-
-    fn entry(&mut self, id: &TraceId) -> Entry<'_, u32> {
-        let Self { hash, index, places, decided, .. } = self;
-        let is_it = |at: &u32| id_of(*at, places, decided) == Some(id);
-        // What the index names is there.
-        let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hash.hash_one(id));
-        index.entry(hash.hash_one(id), is_it, rehash)
     }
 
     /// The id of the trace that has or had this place.
@@ -233,16 +219,16 @@ impl<E, D: Copy> Table<E, D> {
         self.places.get_mut(place)?.record.as_mut()
     }
 
-    /// The part that is held.
-    pub(crate) fn own(&self, place: Place) -> Option<&Own<E>> {
-        self.owns.get(self.held(place)?.own)
-    }
-
-    /// As [`Table::own`], with what is known of it.
-    pub(crate) fn own_mut(&mut self, place: Place) -> Option<(&mut Held, &mut Own<E>)> {
-        let held = self.places.get_mut(place)?.held.as_mut()?;
-        let own = self.owns.get_mut(held.own)?;
-        Some((held, own))
+    /// What the part is that is held. None if there is no such part, or not any more.
+    #[inline]
+    pub(crate) fn entry(&self, place: Place, host: &mut dyn Host<E>) -> Option<E>
+    where
+        E: Clone,
+    {
+        let open = self.places.get(place)?;
+        let held = open.held.as_ref()?;
+        let aside = self.moved.get(&place).filter(|_| held.moved).and_then(|moved| moved.entry.clone());
+        aside.or_else(|| host.entry(&open.id, held.at))
     }
 
     pub(crate) fn held_of_mut(&mut self, id: &TraceId) -> Option<&mut Held> {
@@ -250,30 +236,22 @@ impl<E, D: Copy> Table<E, D> {
     }
 
     /// All parts that are held.
-    pub(crate) fn all_held(&self) -> impl Iterator<Item = (Place, &TraceId, &Held, &Own<E>)> {
-        self.places.iter().filter_map(|(place, open)| {
-            let held = open.held.as_ref()?;
-            Some((place, &open.id, held, self.owns.get(held.own)?))
-        })
+    pub(crate) fn all_held(&self) -> impl Iterator<Item = (Place, &TraceId, &Held)> {
+        self.places.iter().filter_map(|(place, open)| Some((place, &open.id, open.held.as_ref()?)))
     }
 
-    pub(crate) fn all_held_mut(&mut self) -> impl Iterator<Item = (Place, &TraceId, &mut Held, &Own<E>)> {
-        let owns = &self.owns;
-        self.places.iter_mut().filter_map(|(place, open)| {
-            let held = open.held.as_mut()?;
-            let own = owns.get(held.own)?;
-            Some((place, &open.id, held, own))
-        })
+    pub(crate) fn all_held_mut(&mut self) -> impl Iterator<Item = (Place, &TraceId, &mut Held)> {
+        self.places.iter_mut().filter_map(|(place, open)| Some((place, &open.id, open.held.as_mut()?)))
     }
 
     /// See [`Moved`].
-    pub(crate) fn moved(&self, place: Place) -> Option<&Moved> {
+    pub(crate) fn moved(&self, place: Place) -> Option<&Moved<E>> {
         self.held(place).filter(|held| held.moved)?;
         self.moved.get(&place)
     }
 
     /// As [`Table::moved`], made if there is none. Nothing where no part is held.
-    pub(crate) fn moved_mut(&mut self, place: Place) -> Option<&mut Moved> {
+    pub(crate) fn moved_mut(&mut self, place: Place) -> Option<&mut Moved<E>> {
         self.held_mut(place)?.moved = true;
         Some(self.moved.entry(place).or_default())
     }
@@ -344,10 +322,9 @@ impl<E, D: Copy> Table<E, D> {
     }
 
     /// Holds a part of a trace of which none is held.
-    pub(crate) fn hold(&mut self, place: Place, own: Own<E>, owner: u32, queued: bool) {
+    pub(crate) fn hold(&mut self, place: Place, held: Held) {
         if let Some(open) = self.places.get_mut(place).filter(|open| open.held.is_none()) {
-            open.held = Some(Held { own: self.owns.next(), owner, queued, told: false, given: false, moved: false });
-            self.owns.put(own);
+            open.held = Some(held);
             self.n_held += 1;
         }
     }
@@ -367,7 +344,6 @@ impl<E, D: Copy> Table<E, D> {
     }
 
     fn forget_held(&mut self, place: Place, held: &Held) {
-        self.owns.free(held.own);
         self.n_held -= 1;
         if held.moved {
             self.moved.remove(&place);
@@ -397,9 +373,7 @@ impl<E, D: Copy> Table<E, D> {
     /// Forgets an open trace of which there is neither part nor record any more.
     pub(crate) fn tidy(&mut self, place: Place) {
         let Some(open) = self.places.get(place).filter(|open| open.is_empty()) else { return };
-        let hash = self.hash.hash_one(open.id);
-        if let Ok(known) = self.index.find_entry(hash, |at| *at == place) {
-            known.remove();
+        if self.index.remove(self.hash.hash_one(open.id), place) {
             self.places.free(place);
         }
     }
@@ -415,19 +389,14 @@ impl<E, D: Copy> Table<E, D> {
             self.forget_record(place, &record);
         }
         let number = self.remember(id, decision);
-        if let Some(known) = self.index.find_mut(self.hash.hash_one(id), |at| *at == place) {
-            *known = number;
-            self.places.free(place);
-        }
+        self.index.replace(self.hash.hash_one(id), place, number);
+        self.places.free(place);
     }
 
     /// Remembers a decision on a trace of which nothing is known.
     pub(crate) fn decide_unknown(&mut self, id: &TraceId, decision: D) {
         let number = self.remember(*id, decision);
-        let Self { hash, index, places, decided, .. } = self;
-        // What the index names is there.
-        let rehash = |at: &u32| id_of(*at, places, decided).map_or(0, |id| hash.hash_one(id));
-        index.insert_unique(hash.hash_one(id), number, rehash);
+        self.index.insert(self.hash.hash_one(id), number);
     }
 
     /// Writes the decision down, in place of the oldest if there are too many. Returns what the index is to say.
@@ -437,9 +406,7 @@ impl<E, D: Copy> Table<E, D> {
         let at = u32::try_from(number).unwrap_or(0) | DECIDED;
         match self.decided.get_mut(number) {
             Some(oldest) => {
-                if let Ok(known) = self.index.find_entry(self.hash.hash_one(oldest.0), |known| *known == at) {
-                    known.remove();
-                }
+                self.index.remove(self.hash.hash_one(oldest.0), at);
                 *oldest = (id, decision);
                 self.oldest = (number + 1) % self.capacity;
             }

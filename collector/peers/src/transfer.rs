@@ -29,7 +29,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
     pub fn transfers(&self, now: Millis) -> Vec<Transfer> {
         let grace = self.settings.grace;
         let mut transfers: Vec<Transfer> = Vec::new();
-        for (place, id, held, _) in self.table.all_held().filter(|(_, _, held, _)| held.owner != SELF && !held.given) {
+        for (place, id, held) in self.table.all_held().filter(|(_, _, held)| held.owner != SELF && !held.given) {
             let taker = self.table.moved(place).and_then(|moved| moved.taker);
             let Some(member) = self.member(taker.unwrap_or(held.owner)) else { continue };
             let answers = member.reported.is_some() && !member.suspected && member.is_waited_for(now, grace);
@@ -43,6 +43,14 @@ impl<E: Entry, D: Decision> Node<E, D> {
             }
         }
         transfers
+    }
+
+    /// The host is about to take the spans of a trace out, to give them away: until it offers the trace again, this is the part
+    /// that is reported and judged.
+    pub fn set_aside(&mut self, id: &TraceId, entry: E) {
+        if let Some(moved) = self.table.place(id).and_then(|place| self.table.moved_mut(place)) {
+            moved.entry = Some(entry);
+        }
     }
 
     /// A member has taken the spans of these traces: nothing is to be obeyed here any more.

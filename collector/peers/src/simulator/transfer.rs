@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::Failure;
 use super::plan::GRACE;
 use super::world::{Event, Given, Host, Open, World, id, number};
-use crate::{Entry, Output};
+use crate::{Entry, Obey, Output};
 
 impl Host {
     /// The answer to this attempt is still wanted.
@@ -30,6 +30,7 @@ impl World {
             for (trace, absorbed) in transfer.traces {
                 let trace = number(&trace);
                 if let Some(Open { spans, due, .. }) = host.open.remove(&trace) {
+                    host.node.iter_mut().for_each(|node| node.set_aside(&id(trace), spans));
                     let given = Given { trace, spans, due, absorbed, attempt };
                     host.in_transfer.insert(trace, given.clone());
                     all.push(given);
@@ -68,7 +69,7 @@ impl World {
                 let due = (*due).max(self.now);
                 let open = host.open.entry(*trace).or_insert(Open { due, ..Open::default() });
                 open.spans.merge(spans);
-                if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
+                if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }
@@ -129,7 +130,7 @@ impl World {
             }
             // What was decided meanwhile is obeyed at once.
             let decision = host.node.as_ref().and_then(|node| node.decision(&id(trace)));
-            out.obey.extend(decision.map(|decision| (id(trace), decision)));
+            out.obey.extend(decision.map(|decision| Obey { id: id(trace), at: 0, decision }));
             self.note(Some(trace), || format!("member-{member} holds it again"));
         }
         self.act(member, out)

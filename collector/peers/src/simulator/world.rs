@@ -10,7 +10,8 @@ use super::check::{Checks, Failure};
 use super::plan::{BUSY, END, Fault, GRACE, HEALED, Plan, Profile, TICK, WAIT};
 use super::random::{Random, mix};
 use crate::{
-    Answer, Basis, Collect, Decision, Entry, Millis, Node, Output, Refusal, Report, Request, Ring, Settings, TraceId,
+    Answer, Basis, Collect, Decision, Entry, Millis, Node, Obey, Output, Refusal, Report, Request, Ring, Settings,
+    TraceId,
 };
 
 /// The spans of a part, and how often a span was counted.
@@ -71,6 +72,15 @@ pub(super) struct Open {
     /// By the fleet's time.
     pub(super) due: Millis,
     pub(super) offered: u32,
+}
+
+/// By the trace's number.
+struct Waiting<'a>(&'a BTreeMap<u64, Open>);
+
+impl crate::Host<Spans> for Waiting<'_> {
+    fn entry(&mut self, id: &TraceId, _: u32) -> Option<Spans> {
+        self.0.get(&number(id)).map(|open| open.spans)
+    }
 }
 
 /// An instance: what a sampler is to its node.
@@ -392,7 +402,7 @@ impl World {
         let clock = host.clock;
         for (trace, open) in &mut host.open {
             open.offered = 0;
-            if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
+            if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
                 open.offered = open.spans.count;
                 self.checks.offered(*trace, member, open.spans.set, open.due, self.now);
             }
@@ -446,12 +456,12 @@ impl World {
         let clock = host.clock;
         if let Some(node) = &mut host.node {
             for (trace, open) in host.open.iter_mut().filter(|(_, open)| open.offered != open.spans.count) {
-                if node.offer(now, &id(*trace), clock.at(open.due), open.spans, &mut out) {
+                if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }
             }
-            node.tick(now, &mut out);
+            node.tick(now, &mut Waiting(&host.open), &mut out);
         }
         for (trace, set, due) in offered {
             self.checks.offered(trace, member, set, due, self.now);
@@ -533,7 +543,7 @@ impl World {
                 node.conclude(&judge, decision, &mut out);
             }
         }
-        for (id, decision) in out.obey {
+        for Obey { id, at: _, decision } in out.obey {
             let trace = number(&id);
             self.note(Some(trace), || format!("member-{member} obeys {decision:#b}"));
             let host = &mut self.hosts[member];
@@ -592,12 +602,12 @@ impl World {
 
     fn request(&mut self, from: usize, to: usize, request: Request<Spans, u64>) -> Result<(), Failure> {
         let (name, now, sequence) = (self.names[from].clone(), self.local(to), request.collect.sequence);
-        let Some(node) = &mut self.hosts[to].node else { return Ok(()) };
+        let Host { node: Some(node), open, .. } = &mut self.hosts[to] else { return Ok(()) };
         if let Some(report) = &request.report {
             self.checks.hears(to, from, report);
         }
         let mut out = Output::default();
-        let answer = node.answer(now, &name, request, &mut out);
+        let answer = node.answer(now, &name, request, &mut Waiting(open), &mut out);
         self.act(to, out)?;
         match answer {
             Ok(answer) => {
@@ -615,9 +625,9 @@ impl World {
     fn answer(&mut self, from: usize, to: usize, answer: Answer<Spans, u64>) -> Result<(), Failure> {
         let (name, now) = (self.names[from].clone(), self.local(to));
         let mut out = Output::default();
-        if let Some(node) = &mut self.hosts[to].node {
+        if let Host { node: Some(node), open, .. } = &mut self.hosts[to] {
             self.checks.hears(to, from, &answer.report);
-            node.answered(now, &name, answer, &mut out);
+            node.answered(now, &name, answer, &mut Waiting(open), &mut out);
         }
         self.act(to, out)
     }

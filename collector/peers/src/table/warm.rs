@@ -4,21 +4,24 @@ use std::hash::BuildHasher as _;
 use std::hint::black_box;
 
 use super::{NOWHERE, Place, Table, WARMED, id_of};
-use crate::{Entry, TraceId};
+use crate::{Entry, Host, TraceId};
 
 impl<E: Entry, D: Copy> Table<E, D> {
-    /// Asks for the memory of these traces, so that look-ups that follow do not wait one after the other.
+    /// Asks for the memory of these traces, so that look-ups that follow do not wait one after the other. Nothing is decided
+    /// by what has not come yet: a processor that guesses wrong forgets what it has asked for since.
     pub(crate) fn warm<'a>(&self, mut ids: impl Iterator<Item = &'a TraceId>) {
         let mut seen = 0;
         loop {
-            let mut known = [NOWHERE; WARMED];
+            let mut hashes = [0; WARMED];
             let mut n = 0;
-            for (at, id) in known.iter_mut().zip(&mut ids) {
-                // As good as always it is the trace's, if the trace is known.
-                *at = self.index.iter_hash(self.hash.hash_one(id)).next().copied().unwrap_or(NOWHERE);
+            for (hash, id) in hashes.iter_mut().zip(&mut ids) {
+                *hash = self.hash.hash_one(id);
+                self.index.warm(*hash);
                 n += 1;
             }
-            for at in known.into_iter().take(n) {
+            for hash in hashes.into_iter().take(n) {
+                // As good as always it is the trace's, if the trace is known.
+                let at = self.index.find(hash, |_| true).unwrap_or(NOWHERE);
                 seen ^= id_of(at, &self.places, &self.decided).map_or(0, |id| id[0]);
             }
             if n < WARMED {
@@ -28,12 +31,11 @@ impl<E: Entry, D: Copy> Table<E, D> {
         black_box(seen);
     }
 
-    /// As [`Table::warm`] for traces that mostly are new, and so many places and entries that they will have.
+    /// As [`Table::warm`] for traces that mostly are new, and so many places that they will have.
     pub(crate) fn warm_new<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
         let n = ids.len();
         self.warm(ids);
         self.places.warm_free(n, |open| open.id[0].into());
-        self.owns.warm_free(n, |own| own.due ^ own.entry.touch());
     }
 
     /// As [`Table::warm`] for traces that others report.
@@ -54,23 +56,20 @@ impl<E: Entry, D: Copy> Table<E, D> {
     }
 
     /// And for the parts of them, which is to be done once they are warm themselves.
-    pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>) {
+    pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>, host: &mut dyn Host<E>) {
         let mut seen = 0;
         for open in places.take(WARMED).filter_map(|place| self.places.get(place)) {
+            if let Some(held) = &open.held {
+                host.warm(&open.id, held.at);
+            }
             let link = open.record.as_ref().and_then(|record| self.links.get(record.parts.0));
-            let own = open.held.as_ref().and_then(|held| self.owns.get(held.own));
             seen ^= link.map_or(0, |link| u64::from(link.next) ^ link.part.touch());
-            seen ^= own.map_or(0, |own| own.due ^ own.entry.touch());
         }
         black_box(seen);
     }
 
     /// And where the index has them.
     pub(crate) fn warm_index<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
-        let mut seen = 0;
-        for id in ids {
-            seen ^= self.index.iter_hash(self.hash.hash_one(id)).next().copied().unwrap_or(NOWHERE);
-        }
-        black_box(seen);
+        ids.for_each(|id| self.index.warm(self.hash.hash_one(id)));
     }
 }

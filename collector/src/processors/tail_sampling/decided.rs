@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use pdata::TraceId;
+use peers::Index;
 
 use super::id_hash::IdHash;
-use super::index::Index;
 use super::mark::Note;
 
 /// A remembered decision.

@@ -50,8 +50,8 @@ impl Facts {
 /// the two wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    bit_words: usize,
-    outcomes: usize,
+    bit_words: u32,
+    outcomes: u32,
 }
 
 /// An outcome word before any yes or error. Others are `arrival << 1 | is_error`, so that the least is the earliest.
@@ -70,17 +70,19 @@ pub(super) enum Outcome {
 
 impl Shape {
     pub(super) fn new(bits: usize, outcomes: usize) -> Self {
-        Self { bit_words: bits.div_ceil(64), outcomes }
+        // Nobody writes as many conditions.
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { bit_words: narrow(bits.div_ceil(64)), outcomes: narrow(outcomes) }
     }
 
     /// Words a trace.
     pub(super) fn words(self) -> usize {
-        self.bit_words + self.outcomes
+        self.bit_words() + self.outcomes as usize
     }
 
     /// Words of bits, which come before the outcomes.
     pub(super) fn bit_words(self) -> usize {
-        self.bit_words
+        self.bit_words as usize
     }
 
     /// True if the answers of a span have to be stamped.
@@ -90,16 +92,16 @@ impl Shape {
 
     /// The answers of no span.
     pub(super) fn empty(self) -> impl Iterator<Item = u64> {
-        std::iter::repeat_n(0, self.bit_words).chain(std::iter::repeat_n(NO_OUTCOME, self.outcomes))
+        std::iter::repeat_n(0, self.bit_words()).chain(std::iter::repeat_n(NO_OUTCOME, self.outcomes as usize))
     }
 
     /// Adds the answers of another part of the same trace.
     pub(super) fn merge(self, into: &mut [u64], other: &[u64]) {
-        let (bits, outcomes) = into.split_at_mut(self.bit_words.min(into.len()));
+        let (bits, outcomes) = into.split_at_mut(self.bit_words().min(into.len()));
         for (mine, theirs) in bits.iter_mut().zip(other) {
             *mine |= theirs;
         }
-        for (mine, theirs) in outcomes.iter_mut().zip(other.iter().skip(self.bit_words)) {
+        for (mine, theirs) in outcomes.iter_mut().zip(other.iter().skip(self.bit_words())) {
             *mine = (*mine).min(*theirs);
         }
     }
@@ -107,7 +109,7 @@ impl Shape {
     /// Stamps the answers of one span with its arrival: in `answers` an outcome is 0 for a match and 1 for an error.
     /// Arrivals below 2^63 keep their order.
     pub(super) fn stamp(self, answers: &mut [u64], arrival: u64) {
-        for outcome in answers.iter_mut().skip(self.bit_words).filter(|outcome| **outcome != NO_OUTCOME) {
+        for outcome in answers.iter_mut().skip(self.bit_words()).filter(|outcome| **outcome != NO_OUTCOME) {
             *outcome |= arrival << 1;
         }
     }
@@ -124,25 +126,25 @@ impl Shape {
 
     /// Sets the outcome of one span, before [`Shape::stamp`].
     pub(super) fn set_outcome(self, answers: &mut [u64], outcome: u16, is_error: bool) {
-        if let Some(word) = answers.get_mut(self.bit_words + usize::from(outcome)) {
+        if let Some(word) = answers.get_mut(self.bit_words() + usize::from(outcome)) {
             *word = u64::from(is_error);
         }
     }
 
     /// The word of an outcome, with its arrival.
     pub(super) fn outcome_word(self, answers: &[u64], outcome: u16) -> u64 {
-        answers.get(self.bit_words + usize::from(outcome)).copied().unwrap_or(NO_OUTCOME)
+        answers.get(self.bit_words() + usize::from(outcome)).copied().unwrap_or(NO_OUTCOME)
     }
 
     /// Puts a word of [`Shape::outcome_word`] in its place.
     pub(super) fn set_outcome_word(self, answers: &mut [u64], outcome: u16, word: u64) {
-        if let Some(into) = answers.get_mut(self.bit_words + usize::from(outcome)) {
+        if let Some(into) = answers.get_mut(self.bit_words() + usize::from(outcome)) {
             *into = word;
         }
     }
 
     pub(super) fn outcome(self, answers: &[u64], outcome: u16) -> Outcome {
-        match answers.get(self.bit_words + usize::from(outcome)) {
+        match answers.get(self.bit_words() + usize::from(outcome)) {
             None | Some(&NO_OUTCOME) => Outcome::Nothing,
             Some(word) if word & 1 == 1 => Outcome::Error,
             Some(_) => Outcome::Match,

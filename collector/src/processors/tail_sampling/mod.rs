@@ -18,7 +18,6 @@ mod encoded;
 mod entry;
 mod envelope;
 mod id_hash;
-mod index;
 mod log;
 mod low;
 mod mark;

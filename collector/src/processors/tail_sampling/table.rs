@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use pdata::{TraceId, Traces};
+use peers::Index;
 
 use super::entry::{Facts, Shape};
 use super::id_hash::IdHash;
-use super::index::Index;
 use super::log::Link;
 use super::policy::Moves;
 use super::size::Group;
@@ -239,8 +239,8 @@ impl Table {
     }
 
     /// Asks for the memory of these entries.
-    pub(super) fn warm_entries(&self, traces: &[u32]) {
-        for entry in traces.iter().filter_map(|at| self.entries.get(*at)) {
+    pub(super) fn warm_entries(&self, traces: impl Iterator<Item = u32>) {
+        for entry in traces.filter_map(|at| self.entries.get(at)) {
             black_box((entry.id, entry.due, entry.facts.spans, entry.received_bytes, entry.answers[0]));
         }
     }

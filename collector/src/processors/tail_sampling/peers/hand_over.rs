@@ -12,6 +12,7 @@ use pdata::{TraceId, Traces};
 
 use super::super::mark::Late;
 use super::super::processor::Shared;
+use super::super::table::NOWHERE;
 use super::wire::{self, HandOver};
 use super::{HAND_OVER, Peers, call, due, lock};
 use crate::net::status::Status;
@@ -61,8 +62,16 @@ impl Shared {
         let mut taken = 0;
         for (shard, share) in self.shares() {
             self.finish(shard).await;
-            let ids = chunk.iter().map(|(id, _)| id).filter(|id| share.takes(id));
-            let batches = self.with(shard, |shard| shard.take_out(ids));
+            let ids = || chunk.iter().map(|(id, _)| id).filter(|id| share.takes(id));
+            let batches = {
+                let mut node = lock(&peers.node);
+                self.with(shard, |shard| {
+                    for id in ids() {
+                        shard.entry(id, NOWHERE).into_iter().for_each(|entry| node.set_aside(id, entry));
+                    }
+                    shard.take_out(ids())
+                })
+            };
             for batch in batches {
                 if tokio::time::Instant::now() >= until {
                     self.put_back(batch).await;
@@ -130,7 +139,7 @@ impl Shared {
         let asked = self.ask(&batch);
         let mut late = Late::new();
         // One step for the node: no decision may count these spans twice, or not at all.
-        let (without_room, requests) = self.with_node(peers, |node, now, out| {
+        let (without_room, requests) = self.with_node(peers, |node, now, _, out| {
             let mut without_room = Vec::new();
             for (shard, share) in self.shares() {
                 let changed = self.with(shard, |shard| {
@@ -140,7 +149,7 @@ impl Shared {
                     shard.take_in(&batch, &asked, share, &*self.clock, &mut late)
                 });
                 for part in changed {
-                    if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
+                    if !node.offer(now, (&part.id, part.at), due(now, part.due_in_seconds), out) {
                         without_room.push(part.id);
                     }
                 }

@@ -14,6 +14,7 @@ mod server;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,6 +38,7 @@ use entry::Entry;
 use metrics::Metrics;
 pub use replay::{Cost, Fleet};
 pub(super) use shard::Exchange;
+use waiting::Waiting;
 
 use super::config::Config;
 use super::entry::Shape;
@@ -94,6 +96,7 @@ const TAKING_OVER: usize = 4;
 
 type Request = ::peers::Request<Entry, Decision>;
 type Requests = Vec<(Arc<str>, Request)>;
+type Obey = ::peers::Obey<Decision>;
 
 /// One processor among its peers.
 pub(super) struct Peers {
@@ -123,7 +126,7 @@ pub(super) struct Peers {
     /// Decisions made here since the last tick, on traces that wait here: obeyed when the others hear of them. What has come
     /// together then goes out together, so that no segment of the log has to be decompressed once for each owner. None once
     /// this instance stops: it obeys at once.
-    made: Mutex<Option<Vec<(pdata::TraceId, Decision)>>>,
+    made: Mutex<Option<Vec<Obey>>>,
     stop: watch::Sender<bool>,
 }
 
@@ -327,7 +330,7 @@ impl Shared {
             }
         }
         self.offer(peers, false);
-        let ((), requests) = self.with_node(peers, |node, now, out| node.tick(now, out));
+        let ((), requests) = self.with_node(peers, |node, now, host, out| node.tick(now, host, out));
         self.dispatch(requests);
         let share = {
             let node = lock(&peers.node);
@@ -357,14 +360,14 @@ impl Shared {
                 if changed.is_empty() && settled.is_empty() {
                     continue;
                 }
-                self.with_node(peers, |node, now, out| {
+                self.with_node(peers, |node, now, _, out| {
                     for (id, decision) in settled.drain(..) {
                         name_lonely(&id, Basis::Alone);
                         node.decided_early(&id, decision, out);
                     }
                     node.warm_offers(changed.iter().map(|part| &part.id));
                     for part in changed.drain(..) {
-                        if !node.offer(now, &part.id, due(now, part.due_in_seconds), part.entry, out) {
+                        if !node.offer(now, (&part.id, part.at), due(now, part.due_in_seconds), out) {
                             without_room.push(part.id);
                         }
                     }
@@ -380,12 +383,12 @@ impl Shared {
     fn with_node<T>(
         &self,
         peers: &Peers,
-        work: impl FnOnce(&mut Node<Entry, Decision>, Millis, &mut Output<Entry, Decision>) -> T,
+        work: impl FnOnce(&mut Node<Entry, Decision>, Millis, &mut Waiting<'_>, &mut Output<Entry, Decision>) -> T,
     ) -> (T, Requests) {
         let mut node = lock(&peers.node);
         let mut out = lock(&peers.out);
         let out = &mut *out;
-        let done = work(&mut node, peers.now(), out);
+        let done = work(&mut node, peers.now(), &mut Waiting::new(self), out);
         self.obey(&out.obey);
         out.obey.clear();
         if !out.judge.is_empty() {
@@ -425,7 +428,7 @@ impl Shared {
     }
 
     /// Does with what waits here what was decided.
-    fn obey(&self, decisions: &[(pdata::TraceId, Decision)]) {
+    fn obey(&self, decisions: &[Obey]) {
         if decisions.is_empty() {
             return;
         }
@@ -471,13 +474,13 @@ impl Shared {
             Ok(answer) => {
                 let took = peers.clock.monotonic().saturating_sub(started);
                 peers.metrics.round_trip.record(took.as_secs_f64() * 1000.0);
-                self.with_node(peers, |node, now, out| node.answered(now, to, answer, out)).1
+                self.with_node(peers, |node, now, host, out| node.answered(now, to, answer, host, out)).1
             }
             Err((code, error)) => {
                 tracing::debug!(member = %to, error, "tail_sampling: a peer did not answer");
                 peers.metrics.failed.add(1);
                 let refusal = code.and_then(server::refusal);
-                self.with_node(peers, |node, now, _| node.refused(now, to, sequence, refusal)).1
+                self.with_node(peers, |node, now, _, _| node.refused(now, to, sequence, refusal)).1
             }
         };
         self.dispatch(requests);
@@ -490,7 +493,8 @@ impl Shared {
         peers.metrics.received.add(message.len() as u64);
         let malformed = |error: wire::Malformed| status::Status::new(Code::InvalidArgument, error.to_string());
         let (from, request) = wire::read_request(message, peers.parts()).map_err(malformed)?;
-        let (answer, requests) = self.with_node(peers, |node, now, out| node.answer(now, &from, request, out));
+        let (answer, requests) =
+            self.with_node(peers, |node, now, host, out| node.answer(now, &from, request, host, out));
         self.dispatch(requests);
         let answer = answer.map_err(|refusal| server::refused(refusal, &from))?;
         let frame = wire::write_answer(&answer);

@@ -13,7 +13,7 @@ use pdata::Traces;
 use super::super::Plan;
 use super::super::config::Config;
 use super::super::replay::{Replay, Summary};
-use super::super::sampler::Share;
+use super::super::sampler::{Sampler, Share};
 use super::entry::{Decision, Entry};
 use super::{HashRing, MAX_BATCH, MAX_OWED, due, fingerprint, millis, tick, wire};
 use crate::cluster::ring;
@@ -40,6 +40,17 @@ struct Instance {
     node: Node<Entry, Decision>,
     /// The part of all limits that its shards were last told to spend.
     share: f64,
+}
+
+/// The shards of an instance.
+struct Waiting<'a>(&'a [Sampler]);
+
+impl ::peers::Host<Entry> for Waiting<'_> {
+    fn entry(&mut self, id: &pdata::TraceId, at: u32) -> Option<Entry> {
+        let of = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let mut shards = self.0.iter().zip(0..);
+        shards.find(|(_, number)| Share { shard: *number, of }.takes(id))?.0.entry(id, at)
+    }
 }
 
 /// What agreeing took.
@@ -258,14 +269,14 @@ impl Fleet {
                 shard.take_changed(usize::MAX, &mut changed);
                 for part in changed {
                     let due = due(self.now, part.due_in_seconds);
-                    if !node.offer(self.now, &part.id, due, part.entry, &mut out) {
+                    if !node.offer(self.now, (&part.id, part.at), due, &mut out) {
                         without_room.push(part.id);
                     }
                 }
                 shard.decide_here(&without_room, &*clock);
                 without_room.clear();
             }
-            node.tick(self.now, &mut out);
+            node.tick(self.now, &mut Waiting(replay.shards_mut()), &mut out);
             self.act(at, out);
         }
         self.divide_limits();
@@ -282,10 +293,14 @@ impl Fleet {
                 self.cost.messages += 2;
                 self.cost.bytes += wire::message_len(&wire::write_request(&from, &request));
                 let (mut asked, mut asker) = (Output::default(), Output::default());
-                match self.instances[holder].node.answer(self.now, &from, request, &mut asked) {
+                let Instance { replay, node, .. } = &mut self.instances[holder];
+                let mut waiting = Waiting(replay.shards_mut());
+                match node.answer(self.now, &from, request, &mut waiting, &mut asked) {
                     Ok(answer) => {
                         self.cost.bytes += wire::message_len(&wire::write_answer(&answer));
-                        self.instances[at].node.answered(self.now, &to, answer, &mut asker);
+                        let Instance { replay, node, .. } = &mut self.instances[at];
+                        let mut waiting = Waiting(replay.shards_mut());
+                        node.answered(self.now, &to, answer, &mut waiting, &mut asker);
                     }
                     Err(why) => self.instances[at].node.refused(self.now, &to, sequence, Some(why)),
                 }

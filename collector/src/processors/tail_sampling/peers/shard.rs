@@ -12,6 +12,7 @@ use super::super::mark::{Late, Mark};
 use super::super::part::TracePart;
 use super::super::policy::{Asked, Label, Trace};
 use super::super::sampler::{Sampler, Share, Taken, now};
+use super::Obey;
 use super::entry::{Decision, Entry};
 
 /// Where traces wait for so many seconds, their parts wait for more spans for a look before they are offered.
@@ -42,9 +43,10 @@ pub(in super::super) struct Exchange {
 /// A part that has changed.
 pub(in super::super) struct Changed {
     pub(super) id: TraceId,
+    /// Its entry's number.
+    pub(super) at: u32,
     /// Seconds until this shard alone would decide it.
     pub(super) due_in_seconds: u32,
-    pub(super) entry: Entry,
 }
 
 impl Exchange {
@@ -113,23 +115,25 @@ impl Sampler {
     /// Appends parts that are ready, about as many as asked for. False if there are no more.
     pub(super) fn take_changed(&mut self, most: usize, changed: &mut Vec<Changed>) -> bool {
         let Some(exchange) = self.exchange.as_deref_mut() else { return false };
-        let shape = self.policies.shape();
         let from = exchange.ready.len().saturating_sub(most);
-        self.table.warm_entries(exchange.ready.get(from..).unwrap_or_default());
+        self.table.warm_entries(exchange.ready.get(from..).unwrap_or_default().iter().copied());
         for at in exchange.ready.drain(from..) {
             // A number that was used again may be listed twice.
             if !take_bit(&mut exchange.listed, at) {
                 continue;
             }
             let Some(entry) = self.table.waiting(at) else { continue };
-            let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
-            changed.push(Changed {
-                id: entry.id,
-                due_in_seconds: entry.due.saturating_sub(self.tick),
-                entry: Entry { part, received_bytes: entry.received_bytes, shape },
-            });
+            changed.push(Changed { id: entry.id, at, due_in_seconds: entry.due.saturating_sub(self.tick) });
         }
         from > 0
+    }
+
+    /// What is known of a trace that waits here. It may have been at `at`.
+    pub(super) fn entry(&self, id: &TraceId, at: u32) -> Option<Entry> {
+        let at = if self.table.waits(at, id) { at } else { self.table.find(id)? };
+        let entry = self.table.waiting(at)?;
+        let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
+        Some(Entry { part, received_bytes: entry.received_bytes, shape: self.policies.shape() })
     }
 
     /// Decisions that this shard has made by itself since the last call.
@@ -245,31 +249,39 @@ impl Sampler {
         self.decide(&waiting, None, clock);
     }
 
-    /// Does what was decided elsewhere with the traces that wait here.
-    pub(super) fn obey(&mut self, decisions: &[(TraceId, Decision)], share: Share, clock: &dyn Clock) {
+    /// Does what was decided elsewhere with the traces that wait here. In the order of their entries, so that numbers that become
+    /// free together stay together and what comes next lies side by side.
+    pub(super) fn obey(&mut self, decisions: &[Obey], share: Share, clock: &dyn Clock) {
         let now = now(clock);
-        let (mut hashes, mut found) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
-        let mut decisions = decisions.iter().filter(|(id, _)| share.takes(id)).copied();
-        loop {
-            // Each look-up waits for memory, for the index and for the entry; so these wait together.
-            let (ids, told): (Vec<TraceId>, Vec<Decision>) = decisions.by_ref().take(WARMED).unzip();
-            if ids.is_empty() {
-                return;
-            }
-            self.table.find_all(&ids, &mut hashes, &mut found);
+        let mine = decisions.iter().filter(|told| share.takes(&told.id));
+        let mut order: Vec<(u32, &Obey)> = mine.map(|told| (told.at, told)).collect();
+        order.sort_unstable_by_key(|(at, _)| *at);
+        for told in order.chunks(WARMED) {
+            // Each trace waits for memory, for its entry and for where tables have it; so these wait together.
+            self.table.warm_entries(told.iter().map(|(at, _)| *at));
+            let found = told.iter().filter_map(|(at, told)| {
+                let at = if self.table.waits(*at, &told.id) { *at } else { self.table.find(&told.id)? };
+                Some((at, told.decision))
+            });
+            let (found, decisions): (Vec<u32>, Vec<Decision>) = found.unzip();
+            self.table.warm(&found);
             self.decided.warm_oldest(found.len());
-            for hash in &hashes {
-                self.warm_decisions(*hash);
+            for hash in self.table.hashes(&found) {
+                self.warm_decisions(hash);
             }
-            for (at, decision) in found.iter().copied().zip(&told) {
+            for (at, decision) in found.into_iter().zip(decisions) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
                     continue;
                 }
                 // Where it was decided, the member of a `composite` is known; here the policy is.
-                let mark = Mark { threshold: decision.threshold, ..self.mark(*decision, Label::NONE) };
+                let mark = Mark { threshold: decision.threshold, ..self.mark(decision, Label::NONE) };
                 self.settle(at, mark, true, now);
             }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shard_tests.rs"]
+mod tests;

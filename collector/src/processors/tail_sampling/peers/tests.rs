@@ -149,7 +149,7 @@ fn a_part_takes_some_forty_bytes() {
         };
         let part = TracePart { facts, answers: Answers::from_slice(&[n % 16]) };
         let entry = Entry { part, received_bytes: 5400, shape: Shape::new(5, 0) };
-        Part { id: [n as u8; 16], place: n as u32, due_in: 9000, entry, absorbed: Vec::new() }
+        Part { id: [n as u8; 16], place: n as u32, due_in: 9000, entry, absorbed: Box::default() }
     });
     let report = Report {
         answers: (1, 1),

@@ -285,7 +285,7 @@ fn read_report<'a>(
     if !givers.is_empty() {
         let mut of_trace = by_trace(givers);
         for part in &mut report.parts {
-            part.absorbed = of_trace.remove(&part.id).unwrap_or_default();
+            part.absorbed = of_trace.remove(&part.id).unwrap_or_default().into();
         }
     }
     Ok(report)
@@ -464,7 +464,13 @@ fn unpack_part(cursor: &mut Cursor<'_>, place: u32, base: u64, shape: Shape) -> 
     }
     let facts = Facts { first_arrival, earliest_start, latest_end, bytes, spans };
     let part = TracePart { facts, answers };
-    Some(::peers::Part { id: *id, place, due_in, entry: Entry { part, received_bytes, shape }, absorbed: Vec::new() })
+    Some(::peers::Part {
+        id: *id,
+        place,
+        due_in,
+        entry: Entry { part, received_bytes, shape },
+        absorbed: Box::default(),
+    })
 }
 
 /// Small for numbers a little below zero too.
