@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use grammar::ast::CompareOp;
 
-use super::List;
+use super::builder::List;
 use crate::{
     error::EvalError,
     go::regexp::{Regexp, Search},

@@ -1,4 +1,6 @@
 use super::*;
+use crate::context::{Context, PathMode};
+use crate::error;
 
 fn add(builder: &mut ProgramBuilder, text: &str) -> ConditionId {
     builder.add(text, Context::Span, PathMode::Legacy).unwrap()

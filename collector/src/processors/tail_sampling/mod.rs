@@ -43,6 +43,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod touched;
 #[cfg(test)]
 mod upstream_tests;
 

@@ -26,6 +26,7 @@ use super::recent::Recent;
 use super::size::Place;
 use super::storage;
 use super::table::{Located, Table};
+use super::touched::Touched;
 
 /// The part of a shard that waits for ticks. See `decide.rs` for decisions and `output.rs` for what comes out.
 pub(super) struct Sampler {
@@ -77,14 +78,6 @@ pub(super) struct Sampler {
     /// Waiting traces whose spans have not been asked the newest questions.
     pub(super) unasked: HashSet<u32, foldhash::fast::RandomState>,
     pub(super) questions: Arc<Questions>,
-}
-
-/// With `span-ingest`: what the arriving ResourceSpans says of the traces it has spans of.
-#[derive(Default)]
-pub(super) struct Touched {
-    pub(super) index: hashbrown::HashMap<u32, usize, foldhash::fast::RandomState>,
-    pub(super) parts: Vec<(u32, Facts)>,
-    pub(super) answers: Vec<u64>,
 }
 
 /// Which of a batch's rows a shard takes.
@@ -483,34 +476,8 @@ impl Sampler {
 
     /// Gives the buffers of [`Sampler::take_touched`] back.
     pub(super) fn put_touched(&mut self, mut touched: Touched) {
-        touched.index.clear();
-        touched.parts.clear();
-        touched.answers.clear();
+        touched.clear();
         self.touched = touched;
-    }
-}
-
-impl Touched {
-    fn add(&mut self, at: u32, part: &Facts, shape: super::entry::Shape, answers: &[u64]) {
-        let words = shape.words();
-        match self.index.get(&at) {
-            Some(slot) => {
-                self.parts[*slot].1.merge(part);
-                shape.merge(&mut self.answers[slot * words..][..words], answers);
-            }
-            None => {
-                self.index.insert(at, self.parts.len());
-                self.parts.push((at, *part));
-                self.answers.extend_from_slice(answers);
-            }
-        }
-    }
-
-    /// The trace is gone; its part stays in the list under a number that stands for nothing.
-    fn forget(&mut self, at: u32) {
-        if let Some(slot) = self.index.remove(&at) {
-            self.parts[slot].0 = u32::MAX;
-        }
     }
 }
 

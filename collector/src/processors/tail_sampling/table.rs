@@ -4,6 +4,8 @@
 //! the set lists it *and* the entry says so. A number that was used again within one set is found through its new
 //! owner, who is in that set as well.
 
+mod entries;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
@@ -15,6 +17,7 @@ use super::id_hash::IdHash;
 use super::log::Link;
 use super::policy::Moves;
 use super::size::Group;
+use entries::{CHUNK, Entries};
 
 const NONE: u32 = u32::MAX;
 
@@ -72,80 +75,6 @@ impl Located {
     }
 }
 
-/// Entries of one chunk. A list that grows by doubling would copy all it has, and take three times its memory meanwhile.
-const CHUNK: usize = 1024;
-
-struct Chunk {
-    entries: Vec<Entry>,
-    /// So many words an entry as the questions need, if those are more than an entry has room for.
-    answers: Vec<u64>,
-}
-
-/// A list that grows by chunks and does not move what is in it.
-struct Entries {
-    words: usize,
-    len: usize,
-    chunks: Vec<Chunk>,
-}
-
-impl Entries {
-    fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * (size_of::<Entry>() + self.words_outside() * size_of::<u64>())
-    }
-
-    /// Words an entry that are not in it.
-    fn words_outside(&self) -> usize {
-        if self.words > INLINE_WORDS { self.words } else { 0 }
-    }
-
-    #[inline]
-    fn get(&self, at: u32) -> Option<&Entry> {
-        self.chunks.get(at as usize / CHUNK)?.entries.get(at as usize % CHUNK)
-    }
-
-    #[inline]
-    fn at(&self, at: u32) -> &Entry {
-        &self.chunks[at as usize / CHUNK].entries[at as usize % CHUNK]
-    }
-
-    #[inline]
-    fn at_mut(&mut self, at: u32) -> &mut Entry {
-        &mut self.chunks[at as usize / CHUNK].entries[at as usize % CHUNK]
-    }
-
-    #[inline]
-    fn answers(&self, at: u32) -> &[u64] {
-        let chunk = &self.chunks[at as usize / CHUNK];
-        match chunk.entries[at as usize % CHUNK].answers.get(..self.words) {
-            Some(answers) => answers,
-            None => &chunk.answers[at as usize % CHUNK * self.words..][..self.words],
-        }
-    }
-
-    #[inline]
-    fn answers_mut(&mut self, at: u32) -> &mut [u64] {
-        let chunk = &mut self.chunks[at as usize / CHUNK];
-        match chunk.entries[at as usize % CHUNK].answers.get_mut(..self.words) {
-            Some(answers) => answers,
-            None => &mut chunk.answers[at as usize % CHUNK * self.words..][..self.words],
-        }
-    }
-
-    /// Adds an entry, whose answers are to be set.
-    fn push(&mut self, entry: Entry) -> u32 {
-        let at = self.len;
-        if at.is_multiple_of(CHUNK) {
-            let answers = vec![0; CHUNK * self.words_outside()];
-            self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), answers });
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.entries.push(entry);
-        }
-        self.len += 1;
-        u32::try_from(at).unwrap_or(NONE)
-    }
-}
-
 /// Entries of waiting traces, and those decided ones whose spans have not been taken from the log yet.
 pub(super) struct Table {
     shape: Shape,
@@ -165,7 +94,7 @@ impl Table {
             shape,
             hash,
             index: Index::new(),
-            entries: Entries { words: shape.words(), len: 0, chunks: Vec::new() },
+            entries: Entries::new(shape.words()),
             waiting: 0,
             free: Vec::new(),
             oldest: NONE,
