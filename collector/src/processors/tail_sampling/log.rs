@@ -345,34 +345,35 @@ impl Log {
     /// Compresses the oldest segments that are full and not compressed yet, until `budget` bytes were read.
     /// Returns how many bytes were read.
     pub(super) fn compress(&mut self, budget: usize) -> usize {
-        let mut done = 0;
-        if self.compressed_to.wrapping_sub(self.base) as usize > self.segments.len() {
-            self.compressed_to = self.base;
-        }
-        loop {
-            let at = self.compressed_to.wrapping_sub(self.base) as usize;
-            if done >= budget || at + 1 >= self.segments.len() {
-                return done;
-            }
-            self.compressed_to = self.compressed_to.wrapping_add(1);
-            done += self.compress_segment(at);
-        }
+        let (to, done) = self.compress_from(self.compressed_to, budget, |_| true);
+        self.compressed_to = to;
+        done
     }
 
-    /// As [`Log::compress`], but passes over segments that were sealed more than `max_age` trims ago: not much is gained by
-    /// compressing what is soon freed.
+    /// The same, but passes over segments that were sealed more than `max_age` trims ago: not much is gained by compressing what
+    /// is soon freed.
     pub(super) fn compress_young(&mut self, budget: usize, max_age: u32) -> usize {
+        let ticks = self.ticks;
+        let (to, done) =
+            self.compress_from(self.young_from, budget, |segment| ticks.wrapping_sub(segment.sealed) <= max_age);
+        self.young_from = to;
+        done
+    }
+
+    /// Compresses those of the full segments from this number on that are `worth` it. The number to go on with, and how many bytes
+    /// were read.
+    fn compress_from(&mut self, mut from: u32, budget: usize, worth: impl Fn(&Segment) -> bool) -> (u32, usize) {
         let mut done = 0;
-        if self.young_from.wrapping_sub(self.base) as usize > self.segments.len() {
-            self.young_from = self.base;
+        if from.wrapping_sub(self.base) as usize > self.segments.len() {
+            from = self.base;
         }
         loop {
-            let at = self.young_from.wrapping_sub(self.base) as usize;
+            let at = from.wrapping_sub(self.base) as usize;
             if done >= budget || at + 1 >= self.segments.len() {
-                return done;
+                return (from, done);
             }
-            self.young_from = self.young_from.wrapping_add(1);
-            if self.segments.get(at).is_some_and(|segment| self.ticks.wrapping_sub(segment.sealed) <= max_age) {
+            from = from.wrapping_add(1);
+            if self.segments.get(at).is_some_and(&worth) {
                 done += self.compress_segment(at);
             }
         }
