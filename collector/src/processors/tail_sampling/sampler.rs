@@ -283,8 +283,7 @@ impl Sampler {
 
     /// Finds the trace, or what was decided about it, or makes room for it.
     fn place(&mut self, id: &TraceId, row: usize, part: u32, clock: &dyn Clock, now: Now) -> Placed {
-        let located = Some(self.located.row(row)).filter(|at| self.table.waits(*at, id));
-        if let Some(at) = located.or_else(|| self.table.find(id)) {
+        if let Some(at) = self.table.find_from(self.located.row(row), id) {
             return Placed::Waiting(at);
         }
         if let Some(mark) = self.remembered(id, part, now) {

@@ -120,6 +120,11 @@ impl Table {
         self.index.find(self.hash.hash(id), |at| entries.at(at).id == *id)
     }
 
+    /// The waiting entry of a trace that may have been at `at`: a look only, if it still is.
+    pub(super) fn find_from(&self, at: u32, id: &TraceId) -> Option<u32> {
+        if self.waits(at, id) { Some(at) } else { self.find(id) }
+    }
+
     /// Looks the traces of a batch up, [`NOWHERE`] for those that do not wait. In a large table a look-up waits for
     /// memory twice, for the index and for the entry; here all rows ask for theirs before the first is waited for.
     pub(super) fn locate(&self, traces: &Traces, located: &mut Located) {
@@ -180,7 +185,7 @@ impl Table {
     }
 
     /// True if what [`Table::locate`] found still is the entry of this trace, and the trace still waits.
-    pub(super) fn waits(&self, at: u32, id: &TraceId) -> bool {
+    fn waits(&self, at: u32, id: &TraceId) -> bool {
         self.entries.get(at).is_some_and(|entry| entry.due != u32::MAX && entry.id == *id)
     }
 

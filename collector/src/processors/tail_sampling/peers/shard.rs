@@ -130,7 +130,7 @@ impl Sampler {
 
     /// What is known of a trace that waits here. It may have been at `at`.
     pub(super) fn entry(&self, id: &TraceId, at: u32) -> Option<Entry> {
-        let at = if self.table.waits(at, id) { at } else { self.table.find(id)? };
+        let at = self.table.find_from(at, id)?;
         let entry = self.table.waiting(at)?;
         let part = TracePart { facts: entry.facts, answers: self.table.answers(at).into() };
         Some(Entry { part, received_bytes: entry.received_bytes, shape: self.policies.shape() })
@@ -259,10 +259,8 @@ impl Sampler {
         for told in order.chunks(WARMED) {
             // Each trace waits for memory, for its entry and for where tables have it; so these wait together.
             self.table.warm_entries(told.iter().map(|(at, _)| *at));
-            let found = told.iter().filter_map(|(at, told)| {
-                let at = if self.table.waits(*at, &told.id) { *at } else { self.table.find(&told.id)? };
-                Some((at, told.decision))
-            });
+            let found =
+                told.iter().filter_map(|(at, told)| Some((self.table.find_from(*at, &told.id)?, told.decision)));
             let (found, decisions): (Vec<u32>, Vec<Decision>) = found.unzip();
             self.table.warm(&found);
             self.decided.warm_oldest(found.len());
