@@ -69,8 +69,20 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let logger = Logger::install(clock.clone());
+    #[cfg(target_os = "linux")]
+    small_pages();
     let runner = Runner { options, factories: Factories::all(), clock, logger, threads, succeeded: 0, failed: 0 };
     runtime.block_on(runner.run())
+}
+
+/// Takes the process out of transparent huge pages, which some distributions switch on for all (`always`). A segment is
+/// given back in pieces much smaller than 2 MiB; under huge pages these come back whole at the next touch, and
+/// `tail_sampling` would hold half as much again as `max_buffer_bytes`.
+#[cfg(target_os = "linux")]
+fn small_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::warn!(%error, "Transparent huge pages cannot be switched off for this process: where they are the system's default, it needs more memory");
+    }
 }
 
 struct Runner<'o> {
