@@ -1,6 +1,90 @@
 //! Bytes and fields compared and copied in blocks, as [`BLOCK`] says.
 
-use super::{ATTRIBUTE, BLOCK};
+use super::{ATTRIBUTE, BLOCK, LONGEST_KEY};
+
+/// Bytes of an attribute up to its content, if its key is as long as may be.
+pub(super) const KEYED: usize = LONGEST_KEY + 8;
+
+/// Which bits of an attribute say that it has a key and a type of value: for values that are no strings by the length of the
+/// key, then the same for strings. All up to the string or the number, but for three lengths: those of the attribute, of its
+/// value and of the string. Of these it is the highest bit, which none of a template's has.
+pub(super) static FORMS: [[u8; KEYED]; 2 * STRINGS] = forms();
+
+/// Where the forms of strings begin.
+pub(super) const STRINGS: usize = LONGEST_KEY + 1;
+
+const fn forms() -> [[u8; KEYED]; 2 * STRINGS] {
+    let mut masks = [[0; KEYED]; 2 * STRINGS];
+    let mut form = 0;
+    while form < masks.len() {
+        let len = form % STRINGS;
+        let mut at = 0;
+        while at < len + 7 {
+            masks[form][at] = if at == 1 || at == len + 5 { 0x80 } else { u8::MAX };
+            at += 1;
+        }
+        if form >= STRINGS {
+            masks[form][at] = 0x80;
+        }
+        form += 1;
+    }
+    masks
+}
+
+/// By how many there are to be the same: those.
+static LEN_MASKS: [[u8; BLOCK]; BLOCK + 1] = len_masks();
+
+const fn len_masks() -> [[u8; BLOCK]; BLOCK + 1] {
+    let mut masks = [[0; BLOCK]; BLOCK + 1];
+    let mut len = 0;
+    while len <= BLOCK {
+        let mut at = 0;
+        while at < len {
+            masks[len][at] = u8::MAX;
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+}
+
+/// As [`is_same`], for bytes behind which others stand.
+#[inline(always)]
+pub(super) fn is_same_within(one: &[u8], other: &[u8], len: usize) -> bool {
+    if let Some(mask) = LEN_MASKS.get(len) {
+        return match (one.first_chunk(), other.first_chunk()) {
+            (Some(one), Some(other)) => is_same_where(one, other, mask),
+            _ => is_same(one, other, len),
+        };
+    }
+    let (Some(one), Some(other)) = (one.get(..len), other.get(..len)) else { return false };
+    let (Some(end), Some(other_end)) = (one.last_chunk::<BLOCK>(), other.last_chunk::<BLOCK>()) else { return false };
+    let mut differs = differing(end, other_end);
+    for (one, other) in one.as_chunks::<BLOCK>().0.iter().zip(other.as_chunks::<BLOCK>().0) {
+        for (all, bits) in differs.iter_mut().zip(differing(one, other)) {
+            *all |= bits;
+        }
+    }
+    differs == [0; BLOCK / 8]
+}
+
+/// The bits that differ.
+#[inline(always)]
+fn differing(one: &[u8; BLOCK], other: &[u8; BLOCK]) -> [u64; BLOCK / 8] {
+    let word = |bytes: &[u8; BLOCK], at: usize| u64::from_le_bytes(bytes.as_chunks().0[at]);
+    std::array::from_fn(|at| word(one, at) ^ word(other, at))
+}
+
+/// Whether the bits are the same where the mask is set.
+#[inline(always)]
+pub(super) fn is_same_where<const N: usize>(one: &[u8; N], other: &[u8; N], mask: &[u8; N]) -> bool {
+    let words = |bytes: &[u8; N], at: usize| u64::from_le_bytes(bytes.as_chunks().0[at]);
+    let mut differs = 0;
+    for at in 0..N / 8 {
+        differs |= (words(one, at) ^ words(other, at)) & words(mask, at);
+    }
+    differs == 0
+}
 
 /// Four bytes, little-endian.
 #[inline(always)]
@@ -54,7 +138,7 @@ pub(super) fn same_bytes(one: &[u8], other: &[u8], most: usize) -> usize {
 }
 
 #[inline(always)]
-fn same_of_block(one: &[u8; BLOCK], other: &[u8; BLOCK]) -> usize {
+pub(super) fn same_of_block(one: &[u8; BLOCK], other: &[u8; BLOCK]) -> usize {
     let word = |at: usize| {
         let word = |bytes: &[u8; BLOCK]| u64::from_le_bytes(bytes.as_chunks().0[at]);
         word(one) ^ word(other)

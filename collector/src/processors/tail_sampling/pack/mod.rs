@@ -78,6 +78,15 @@ const OPERATION: usize = 4;
 /// a length that differs from time to time is a call and a jump that nobody foresees.
 const BLOCK: usize = 32;
 
+/// Longer keys are not compared at once.
+const LONGEST_KEY: usize = 40;
+
+/// Attributes of such keys have their content before this.
+const CONTENT_AT: usize = 64;
+
+/// Bytes behind a span or a template that are read, and not looked at.
+const SLACK: usize = CONTENT_AT + BLOCK;
+
 /// Longer spans are not taken apart.
 const LONGEST: usize = 1 << 15;
 
@@ -153,8 +162,17 @@ impl Packer {
                 && let Some(plan) = self.plans.get_mut(slot)
             {
                 let steps = self.steps.get(plan.first as usize..).and_then(|steps| steps.get(..plan.steps as usize));
-                let mut delta = Delta::new(span, len, template, written, free);
-                let packed = delta.write(name, steps.unwrap_or_default());
+                let (known, known_len) = (written.get(template..)?, plan.len as usize);
+                let padded;
+                let (own, known) = match (span.get(..len + SLACK), known.get(..known_len + SLACK)) {
+                    (Some(own), Some(known)) => (own, known),
+                    _ => {
+                        padded = (pad(span, len), pad(known, known_len));
+                        (&*padded.0, &*padded.1)
+                    }
+                };
+                let mut delta = Delta::new((own, len), known, free)?;
+                let packed = delta.write(template, name, plan.head.into(), steps.unwrap_or_default());
                 let (differing, prefixed) = (delta.differing, delta.prefixed);
                 if plan.learn(differing, prefixed) {
                     let bytes = written.get(template..).and_then(|bytes| bytes.get(..plan.len as usize));
@@ -228,6 +246,14 @@ impl Packer {
             plan.lay_out(template, &mut self.steps);
         }
     }
+}
+
+/// The first `len` bytes with [`SLACK`] behind them, where the last span of a request or of the segment has nothing there.
+#[cold]
+fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
+    let mut padded = bytes.get(..len).unwrap_or_default().to_vec();
+    padded.resize(len + SLACK, 0);
+    padded
 }
 
 /// Room that is needed to pack a span of `len` bytes.

@@ -3,8 +3,8 @@
 //! A plan is a guess from the spans before: whatever it says, [`Delta`](super::delta::Delta) checks every byte, so a wrong one
 //! costs time and a few bytes only.
 
-use super::bytes::{field_end, word};
-use super::{ATTRIBUTE, KIND_BYTES, MOST_COPIED, TIMES_BYTES};
+use super::bytes::{STRINGS, field_end, word};
+use super::{ATTRIBUTE, KIND_BYTES, LONGEST_KEY, MOST_COPIED, TIMES_BYTES, VALUE};
 
 /// Steps of all templates of a segment.
 const MOST_STEPS: usize = 1 << 14;
@@ -24,8 +24,9 @@ pub(super) struct Plan {
     /// The first of its steps, and how many they are.
     pub(super) first: u32,
     pub(super) steps: u32,
-    /// Bytes of the template.
+    /// Bytes of the template, and of those the name, kind and times, if they stand there as nearly everybody writes them.
     pub(super) len: u32,
+    pub(super) head: u8,
     /// Fields, by number, that are expected to differ, and of those the ones that begin as the template's. Kept for the next
     /// template with the same name.
     differing: u64,
@@ -37,19 +38,39 @@ pub(super) struct Plan {
     spans: u32,
 }
 
-/// Fields of a template that are compared at once.
-#[derive(Clone, Copy, Debug)]
+/// Fields of a template that are expected to be the same, and the one behind them that is not.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
-    pub(super) kind: Kind,
-    pub(super) fields: u8,
+    /// Bytes that are expected to be the same, and the fields in them, at most [`MOST_COPIED`].
+    pub(super) same_len: u16,
+    pub(super) same: u8,
+    pub(super) then: Then,
+    /// Of the attribute behind them: bytes, of which the key's, and where the string begins, or the value that is none.
+    pub(super) len: u8,
     pub(super) key_len: u8,
-    pub(super) len: u16,
+    pub(super) content_at: u8,
+    /// Its form, see [`FORMS`](super::bytes::FORMS).
+    pub(super) form: u8,
+    /// All bits, if it is a string.
+    pub(super) text: u8,
+    /// How it is written if it differs: the operation and how far its length is shifted in four bytes, how many of those count.
+    pub(super) operation: u8,
+    pub(super) shift: u8,
+    pub(super) header_len: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// They are expected to be the same.
-    Same,
+impl Step {
+    pub(super) fn fields(&self) -> u32 {
+        u32::from(self.same) + u32::from(self.then != Then::More)
+    }
+}
+
+/// What stands behind fields that are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Then {
+    /// More fields that are expected to be the same, or none.
+    #[default]
+    More,
     /// An attribute that is expected to have another value.
     Differing,
     /// The same, with a string that begins as the template's.
@@ -86,38 +107,40 @@ impl Plan {
         self.len = template.len() as u32;
         // Name, kind and times are compared by themselves.
         let mut at = head_len(template).unwrap_or(0);
+        self.head = u8::try_from(at).unwrap_or(0);
         let mut field = 0_u32;
-        let mut run: Option<Step> = None;
+        let mut step = Step::default();
         while at < template.len() && steps.len() < MOST_STEPS {
             let Some(end) = field_end(template, at).filter(|end| *end <= template.len()) else { break };
-            let len = (end - at) as u16;
             let bit = 1_u64.checked_shl(field).unwrap_or(0);
             let plain = if self.differing & bit == 0 { None } else { template.get(at..end).and_then(Plain::read) };
-            if let Some(plain) = plain {
-                steps.extend(run.take());
-                let kind = if self.prefixed & bit != 0 && plain.is_text { Kind::Prefixed } else { Kind::Differing };
-                steps.push(Step { kind, fields: 1, key_len: plain.key_len as u8, len });
+            if let Some(plain) = plain.filter(|plain| plain.key_len <= LONGEST_KEY) {
+                let is_prefixed = self.prefixed & bit != 0 && plain.is_text;
+                step.then = if is_prefixed { Then::Prefixed } else { Then::Differing };
+                (step.len, step.key_len) = (plain.len as u8, plain.key_len as u8);
+                step.content_at = plain.content_at as u8;
+                step.form = (plain.key_len + if plain.is_text { STRINGS } else { 0 }) as u8;
+                // A string has a length only.
+                (step.text, step.operation, step.shift, step.header_len) =
+                    if plain.is_text { (u8::MAX, 0, 0, 1) } else { (0, VALUE, 8, 2) };
+                steps.push(std::mem::take(&mut step));
             } else {
-                match &mut run {
-                    Some(run) if usize::from(run.fields) < MOST_COPIED => {
-                        run.fields += 1;
-                        run.len += len;
-                    }
-                    _ => {
-                        steps.extend(run.take());
-                        run = Some(Step { kind: Kind::Same, fields: 1, key_len: 0, len });
-                    }
+                if usize::from(step.same) == MOST_COPIED {
+                    steps.push(std::mem::take(&mut step));
                 }
+                step.same += 1;
+                step.same_len += (end - at) as u16;
             }
             (at, field) = (end, field + 1);
         }
-        steps.extend(run);
+        if step.same > 0 {
+            steps.push(step);
+        }
         self.steps = steps.len() as u32 - self.first;
     }
 }
 
 /// How long name, kind and times are, if they stand there as nearly everybody writes them.
-#[inline]
 pub(super) fn head_len(span: &[u8]) -> Option<usize> {
     let name = usize::from(*span.get(1).filter(|len| **len < 0x80)?) + 2;
     let [0x30, 0..0x80, 0x39, _, _, _, _, _, _, _, _, 0x41, _, _, _, _, _, _, _, _] =

@@ -3,15 +3,21 @@
 use pdata::wire::put_bytes;
 use proptest::prelude::*;
 
-use super::bytes::{is_same, same_bytes};
-use super::plan::Kind;
+use super::bytes::{is_same, is_same_within, same_bytes};
+use super::plan::Then;
 use super::*;
 
 fn attribute(key: &str, value: &str) -> Vec<u8> {
-    let (mut any, mut pair, mut field) = (Vec::new(), Vec::new(), Vec::new());
+    let mut any = Vec::new();
     put_bytes(&mut any, 1, value.as_bytes());
+    attribute_of(key, &any)
+}
+
+/// `value` is an AnyValue.
+fn attribute_of(key: &str, value: &[u8]) -> Vec<u8> {
+    let (mut pair, mut field) = (Vec::new(), Vec::new());
     put_bytes(&mut pair, 1, key.as_bytes());
-    put_bytes(&mut pair, 2, &any);
+    put_bytes(&mut pair, 2, value);
     put_bytes(&mut field, 9, &pair);
     field
 }
@@ -112,10 +118,7 @@ fn a_name_that_comes_again_is_a_template() {
 
 #[test]
 fn values_of_any_kind_and_long_ones() {
-    let int = |key: &str, value: &[u8]| {
-        let pair = [&[0x0a, key.len() as u8][..], key.as_bytes(), &[0x12, value.len() as u8 + 1, 0x18], value].concat();
-        [&[ATTRIBUTE, pair.len() as u8][..], &pair].concat()
-    };
+    let int = |key: &str, value: &[u8]| attribute_of(key, &[&[0x18], value].concat());
     let attributes = |n: usize, value: &[u8]| {
         [
             attribute("http.method", "GET"),
@@ -132,7 +135,7 @@ fn values_of_any_kind_and_long_ones() {
 }
 
 /// How the spans of one name are compared after these.
-fn plan(spans: &[Vec<u8>]) -> Vec<(Kind, u8)> {
+fn plan(spans: &[Vec<u8>]) -> Vec<(u8, Then)> {
     let (mut packer, mut segment, mut end) = (Packer::new(), vec![0; 1 << 20], 0);
     packer.begin();
     for span in spans {
@@ -142,7 +145,7 @@ fn plan(spans: &[Vec<u8>]) -> Vec<(Kind, u8)> {
     let (slot, _) = packer.find(Packer::hashes(&spans[0], name).0).unwrap();
     let plan = packer.plans[slot];
     let steps = &packer.steps[plan.first as usize..][..plan.steps as usize];
-    steps.iter().map(|step| (step.kind, step.fields)).collect()
+    steps.iter().map(|step| (step.same, step.then)).collect()
 }
 
 #[test]
@@ -151,14 +154,14 @@ fn a_field_that_mostly_differs_is_not_asked_about() {
         (0..40).map(|n| span("GET", START + n, &request(n))).collect()
     };
     let same = plan(&spans(&|_| request("1", "7")));
-    assert_eq!(same, [(Kind::Same, 5)]);
+    assert_eq!(same, [(5, Then::More)]);
     let session = plan(&spans(&|n| request(&format!("{:x}", n.wrapping_mul(PRIME_1)), "7")));
-    assert_eq!(session, [(Kind::Same, 3), (Kind::Differing, 1), (Kind::Same, 1)]);
+    assert_eq!(session, [(3, Then::Differing), (1, Then::More)]);
     let target = plan(&spans(&|n| request("1", &n.to_string())));
-    assert_eq!(target, [(Kind::Same, 1), (Kind::Prefixed, 1), (Kind::Same, 3)]);
+    assert_eq!(target, [(1, Then::Prefixed), (3, Then::More)]);
     // Now and then is not enough.
     let rarely = plan(&spans(&|n| request("1", if n % 10 == 9 { "7" } else { "8" })));
-    assert_eq!(rarely, [(Kind::Same, 5)]);
+    assert_eq!(rarely, [(5, Then::More)]);
 }
 
 proptest! {
@@ -173,6 +176,9 @@ proptest! {
         let same = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
         prop_assert_eq!(same_bytes(&one, &other, len), same.min(len));
         prop_assert_eq!(is_same(&one, &other, len), len <= same);
+        if len <= one.len().min(other.len()) {
+            prop_assert_eq!(is_same_within(&pad(&one, one.len()), &pad(&other, other.len()), len), len <= same);
+        }
     }
 
     /// Spans of few different fields, whole or cut, and bytes that are none.
@@ -203,6 +209,38 @@ proptest! {
                 span.extend(bytes);
                 span.truncate(span.len().min(len + 20));
                 span
+            })
+            .collect();
+        lens(&spans);
+    }
+
+    /// Spans of the same fields, most of which are expected to differ after a while, with keys and values of all lengths and
+    /// values of several types.
+    #[test]
+    fn reads_back_what_was_expected(
+        keys in prop::collection::vec(prop_oneof![0_usize..44, 100_usize..130], 1..6),
+        spans in prop::collection::vec(prop::collection::vec((0_u8..6, 0_usize..140, 0_usize..40), 6), 1..40),
+    ) {
+        let spans: Vec<Vec<u8>> = spans
+            .into_iter()
+            .map(|values| {
+                let attributes: Vec<_> = keys
+                    .iter()
+                    .zip(values)
+                    .map(|(key, (kind, len, differs))| {
+                        let key = "k".repeat(*key);
+                        let mut text = "prefix".repeat(24)[..len].to_owned();
+                        if differs < len {
+                            text.replace_range(differs..=differs, "X");
+                        }
+                        match kind {
+                            0 => attribute_of(&key, &[0x18, len as u8 & 0x7f]),
+                            1 => attribute_of(&key, &text.as_bytes()[..len % 12]),
+                            _ => attribute(&key, &text),
+                        }
+                    })
+                    .collect();
+                span("GET", START, &attributes)
             })
             .collect();
         lens(&spans);
