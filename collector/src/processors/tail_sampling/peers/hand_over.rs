@@ -14,7 +14,7 @@ use super::super::mark::Late;
 use super::super::processor::Shared;
 use super::super::table::NOWHERE;
 use super::wire::{self, HandOver};
-use super::{HAND_OVER, Peers, call, due, lock};
+use super::{HAND_OVER, Peers, due, lock};
 use crate::net::status::Status;
 
 /// Traces that are taken out at once.
@@ -87,8 +87,8 @@ impl Shared {
                 });
                 peers.metrics.sent.add(message.len() as u64);
                 let sent = async {
-                    let channel = peers.channel(&transfer.to).ok_or_else(|| (None, "no address".to_owned()))?;
-                    call(channel, HAND_OVER, wire::frame(&message)).await
+                    let client = peers.client(&transfer.to).ok_or_else(|| (None, "no address".to_owned()))?;
+                    client.call(HAND_OVER, wire::frame(&message)).await
                 };
                 let answer = tokio::time::timeout(TIMEOUT, sent).await;
                 match answer.unwrap_or_else(|_| Err((None, "no answer in time".to_owned()))) {

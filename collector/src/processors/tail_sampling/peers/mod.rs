@@ -4,6 +4,7 @@
 //! Locks are taken in one order: the node's, then a shard's. Ingest takes only a shard's, so that whatever goes on
 //! between instances never holds it up for longer than a decision does.
 
+mod client;
 mod config;
 mod entry;
 mod hand_over;
@@ -21,17 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::peers::{Basis, Millis, Node, Output, Ring, Settings};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use component::{Clock, Code};
-use http::{HeaderMap, HeaderValue, Uri, header};
-use http_body_util::{BodyExt, Full};
+use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint};
-use tower::{Service, ServiceExt};
 
+use client::Client;
 pub(super) use config::{LowPeers, PeersConfig};
 pub(super) use entry::Decision;
 use entry::Entry;
@@ -50,7 +48,7 @@ use crate::factory::{Context, StartError};
 use crate::net::connect::{Connector, Target};
 use crate::net::listen::Listener;
 use crate::net::serve::{Lifetime, Protocol, Server};
-use crate::net::status::{self, GRPC_MESSAGE, GRPC_STATUS};
+use crate::net::status;
 use crate::net::tls;
 
 /// How often changed entries are looked for and collected. In a small fleet messages take more time than what is in them,
@@ -69,9 +67,6 @@ const MAX_BATCH: usize = 16_384;
 
 /// A longer message is refused before it is read.
 const MAX_MESSAGE: usize = 8 << 20;
-
-/// Room that is made for an answer which says that it is so long.
-const EXPECTED_MESSAGE: usize = 1 << 20;
 
 /// Changed parts that are taken from a shard at once: few enough to be near when they are offered.
 const LOOKED_AT: usize = 256;
@@ -115,7 +110,7 @@ pub(super) struct Peers {
     timeout: Duration,
     tls: OnceLock<tls::Connector>,
     /// By the member's name.
-    channels: Mutex<hashbrown::HashMap<Arc<str>, Channel, foldhash::fast::RandomState>>,
+    clients: Mutex<hashbrown::HashMap<Arc<str>, Arc<Client>, foldhash::fast::RandomState>>,
     tasks: TaskTracker,
     running: OnceLock<(Server, Resolver)>,
     debug: OnceLock<Server>,
@@ -180,7 +175,7 @@ impl Peers {
             tick: tick(decision_wait, grace),
             timeout: (grace / 5).max(Duration::from_millis(200)),
             tls: OnceLock::new(),
-            channels: Mutex::default(),
+            clients: Mutex::default(),
             tasks: TaskTracker::new(),
             running: OnceLock::new(),
             debug: OnceLock::new(),
@@ -200,24 +195,19 @@ impl Peers {
         wire::Parts { spare: lock(&self.node).spare_parts(), shape: self.shape }
     }
 
-    /// The connection to a member, opened when it is first used and again when it broke.
-    fn channel(&self, member: &Arc<str>) -> Option<Channel> {
-        let mut channels = lock(&self.channels);
-        if let Some(channel) = channels.get(member) {
-            return Some(channel.clone());
+    /// What calls a member.
+    fn client(&self, member: &Arc<str>) -> Option<Arc<Client>> {
+        let mut clients = lock(&self.clients);
+        if let Some(client) = clients.get(member) {
+            return Some(client.clone());
         }
         let target = Target::Tcp(self.config.dial(member)?);
         let name = self.config.client_tls.as_ref().map(|tls| tls.server_name_override.clone());
         let name = name.filter(|name| !name.is_empty());
-        // The connector does TLS, so the transport is told of plain HTTP.
-        let transport = Endpoint::from(Uri::from_static("http://peer"))
-            .http2_keep_alive_interval(self.config.grace)
-            .keep_alive_timeout(self.config.grace)
-            .keep_alive_while_idle(true);
         let connector = Connector { target, tls: self.tls.get().cloned(), name };
-        let channel = transport.connect_with_connector_lazy(connector);
-        channels.insert(member.clone(), channel.clone());
-        Some(channel)
+        let client = Arc::new(Client::new(connector, self.tasks.clone(), self.stop.subscribe()));
+        clients.insert(member.clone(), client.clone());
+        Some(client)
     }
 
     fn take_members(&self, members: &Members) {
@@ -231,7 +221,7 @@ impl Peers {
         }
         let now = self.now();
         lock(&self.node).set_members(now, &names);
-        lock(&self.channels).retain(|name, _| names.contains(&&**name));
+        lock(&self.clients).retain(|name, _| names.contains(&&**name));
     }
 }
 
@@ -439,14 +429,18 @@ impl Shared {
 
     fn dispatch(self: &Arc<Self>, requests: Requests) {
         let Some(peers) = &self.peers else { return };
-        for (to, request) in requests {
-            let shared = self.clone();
-            peers.tasks.spawn(async move { shared.exchange(&to, request).await });
+        if requests.is_empty() {
+            return;
         }
+        let shared = self.clone();
+        // One task for all: what comes back is worked on one after the other in any case.
+        peers.tasks.spawn(async move {
+            join_all(requests.into_iter().map(|(to, request)| shared.exchange(to, request))).await;
+        });
     }
 
     /// Sends a request and takes its answer.
-    async fn exchange(self: Arc<Self>, to: &Arc<str>, request: Request) {
+    async fn exchange(self: &Arc<Self>, to: Arc<str>, request: Request) {
         let Some(peers) = &self.peers else { return };
         let sequence = request.collect.sequence;
         let frame = wire::write_request(&peers.name, &request);
@@ -456,8 +450,8 @@ impl Shared {
         let started = peers.clock.monotonic();
         peers.metrics.sent.add(wire::message_len(&frame));
         let call = async {
-            let channel = peers.channel(to).ok_or_else(|| (None, "no address".to_owned()))?;
-            call(channel, PATH, frame).await
+            let client = peers.client(&to).ok_or_else(|| (None, "no address".to_owned()))?;
+            client.call(PATH, frame).await
         };
         let mut stop = peers.stop.subscribe();
         let answer = tokio::select! {
@@ -474,13 +468,13 @@ impl Shared {
             Ok(answer) => {
                 let took = peers.clock.monotonic().saturating_sub(started);
                 peers.metrics.round_trip.record(took.as_secs_f64() * 1000.0);
-                self.with_node(peers, |node, now, host, out| node.answered(now, to, answer, host, out)).1
+                self.with_node(peers, |node, now, host, out| node.answered(now, &to, answer, host, out)).1
             }
             Err((code, error)) => {
                 tracing::debug!(member = %to, error, "tail_sampling: a peer did not answer");
                 peers.metrics.failed.add(1);
                 let refusal = code.and_then(server::refusal);
-                self.with_node(peers, |node, now, _, _| node.refused(now, to, sequence, refusal)).1
+                self.with_node(peers, |node, now, _, _| node.refused(now, &to, sequence, refusal)).1
             }
         };
         self.dispatch(requests);
@@ -564,55 +558,6 @@ impl Shared {
 fn name_lonely(id: &pdata::TraceId, basis: Basis) {
     let trace_id = format_args!("{:032x}", u128::from_be_bytes(*id));
     tracing::debug!(%trace_id, ?basis, "tail_sampling has decided a trace without hearing all its peers");
-}
-
-/// One unary call. An error has the other side's code, if it answered.
-async fn call(mut channel: Channel, path: &'static str, frame: Bytes) -> Result<Bytes, (Option<Code>, String)> {
-    let silent = |error: &dyn std::fmt::Display| (None, error.to_string());
-    let mut request = http::Request::new(Body::new(Full::new(frame)));
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = Uri::from_static(path);
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
-    let response = channel.ready().await.map_err(|error| silent(&error))?;
-    let response = response.call(request).await.map_err(|error| silent(&error))?;
-    let (head, mut body) = response.into_parts();
-    if head.headers.contains_key(GRPC_STATUS) {
-        read_status(&head.headers)?;
-    }
-    let mut data = BytesMut::new();
-    let mut trailers = None;
-    while let Some(frame) = body.frame().await {
-        match frame.map_err(|error| silent(&error))?.into_data() {
-            Ok(piece) if data.len() + piece.len() <= MAX_MESSAGE => {
-                if let (true, Some([_, len @ ..])) = (data.is_empty(), piece.first_chunk::<5>()) {
-                    data.reserve((u32::from_be_bytes(*len) as usize).min(EXPECTED_MESSAGE) + 5);
-                }
-                data.extend_from_slice(&piece);
-            }
-            Ok(_) => return Err((None, "the answer is too long".to_owned())),
-            Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
-        }
-    }
-    read_status(&trailers.ok_or((None, "the answer has no status".to_owned()))?)?;
-    match data.get(..5) {
-        Some([0, len @ ..]) if u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize == data.len() - 5 => {
-            Ok(data.freeze().slice(5..))
-        }
-        _ => Err((None, "the answer is no message".to_owned())),
-    }
-}
-
-fn read_status(headers: &HeaderMap) -> Result<(), (Option<Code>, String)> {
-    let number = headers.get(GRPC_STATUS).and_then(|status| status.to_str().ok()?.parse::<i32>().ok());
-    match number {
-        Some(0) => Ok(()),
-        Some(number) => {
-            let text = headers.get(GRPC_MESSAGE).map(|text| status::percent_decode(text.as_bytes()));
-            Err((Some(status::code(number)), text.unwrap_or_default()))
-        }
-        None => Err((None, "malformed grpc-status".to_owned())),
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

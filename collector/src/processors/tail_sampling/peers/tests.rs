@@ -10,10 +10,11 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use pdata::TracesBuilder;
 use proptest::prelude::*;
 use prost::Message;
+use tokio_util::task::TaskTracker;
 
 use super::entry::{Decision, Entry};
 use super::wire::Parts;
-use super::{HAND_OVER, call, lock, wire};
+use super::{Client, HAND_OVER, lock, wire};
 use crate::config::{Problems, Section};
 use crate::factory::{Context, Lifecycle};
 use crate::net::connect::{Connector, Target};
@@ -213,9 +214,9 @@ async fn send_to(path: &'static str, port: u16, yaml: &str, message: &[u8]) -> R
     let clock: Arc<dyn component::Clock> = Arc::new(ManualClock::default());
     let tls = (!config.is_plain()).then(|| tls::Connector::load(&config, &["h2"], &clock).unwrap());
     let target = Target::Tcp(crate::net::address::HostPort { host: "127.0.0.1".to_owned(), port });
-    let transport = tonic::transport::Endpoint::from(http::Uri::from_static("http://peer"));
-    let channel = transport.connect_with_connector_lazy(Connector { target, tls, name: None });
-    call(channel, path, wire::frame(message)).await
+    let stop = tokio::sync::watch::Sender::new(false);
+    let client = Client::new(Connector { target, tls, name: None }, TaskTracker::new(), stop.subscribe());
+    client.call(path, wire::frame(message)).await
 }
 
 async fn send(port: u16, yaml: &str, message: &[u8]) -> Result<Bytes, (Option<Code>, String)> {
