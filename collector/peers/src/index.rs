@@ -117,6 +117,17 @@ impl Index {
         Self::default()
     }
 
+    /// An empty table with room for so many numbers: it does not grow before there are more. Memory that is not written to is
+    /// not there.
+    #[must_use]
+    pub fn with_room(numbers: usize) -> Self {
+        // Parts are not quite equal, and a part is filled to three quarters.
+        let share = numbers / PARTS;
+        let slots = ((share + share / 16) * 4 / 3 + 1).next_power_of_two().max(FEWEST);
+        let part = || Part { slots: vec![EMPTY; slots].into_boxed_slice(), len: 0 };
+        Self { parts: Box::new(std::array::from_fn(|_| part())) }
+    }
+
     /// Bits that are not in [`key`].
     fn part(&self, hash: u64) -> &Part {
         &self.parts[hash as usize % PARTS]
@@ -194,6 +205,19 @@ mod tests {
         }
         assert_eq!(index.len(), 10_000);
         assert!(index.parts.iter().all(|part| (80..240).contains(&part.len)));
+    }
+
+    #[test]
+    fn room_is_there_at_the_start() {
+        for n in [0, 1, 100, 5_000, 60_000] {
+            let mut index = Index::with_room(n);
+            let bytes = index.bytes();
+            for number in 0..u32::try_from(n).unwrap() {
+                index.insert(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32), number);
+            }
+            assert_eq!((index.len(), index.bytes()), (n, bytes));
+            assert!(bytes <= (n + 512) * 32, "{bytes} bytes for {n}");
+        }
     }
 
     /// Few hashes, so that many numbers have the same, and homes that collide and wrap around.

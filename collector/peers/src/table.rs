@@ -20,8 +20,8 @@ use crate::owner::{NOBODY, Record, Reported};
 use crate::slab::Slab;
 use crate::{Host, TraceId};
 
-/// Room made at the start for decisions, so that the first minutes do not move them again and again.
-const RESERVED: usize = 1 << 16;
+/// Room made at the start for so many decisions at most, so that the first minutes do not move them again and again.
+const RESERVED: usize = 1 << 18;
 
 /// In the index: the rest is the number of a decision, not of a place.
 const DECIDED: u32 = 1 << 31;
@@ -112,7 +112,7 @@ impl<E, D: Copy> Table<E, D> {
     pub(crate) fn new(capacity: usize, hash: FixedState) -> Self {
         let capacity = capacity.clamp(1, DECIDED as usize);
         Self {
-            index: Index::new(),
+            index: Index::with_room(capacity.min(RESERVED)),
             places: Slab::default(),
             links: Slab::default(),
             moved: HashMap::with_hasher(hash.clone()),
@@ -122,7 +122,7 @@ impl<E, D: Copy> Table<E, D> {
             n_owned: 0,
             capacity,
             // Memory that is not written to is not there.
-            decided: Vec::with_capacity(capacity.min(4 * RESERVED)),
+            decided: Vec::with_capacity(capacity.min(RESERVED)),
             oldest: 0,
         }
     }
