@@ -96,8 +96,8 @@ pub trait Host<E> {
     /// None if it does not wait any more: what has become of it the node is about to be told.
     fn entry(&mut self, id: &TraceId, at: u32) -> Option<E>;
 
-    /// It is about to be asked for: asks for its memory without waiting for it.
-    fn warm(&mut self, _id: &TraceId, _at: u32) {}
+    /// These are about to be asked for: asks for their memory without waiting for it.
+    fn warm(&mut self, _traces: &[(TraceId, u32)]) {}
 }
 
 /// What was decided about a trace.

@@ -1,7 +1,12 @@
 //! Asking for memory before it is needed: what is asked for together comes together, where each look-up by itself waits.
+//!
+//! A processor goes on while it waits, but only a few hundred instructions: so what is asked for is found first, and then
+//! asked for in loops that do nothing else.
 
 use std::hash::BuildHasher as _;
 use std::hint::black_box;
+
+use smallvec::SmallVec;
 
 use super::{NOWHERE, Place, Table, WARMED, id_of};
 use crate::{Entry, Host, TraceId};
@@ -16,12 +21,14 @@ impl<E: Entry, D: Copy> Table<E, D> {
             let mut n = 0;
             for (hash, id) in hashes.iter_mut().zip(&mut ids) {
                 *hash = self.hash.hash_one(id);
-                self.index.warm(*hash);
                 n += 1;
             }
-            for hash in hashes.into_iter().take(n) {
-                // As good as always it is the trace's, if the trace is known.
-                let at = self.index.find(hash, |_| true).unwrap_or(NOWHERE);
+            let hashes = &hashes[..n];
+            hashes.iter().for_each(|hash| self.index.warm(*hash));
+            // As good as always it is the trace's, if the trace is known.
+            let found = hashes.iter().filter_map(|hash| self.index.find(*hash, |_| true));
+            let found: SmallVec<[u32; WARMED]> = found.collect();
+            for at in found {
                 seen ^= id_of(at, &self.places, &self.decided).map_or(0, |id| id[0]);
             }
             if n < WARMED {
@@ -57,13 +64,16 @@ impl<E: Entry, D: Copy> Table<E, D> {
 
     /// And for the parts of them, which is to be done once they are warm themselves.
     pub(crate) fn warm_parts(&self, places: impl Iterator<Item = Place>, host: &mut dyn Host<E>) {
-        let mut seen = 0;
+        let mut held = SmallVec::<[(TraceId, u32); WARMED]>::new();
+        let mut links = SmallVec::<[u32; WARMED]>::new();
         for open in places.take(WARMED).filter_map(|place| self.places.get(place)) {
-            if let Some(held) = &open.held {
-                host.warm(&open.id, held.at);
-            }
-            let link = open.record.as_ref().and_then(|record| self.links.get(record.parts.0));
-            seen ^= link.map_or(0, |link| u64::from(link.next) ^ link.part.touch());
+            held.extend(open.held.as_ref().map(|held| (open.id, held.at)));
+            links.push(open.record.as_ref().map_or(NOWHERE, |record| record.parts.0));
+        }
+        host.warm(&held);
+        let mut seen = 0;
+        for link in links.into_iter().filter_map(|at| self.links.get(at)) {
+            seen ^= u64::from(link.next) ^ link.part.touch();
         }
         black_box(seen);
     }

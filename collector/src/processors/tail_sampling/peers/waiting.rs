@@ -41,9 +41,14 @@ impl Host<Entry> for Waiting<'_> {
         self.shard(id)?.entry(id, at)
     }
 
-    fn warm(&mut self, id: &TraceId, at: u32) {
-        if let Some(shard) = self.shard(id) {
-            shard.table.warm_entries(std::iter::once(at));
+    fn warm(&mut self, traces: &[(TraceId, u32)]) {
+        for (_, share) in self.shared.shares() {
+            let mut mine = traces.iter().filter(|(id, _)| share.takes(id)).peekable();
+            if let Some((first, _)) = mine.peek()
+                && let Some(shard) = self.shard(first)
+            {
+                shard.table.warm_entries(mine.map(|(_, at)| *at));
+            }
         }
     }
 }
