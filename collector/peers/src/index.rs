@@ -137,11 +137,17 @@ impl Index {
         &mut self.parts[hash as usize % PARTS]
     }
 
-    /// Asks for the memory that a search begins with, without waiting for it.
+    /// Asks for the memory that searches for these begin with, without waiting for it. Hashes that take time are to be made
+    /// before: a processor goes on for a few hundred instructions while it waits, and what is asked for within these comes
+    /// together.
     #[inline]
-    pub fn warm(&self, hash: u64) {
-        let part = self.part(hash);
-        black_box(part.slots.get(part.home(key(hash))).copied());
+    pub fn warm(&self, hashes: impl Iterator<Item = u64>) {
+        let mut seen = 0;
+        for hash in hashes {
+            let part = self.part(hash);
+            seen ^= part.slots.get(part.home(key(hash))).copied().unwrap_or(EMPTY);
+        }
+        black_box(seen);
     }
 
     /// The number of this hash that `same` says yes to. It is asked of few others: 32 bits of the hash are equal then.

@@ -24,7 +24,7 @@ impl<E: Entry, D: Copy> Table<E, D> {
                 n += 1;
             }
             let hashes = &hashes[..n];
-            hashes.iter().for_each(|hash| self.index.warm(*hash));
+            self.index.warm(hashes.iter().copied());
             // As good as always it is the trace's, if the trace is known.
             let found = hashes.iter().filter_map(|hash| self.index.find(*hash, |_| true));
             let found: SmallVec<[u32; WARMED]> = found.collect();
@@ -80,6 +80,6 @@ impl<E: Entry, D: Copy> Table<E, D> {
 
     /// And where the index has them.
     pub(crate) fn warm_index<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
-        ids.for_each(|id| self.index.warm(self.hash.hash_one(id)));
+        self.index.warm(ids.map(|id| self.hash.hash_one(id)));
     }
 }

@@ -262,13 +262,14 @@ impl Sampler {
         let limits = (&mut self.state, &mut self.counts);
         let judged = ask(&policies, limits, first_match, noted, clock, traces.len(), trace);
         let now = now(clock);
+        let mut hashes = Vec::with_capacity(LOT);
         for (lot, traces) in traces.chunks(LOT).enumerate() {
             // So that no trace waits alone for the places that it leaves and gets.
-            self.table.warm(traces);
+            hashes.clear();
+            hashes.extend(self.table.hashes(traces));
+            self.table.warm(&hashes);
             self.decided.warm_oldest(traces.len());
-            for hash in self.table.hashes(traces) {
-                self.warm_decisions(hash);
-            }
+            self.warm_decisions(|| hashes.iter().copied());
             for (row, at) in (lot * LOT..).zip(traces) {
                 self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
             }

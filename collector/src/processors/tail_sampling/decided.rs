@@ -116,17 +116,16 @@ impl Decided {
         self.queue.get_mut(at)
     }
 
-    /// Asks for the memory that a look-up of this hash begins with, without waiting for it.
-    pub(super) fn warm(&self, hash: u64) {
-        self.index.warm(hash);
+    /// Asks for the memory that look-ups of these hashes begin with, without waiting for it.
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64>) {
+        self.index.warm(hashes);
     }
 
     /// The same for the decisions that will have to go when so many are added.
     pub(super) fn warm_oldest(&self, added: usize) {
         let going = (self.queue.len + added).saturating_sub(self.capacity);
-        for oldest in (0..going).map_while(|at| self.queue.get(at)) {
-            self.index.warm(self.hash.hash(&oldest.id));
-        }
+        let oldest = (0..going).map_while(|at| self.queue.get(at));
+        self.index.warm(oldest.map(|oldest| self.hash.hash(&oldest.id)));
     }
 
     /// Remembers a decision and returns the one that had to go for it.
@@ -182,9 +181,9 @@ impl Lru {
         (self.index.bytes() + self.nodes.capacity() * size_of::<Node>()) as u64
     }
 
-    /// Asks for the memory that a look-up of this hash begins with, without waiting for it.
-    pub(super) fn warm(&self, hash: u64) {
-        self.index.warm(hash);
+    /// Asks for the memory that look-ups of these hashes begin with, without waiting for it.
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u64>) {
+        self.index.warm(hashes);
     }
 
     /// What is remembered of the id; it is young again then.

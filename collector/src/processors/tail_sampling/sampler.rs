@@ -255,17 +255,15 @@ impl Sampler {
     /// that are larger still: all rows ask for that memory before the first is waited for.
     fn locate(&mut self, traces: &Traces) {
         self.table.locate(traces, &mut self.located);
-        for hash in self.located.elsewhere() {
-            self.warm_decisions(hash);
-        }
+        self.warm_decisions(|| self.located.elsewhere());
     }
 
-    /// Asks for the memory where a decision on the trace of this hash is or will be remembered.
-    pub(super) fn warm_decisions(&self, hash: u64) {
-        self.decided.warm(hash);
+    /// Asks for the memory where decisions on traces of these hashes are or will be remembered.
+    pub(super) fn warm_decisions<I: Iterator<Item = u64>>(&self, hashes: impl Fn() -> I) {
+        self.decided.warm(hashes());
         for cache in [&self.sampled_cache, &self.non_sampled_cache] {
             if cache.is_enabled() {
-                cache.warm(hash);
+                cache.warm(hashes());
             }
         }
     }

@@ -145,19 +145,11 @@ impl Table {
     pub(super) fn find_all(&self, ids: &[TraceId], hashes: &mut Vec<u64>, ats: &mut Vec<u32>) {
         hashes.clear();
         ats.clear();
-        hashes.extend(ids.iter().map(|id| {
-            let hash = self.hash.hash(id);
-            self.index.warm(hash);
-            hash
-        }));
+        hashes.extend(ids.iter().map(|id| self.hash.hash(id)));
+        self.index.warm(hashes.iter().copied());
         // As good as always it is the entry that the trace has, if it has one.
-        ats.extend(hashes.iter().map(|hash| {
-            let at = self.index.find(*hash, |_| true).unwrap_or(NOWHERE);
-            if let Some(entry) = self.entries.get(at) {
-                black_box((entry.id, entry.due, entry.facts.spans, entry.received_bytes, entry.answers[0]));
-            }
-            at
-        }));
+        ats.extend(hashes.iter().map(|hash| self.index.find(*hash, |_| true).unwrap_or(NOWHERE)));
+        self.warm_entries(ats.iter().copied());
         for ((id, hash), at) in ids.iter().zip(&*hashes).zip(ats) {
             if self.entries.get(*at).is_some_and(|entry| entry.id != *id) {
                 *at = self.index.find(*hash, |at| self.entries.at(at).id == *id).unwrap_or(NOWHERE);
@@ -165,11 +157,9 @@ impl Table {
         }
     }
 
-    /// Asks for the memory that settling these traces needs first, without waiting for it.
-    pub(super) fn warm(&self, traces: &[u32]) {
-        for hash in self.hashes(traces) {
-            self.index.warm(hash);
-        }
+    /// Asks for the memory that settling traces of these hashes needs first, without waiting for it.
+    pub(super) fn warm(&self, hashes: &[u64]) {
+        self.index.warm(hashes.iter().copied());
     }
 
     /// Asks for the memory of these entries.

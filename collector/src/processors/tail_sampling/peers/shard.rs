@@ -256,17 +256,18 @@ impl Sampler {
         let mine = decisions.iter().filter(|told| share.takes(&told.id));
         let mut order: Vec<(u32, &Obey)> = mine.map(|told| (told.at, told)).collect();
         order.sort_unstable_by_key(|(at, _)| *at);
+        let mut hashes = Vec::with_capacity(WARMED);
         for told in order.chunks(WARMED) {
             // Each trace waits for memory, for its entry and for where tables have it; so these wait together.
             self.table.warm_entries(told.iter().map(|(at, _)| *at));
             let found =
                 told.iter().filter_map(|(at, told)| Some((self.table.find_from(*at, &told.id)?, told.decision)));
             let (found, decisions): (Vec<u32>, Vec<Decision>) = found.unzip();
-            self.table.warm(&found);
+            hashes.clear();
+            hashes.extend(self.table.hashes(&found));
+            self.table.warm(&hashes);
             self.decided.warm_oldest(found.len());
-            for hash in self.table.hashes(&found) {
-                self.warm_decisions(hash);
-            }
+            self.warm_decisions(|| hashes.iter().copied());
             for (at, decision) in found.into_iter().zip(decisions) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
