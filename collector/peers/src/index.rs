@@ -117,8 +117,7 @@ impl Index {
         Self::default()
     }
 
-    /// An empty table with room for so many numbers: it does not grow before there are more. Memory that is not written to is
-    /// not there.
+    /// An empty table with room for so many numbers, some 20 bytes each: it does not grow before there are more.
     #[must_use]
     pub fn with_room(numbers: usize) -> Self {
         // Parts are not quite equal, and a part is filled to three quarters.
