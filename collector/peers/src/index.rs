@@ -117,7 +117,7 @@ impl Index {
         Self::default()
     }
 
-    /// An empty table with room for so many numbers, some 20 bytes each: it does not grow before there are more.
+    /// An empty table with room for so many numbers, 11 to 23 bytes each: it does not grow before there are more.
     #[must_use]
     pub fn with_room(numbers: usize) -> Self {
         // Parts are not quite equal, and a part is filled to three quarters.
