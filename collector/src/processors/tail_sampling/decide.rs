@@ -265,13 +265,29 @@ impl Sampler {
         let mut hashes = Vec::with_capacity(LOT);
         for (lot, traces) in traces.chunks(LOT).enumerate() {
             // So that no trace waits alone for the places that it leaves and gets.
-            hashes.clear();
-            hashes.extend(self.table.hashes(traces));
-            self.table.warm(&hashes);
-            self.decided.warm_oldest(traces.len());
-            self.warm_decisions(|| hashes.iter().copied());
+            self.warm_settling(traces, &mut hashes);
             for (row, at) in (lot * LOT..).zip(traces) {
                 self.conclude(*at, judged.verdicts[row], early, judged.votes(row), now);
+            }
+        }
+    }
+
+    /// Asks for the memory that settling these traces needs: where tables have them and will have the decisions. The buffer is for
+    /// their hashes.
+    pub(super) fn warm_settling(&self, traces: &[u32], hashes: &mut Vec<u64>) {
+        hashes.clear();
+        hashes.extend(self.table.hashes(traces));
+        self.table.warm(hashes);
+        self.decided.warm_oldest(traces.len());
+        self.warm_decisions(|| hashes.iter().copied());
+    }
+
+    /// Asks for the memory where decisions on traces of these hashes are or will be remembered.
+    pub(super) fn warm_decisions<I: Iterator<Item = u64>>(&self, hashes: impl Fn() -> I) {
+        self.decided.warm(hashes());
+        for cache in [&self.sampled_cache, &self.non_sampled_cache] {
+            if cache.is_enabled() {
+                cache.warm(hashes());
             }
         }
     }

@@ -258,16 +258,6 @@ impl Sampler {
         self.warm_decisions(|| self.located.elsewhere());
     }
 
-    /// Asks for the memory where decisions on traces of these hashes are or will be remembered.
-    pub(super) fn warm_decisions<I: Iterator<Item = u64>>(&self, hashes: impl Fn() -> I) {
-        self.decided.warm(hashes());
-        for cache in [&self.sampled_cache, &self.non_sampled_cache] {
-            if cache.is_enabled() {
-                cache.warm(hashes());
-            }
-        }
-    }
-
     /// True if the spans of a trace with this decision are sent on.
     fn goes_out(&self, mark: Mark) -> bool {
         mark.outcome == Final::Sampled || self.config.dry_run

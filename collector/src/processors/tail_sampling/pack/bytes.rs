@@ -57,15 +57,7 @@ pub(super) fn is_same_within(one: &[u8], other: &[u8], len: usize) -> bool {
             _ => is_same(one, other, len),
         };
     }
-    let (Some(one), Some(other)) = (one.get(..len), other.get(..len)) else { return false };
-    let (Some(end), Some(other_end)) = (one.last_chunk::<BLOCK>(), other.last_chunk::<BLOCK>()) else { return false };
-    let mut differs = differing(end, other_end);
-    for (one, other) in one.as_chunks::<BLOCK>().0.iter().zip(other.as_chunks::<BLOCK>().0) {
-        for (all, bits) in differs.iter_mut().zip(differing(one, other)) {
-            *all |= bits;
-        }
-    }
-    differs == [0; BLOCK / 8]
+    is_same(one, other, len)
 }
 
 /// The bits that differ.
@@ -98,11 +90,13 @@ pub(super) fn is_same(one: &[u8], other: &[u8], len: usize) -> bool {
     let (Some(one), Some(other)) = (one.get(..len), other.get(..len)) else { return false };
     match (one.last_chunk::<BLOCK>(), other.last_chunk::<BLOCK>()) {
         (Some(end), Some(other_end)) => {
-            let mut same = end == other_end;
+            let mut differs = differing(end, other_end);
             for (one, other) in one.as_chunks::<BLOCK>().0.iter().zip(other.as_chunks::<BLOCK>().0) {
-                same &= one == other;
+                for (all, bits) in differs.iter_mut().zip(differing(one, other)) {
+                    *all |= bits;
+                }
             }
-            same
+            differs == [0; BLOCK / 8]
         }
         _ => match (one.first_chunk::<16>(), other.first_chunk::<16>()) {
             (Some(start), Some(other_start)) => {
@@ -138,7 +132,7 @@ pub(super) fn same_bytes(one: &[u8], other: &[u8], most: usize) -> usize {
 }
 
 #[inline(always)]
-pub(super) fn same_of_block(one: &[u8; BLOCK], other: &[u8; BLOCK]) -> usize {
+fn same_of_block(one: &[u8; BLOCK], other: &[u8; BLOCK]) -> usize {
     let word = |at: usize| {
         let word = |bytes: &[u8; BLOCK]| u64::from_le_bytes(bytes.as_chunks().0[at]);
         word(one) ^ word(other)

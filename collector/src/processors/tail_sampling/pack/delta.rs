@@ -1,8 +1,6 @@
 //! A span written as what differs from a template.
 
-use super::bytes::{
-    FORMS, KEYED, field_end, is_same, is_same_where, is_same_within, same_bytes, same_kind, same_of_block,
-};
+use super::bytes::{FORMS, KEYED, field_end, is_same, is_same_where, is_same_within, same_bytes, same_kind};
 use super::plan::{Plain, Step, Then};
 use super::{
     BLOCK, CONTENT_AT, COPY, HEAD, INSERT, KIND_BYTES, MOST_COPIED, OMIT, OPERATION, PREFIXED, REPLACE,
@@ -309,12 +307,14 @@ fn expected(mut own: &[u8], mut known: &[u8], mut out: &mut [u8], mut steps: &[S
                 break;
             }
             // A string has a length only.
-            let mut header = u32::from(step.operation) | (content as u32) << (step.shift & 8);
-            let mut header_len = usize::from(step.header_len & 3);
+            let value = !step.text;
+            let mut header = u32::from(VALUE & value) | (content as u32) << (8 & value);
+            let mut header_len = 1 + usize::from(value & 1);
             let mut same = 0;
             if step.then == Then::Prefixed {
-                same =
-                    same_content(own, known, content_at, content.min(usize::from(step.len).wrapping_sub(content_at)));
+                let most = content.min(usize::from(step.len).wrapping_sub(content_at));
+                let Some((own, known)) = own.get(content_at..).zip(known.get(content_at..)) else { break };
+                same = same_bytes(own, known, most);
                 header = u32::from(PREFIXED) | (same as u32) << 8 | ((content - same) as u32) << 16;
                 header_len = 3;
             }
@@ -342,19 +342,6 @@ fn has_form(own: &[u8; SLACK], known: &[u8; SLACK], form: u8) -> bool {
     match (own.first_chunk(), known.first_chunk(), FORMS.get(usize::from(form))) {
         (Some(own), Some(known), Some(mask)) => is_same_where::<KEYED>(own, known, mask),
         _ => false,
-    }
-}
-
-/// How many bytes the contents begin with that are the same, of the first `most`.
-#[inline(always)]
-fn same_content(own: &[u8], known: &[u8], at: usize, most: usize) -> usize {
-    let (Some(own), Some(known)) = (own.get(at..), known.get(at..)) else { return 0 };
-    match (own.first_chunk(), known.first_chunk()) {
-        (Some(block), Some(other)) => {
-            let same = same_of_block(block, other);
-            if same == BLOCK && most > BLOCK { same_bytes(own, known, most) } else { same.min(most) }
-        }
-        _ => 0,
     }
 }
 

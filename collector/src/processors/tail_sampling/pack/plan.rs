@@ -4,7 +4,7 @@
 //! costs time and a few bytes only.
 
 use super::bytes::{STRINGS, field_end, word};
-use super::{ATTRIBUTE, KIND_BYTES, LONGEST_KEY, MOST_COPIED, TIMES_BYTES, VALUE};
+use super::{ATTRIBUTE, KIND_BYTES, LONGEST_KEY, MOST_COPIED, TIMES_BYTES};
 
 /// Steps of all templates of a segment.
 const MOST_STEPS: usize = 1 << 14;
@@ -53,10 +53,6 @@ pub(super) struct Step {
     pub(super) form: u8,
     /// All bits, if it is a string.
     pub(super) text: u8,
-    /// How it is written if it differs: the operation and how far its length is shifted in four bytes, how many of those count.
-    pub(super) operation: u8,
-    pub(super) shift: u8,
-    pub(super) header_len: u8,
 }
 
 impl Step {
@@ -120,9 +116,7 @@ impl Plan {
                 (step.len, step.key_len) = (plain.len as u8, plain.key_len as u8);
                 step.content_at = plain.content_at as u8;
                 step.form = (plain.key_len + if plain.is_text { STRINGS } else { 0 }) as u8;
-                // A string has a length only.
-                (step.text, step.operation, step.shift, step.header_len) =
-                    if plain.is_text { (u8::MAX, 0, 0, 1) } else { (0, VALUE, 8, 2) };
+                step.text = if plain.is_text { u8::MAX } else { 0 };
                 steps.push(std::mem::take(&mut step));
             } else {
                 if usize::from(step.same) == MOST_COPIED {

@@ -263,11 +263,7 @@ impl Sampler {
             let found =
                 told.iter().filter_map(|(at, told)| Some((self.table.find_from(*at, &told.id)?, told.decision)));
             let (found, decisions): (Vec<u32>, Vec<Decision>) = found.unzip();
-            hashes.clear();
-            hashes.extend(self.table.hashes(&found));
-            self.table.warm(&hashes);
-            self.decided.warm_oldest(found.len());
-            self.warm_decisions(|| hashes.iter().copied());
+            self.warm_settling(&found, &mut hashes);
             for (at, decision) in found.into_iter().zip(decisions) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
