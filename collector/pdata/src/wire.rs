@@ -195,6 +195,10 @@ impl<'a> Cursor<'a> {
             self.at += 2;
             return Ok(u64::from(low & 0x7f) | u64::from(high) << 7);
         }
+        if let Some((value, len)) = rest.first_chunk().and_then(|bytes| short_varint(*bytes)) {
+            self.at += len;
+            return Ok(value);
+        }
         let mut value = 0_u64;
         for (place, &byte) in rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * place);
@@ -355,6 +359,23 @@ impl<'a> Cursor<'a> {
             }
         }
     }
+}
+
+/// The varint that eight bytes begin with and its length, if it ends in them.
+#[inline]
+fn short_varint(bytes: [u8; 8]) -> Option<(u64, usize)> {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(bytes);
+    let ends = !word & MORE;
+    if ends == 0 {
+        return None;
+    }
+    // Up to the first high bit that is not set.
+    let sevens = word & (ends ^ (ends - 1)) & !MORE;
+    let pairs = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, ends.trailing_zeros() as usize / 8 + 1))
 }
 
 /// Length of a varint in bytes.

@@ -11,6 +11,7 @@ fn varints() {
     assert_eq!(varint(&[0x80, 1]), Ok(128));
     // Longer than needed is legal up to ten bytes.
     assert_eq!(varint(&[0x80, 0x80, 0x80, 0]), Ok(0));
+    assert_eq!(varint(&[0x80, 0x80, 0x80, 0, 9, 9, 9, 9, 9]), Ok(0));
     assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(u64::MAX));
     assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), Err(WireErrorKind::Varint));
     assert_eq!(varint(&[0x80; 11]), Err(WireErrorKind::Varint));
@@ -26,6 +27,13 @@ fn varints_written_are_read_back() {
             put_varint(&mut buf, value);
             assert_eq!(buf.len(), varint_len(value));
             assert_eq!(varint(&buf), Ok(value));
+            // What is behind it is none of its own.
+            for behind in [[0x00; 8], [0x80; 8], [0xff; 8]] {
+                let more = [&buf[..], &behind].concat();
+                let mut cursor = Cursor::new(&more);
+                assert_eq!(cursor.varint(), Ok(value));
+                assert_eq!(cursor.position(), buf.len());
+            }
         }
     }
 }
