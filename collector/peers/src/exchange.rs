@@ -221,6 +221,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
         for decisions in collect.decisions.chunks(WARMED) {
             self.table.warm_places(decisions.iter().map(|told| told.place));
             self.table.warm_index(decisions.iter().map(|told| &told.id));
+            self.table.warm_oldest(decisions.len());
             for Told { id, place, decision } in decisions {
                 self.learn(id, *decision, Some(*place), number, out);
             }

@@ -6,6 +6,17 @@ use crate::node::{Judge, Node, Obey, Output};
 use crate::table::Known;
 use crate::{Decision, Entry, Host, Millis, TraceId};
 
+/// A part of a trace that waits at the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// The trace.
+    pub id: TraceId,
+    /// The host's own number of the trace, so that it need not look the trace up to obey.
+    pub at: u32,
+    /// When this instance alone would decide it.
+    pub due: Millis,
+}
+
 /// A part of a trace that waits here.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -44,9 +55,30 @@ impl<E> Default for Moved<E> {
 }
 
 impl<E: Entry, D: Decision> Node<E, D> {
-    /// Offers a part of a trace that waits at this instance, because it is new or has changed. If a decision is known, it is to be obeyed at once. False if there is no room, or the node has departed: the trace is
-    /// none of this node's. `at` is the host's own number of the trace, so that it need not look the trace up to obey.
-    pub fn offer(&mut self, now: Millis, (id, at): (&TraceId, u32), due: Millis, out: &mut Output<E, D>) -> bool {
+    /// Offers a part of a trace that waits at this instance, because it is new or has changed. If a decision is known, it is to
+    /// be obeyed at once. False if there is no room, or the node has departed: the trace is none of this node's.
+    pub fn offer(&mut self, now: Millis, offer: &Offer, out: &mut Output<E, D>) -> bool {
+        let owner = self.view.owner(&offer.id).unwrap_or(SELF);
+        self.offer_to(owner, now, offer, out)
+    }
+
+    /// As [`Node::offer`], of some hundred parts: more, and the memory of the first is gone again when its turn comes. Adds those
+    /// to `refused` for which there is no room.
+    pub fn offer_all(&mut self, now: Millis, offers: &[Offer], out: &mut Output<E, D>, refused: &mut Vec<TraceId>) {
+        self.table.warm_new(offers.iter().map(|offer| &offer.id));
+        let ids: Vec<TraceId> = offers.iter().map(|offer| offer.id).collect();
+        let mut owners = Vec::with_capacity(ids.len());
+        self.view.owners(&ids, &mut owners);
+        for (offer, owner) in offers.iter().zip(owners) {
+            if !self.offer_to(owner, now, offer, out) {
+                refused.push(offer.id);
+            }
+        }
+    }
+
+    fn offer_to(&mut self, owner: u32, now: Millis, offer: &Offer, out: &mut Output<E, D>) -> bool {
+        let Offer { id, at, due } = offer;
+        let (at, due) = (*at, *due);
         let room = !self.departed && self.table.n_held() < self.settings.max_traces;
         let place = match self.table.find_or_open(id, room) {
             Some(Known::Open(place)) => place,
@@ -80,7 +112,6 @@ impl<E: Entry, D: Decision> Node<E, D> {
         if !room {
             return false;
         }
-        let owner = self.view.owner(id).unwrap_or(SELF);
         let mut queued = false;
         if owner == SELF {
             self.own((place, id), due, now);

@@ -77,6 +77,7 @@ mod timetable;
 mod transfer;
 mod view;
 
+pub use holder::Offer;
 pub use index::Index;
 pub use member::MemberState;
 pub use message::{Answer, Collect, Giver, Givers, Part, Refusal, Report, Request, Told};

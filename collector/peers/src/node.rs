@@ -320,14 +320,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
             })
     }
 
-    /// Asks for what is known of traces that are about to be offered: of all at once. Some hundred at most, or the first are gone again.
-    pub fn warm_offers<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
-        self.table.warm_new(ids);
-    }
-
-    /// The same for traces that are about to be concluded.
+    /// Asks for what is known of traces that are about to be concluded: of all at once.
     pub fn warm<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) {
-        self.table.warm(ids);
+        let n = self.table.warm(ids);
+        self.table.warm_oldest(n);
     }
 
     /// Takes the memory of a report that is written or read. Messages come together once a tick, so that what was freed

@@ -5,11 +5,18 @@ use std::sync::Arc;
 
 use crate::TraceId;
 use crate::member::SELF;
+use crate::table::WARMED;
 
 /// Finds owners. All instances must be given the same one.
 pub trait Ring {
     /// Position of the trace's owner in the list that the ring was made of. The list is not empty.
     fn owner(&self, id: &TraceId) -> usize;
+    /// Those of several, in a loop that does nothing else: then none waits for the one before it.
+    fn owners(&self, ids: &[TraceId], owners: &mut [usize]) {
+        for (id, owner) in ids.iter().zip(owners) {
+            *owner = self.owner(id);
+        }
+    }
     /// Which part of all traces each member of that list owns; together 1.
     fn shares(&self) -> Vec<f64>;
 }
@@ -74,6 +81,18 @@ impl View {
     pub(crate) fn owner(&self, id: &TraceId) -> Option<u32> {
         let at = self.ring.as_ref()?.owner(id);
         self.owners.get(at).map(|(_, number)| *number)
+    }
+
+    /// Adds the owners of several; the node itself where nobody is.
+    pub(crate) fn owners(&self, ids: &[TraceId], numbers: &mut Vec<u32>) {
+        let mut positions = [usize::MAX; WARMED];
+        for ids in ids.chunks(WARMED) {
+            if let Some(ring) = &self.ring {
+                ring.owners(ids, &mut positions);
+            }
+            let owners = positions.iter().take(ids.len()).map(|at| self.owners.get(*at));
+            numbers.extend(owners.map(|owner| owner.map_or(SELF, |(_, number)| *number)));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::Failure;
 use super::plan::GRACE;
 use super::world::{Event, Given, Host, Open, World, id, number};
-use crate::{Entry, Obey, Output};
+use crate::{Entry, Obey, Offer, Output};
 
 impl Host {
     /// The answer to this attempt is still wanted.
@@ -69,7 +69,8 @@ impl World {
                 let due = (*due).max(self.now);
                 let open = host.open.entry(*trace).or_insert(Open { due, ..Open::default() });
                 open.spans.merge(spans);
-                if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
+                let offer = Offer { id: id(*trace), at: 0, due: clock.at(open.due) };
+                if node.offer(now, &offer, &mut out) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }

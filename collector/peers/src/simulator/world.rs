@@ -10,8 +10,8 @@ use super::check::{Checks, Failure};
 use super::plan::{BUSY, END, Fault, GRACE, HEALED, Plan, Profile, TICK, WAIT};
 use super::random::{Random, mix};
 use crate::{
-    Answer, Basis, Collect, Decision, Entry, Millis, Node, Obey, Output, Refusal, Report, Request, Ring, Settings,
-    TraceId,
+    Answer, Basis, Collect, Decision, Entry, Millis, Node, Obey, Offer, Output, Refusal, Report, Request, Ring,
+    Settings, TraceId,
 };
 
 /// The spans of a part, and how often a span was counted.
@@ -402,7 +402,8 @@ impl World {
         let clock = host.clock;
         for (trace, open) in &mut host.open {
             open.offered = 0;
-            if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
+            let offer = Offer { id: id(*trace), at: 0, due: clock.at(open.due) };
+            if node.offer(now, &offer, &mut out) {
                 open.offered = open.spans.count;
                 self.checks.offered(*trace, member, open.spans.set, open.due, self.now);
             }
@@ -455,8 +456,14 @@ impl World {
         let host = &mut self.hosts[member];
         let clock = host.clock;
         if let Some(node) = &mut host.node {
-            for (trace, open) in host.open.iter_mut().filter(|(_, open)| open.offered != open.spans.count) {
-                if node.offer(now, (&id(*trace), 0), clock.at(open.due), &mut out) {
+            let changed = host.open.iter_mut().filter(|(_, open)| open.offered != open.spans.count);
+            let changed: Vec<_> = changed.collect();
+            let offer = |(trace, open): &(&u64, &mut Open)| Offer { id: id(**trace), at: 0, due: clock.at(open.due) };
+            let offers: Vec<_> = changed.iter().map(offer).collect();
+            let mut refused = Vec::new();
+            node.offer_all(now, &offers, &mut out, &mut refused);
+            for (trace, open) in changed {
+                if !refused.contains(&id(*trace)) {
                     open.offered = open.spans.count;
                     offered.push((*trace, open.spans.set, open.due));
                 }

@@ -13,9 +13,14 @@ use crate::{Entry, Host, TraceId};
 
 impl<E: Entry, D: Copy> Table<E, D> {
     /// Asks for the memory of these traces, so that look-ups that follow do not wait one after the other. Nothing is decided
-    /// by what has not come yet: a processor that guesses wrong forgets what it has asked for since.
-    pub(crate) fn warm<'a>(&self, mut ids: impl Iterator<Item = &'a TraceId>) {
-        let mut seen = 0;
+    /// by what has not come yet: a processor that guesses wrong forgets what it has asked for since. Returns how many they are.
+    pub(crate) fn warm<'a>(&self, ids: impl Iterator<Item = &'a TraceId>) -> usize {
+        self.warm_found(ids, |_| 0)
+    }
+
+    /// The same, and then what `more` reads of that which is found.
+    fn warm_found<'a>(&self, mut ids: impl Iterator<Item = &'a TraceId>, more: impl Fn(u32) -> u32) -> usize {
+        let (mut seen, mut read, mut all) = (0, 0, 0);
         loop {
             let mut hashes = [0; WARMED];
             let mut n = 0;
@@ -28,14 +33,19 @@ impl<E: Entry, D: Copy> Table<E, D> {
             // As good as always it is the trace's, if the trace is known.
             let found = hashes.iter().filter_map(|hash| self.index.find(*hash, |_| true));
             let found: SmallVec<[u32; WARMED]> = found.collect();
-            for at in found {
-                seen ^= id_of(at, &self.places, &self.decided).map_or(0, |id| id[0]);
+            for at in &found {
+                seen ^= id_of(*at, &self.places, &self.decided).map_or(0, |id| id[0]);
             }
+            for at in found {
+                read ^= more(at);
+            }
+            all += n;
             if n < WARMED {
                 break;
             }
         }
-        black_box(seen);
+        black_box((seen, read));
+        all
     }
 
     /// As [`Table::warm`] for traces that mostly are new, and so many places that they will have.
@@ -48,7 +58,9 @@ impl<E: Entry, D: Copy> Table<E, D> {
     /// As [`Table::warm`] for traces that others report.
     pub(crate) fn warm_reported<'a>(&self, ids: impl ExactSizeIterator<Item = &'a TraceId>) {
         let n = ids.len();
-        self.warm(ids);
+        // Where others have reported it too, their parts are looked at.
+        let first_link = |at| self.places.get(at).and_then(|open| self.links.get(open.record.as_ref()?.parts.0));
+        self.warm_found(ids, |at| first_link(at).map_or(0, |link| link.part.holder));
         self.places.warm_free(n, |open| open.id[0].into());
         self.links.warm_free(n, |link| u64::from(link.next) ^ link.part.touch());
     }
@@ -72,10 +84,24 @@ impl<E: Entry, D: Copy> Table<E, D> {
         }
         host.warm(&held);
         let mut seen = 0;
-        for link in links.into_iter().filter_map(|at| self.links.get(at)) {
-            seen ^= u64::from(link.next) ^ link.part.touch();
+        // The first of each and then the next, where two others have reported it.
+        for _ in 0..2 {
+            for at in &mut links {
+                if let Some(link) = self.links.get(*at) {
+                    seen ^= link.part.touch();
+                    *at = link.next;
+                }
+            }
         }
         black_box(seen);
+    }
+
+    /// And where the index has the decisions that have to go when so many are remembered.
+    pub(crate) fn warm_oldest(&self, n: usize) {
+        let going = (self.decided.len() + n).saturating_sub(self.capacity).min(n);
+        let (before, from) = self.decided.split_at_checked(self.oldest).unwrap_or_default();
+        let oldest = from.iter().chain(before).take(going);
+        self.index.warm(oldest.map(|(id, _)| self.hash.hash_one(id)));
     }
 
     /// And where the index has them.

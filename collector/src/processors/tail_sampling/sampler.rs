@@ -205,8 +205,14 @@ impl Sampler {
                     }
                     let at = match recent {
                         Some((last, at)) if last == *id => at,
+                        // The first of a run of its spans.
                         _ => match self.place(id, span.index(), part, clock, now) {
-                            Placed::Waiting(at) => at,
+                            Placed::Waiting(at) => {
+                                if let Some(exchange) = &mut self.exchange {
+                                    exchange.touch(at);
+                                }
+                                at
+                            }
                             Placed::Decided(mark) => {
                                 if self.goes_out(mark) {
                                     forward.push((span.index(), mark));
@@ -255,6 +261,8 @@ impl Sampler {
     /// that are larger still: all rows ask for that memory before the first is waited for.
     fn locate(&mut self, traces: &Traces) {
         self.table.locate(traces, &mut self.located);
+        // Most of those are new, and get entries.
+        self.table.warm_free(self.located.elsewhere().count());
         self.warm_decisions(|| self.located.elsewhere());
     }
 
@@ -330,9 +338,6 @@ impl Sampler {
         match self.config.strategy {
             Strategy::TraceComplete => self.table.merge_answers(at, answers),
             Strategy::SpanIngest => self.touched.add(at, &part, shape, answers),
-        }
-        if let Some(exchange) = &mut self.exchange {
-            exchange.touch(at);
         }
         if self.config.decide_early && self.arrived.last() != Some(&at) {
             self.arrived.push(at);

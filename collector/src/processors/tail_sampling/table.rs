@@ -172,6 +172,22 @@ impl Table {
         black_box(seen);
     }
 
+    /// Asks for the memory of so many entries that are taken next.
+    pub(super) fn warm_free(&self, n: usize) {
+        self.warm_entries(self.free.iter().rev().take(n).copied());
+    }
+
+    /// Asks for the memory of those that arrived before and after these traces: what is settled one out of order has them
+    /// linked anew.
+    pub(super) fn warm_neighbours(&self, traces: &[u32]) {
+        let neighbours = traces.iter().map(|at| self.entries.at(*at)).flat_map(|entry| [entry.older, entry.newer]);
+        let mut seen = 0;
+        for entry in neighbours.filter_map(|at| self.entries.get(at)) {
+            seen ^= entry.older;
+        }
+        black_box(seen);
+    }
+
     /// The hashes of these traces' ids.
     pub(super) fn hashes(&self, traces: &[u32]) -> impl Iterator<Item = u64> {
         traces.iter().map(|at| self.hash.hash(&self.entries.at(*at).id))

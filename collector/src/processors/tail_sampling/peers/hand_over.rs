@@ -14,7 +14,7 @@ use super::super::mark::Late;
 use super::super::processor::Shared;
 use super::super::table::NOWHERE;
 use super::wire::{self, HandOver};
-use super::{HAND_OVER, Peers, due, lock};
+use super::{HAND_OVER, Peers, lock};
 use crate::net::status::Status;
 
 /// Traces that are taken out at once.
@@ -149,7 +149,7 @@ impl Shared {
                     shard.take_in(&batch, &asked, share, &*self.clock, &mut late)
                 });
                 for part in changed {
-                    if !node.offer(now, (&part.id, part.at), due(now, part.due_in_seconds), out) {
+                    if !node.offer(now, &part.offer(now), out) {
                         without_room.push(part.id);
                     }
                 }

@@ -15,9 +15,11 @@ mod server;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod waiting;
 mod wire;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ use entry::Entry;
 use metrics::Metrics;
 pub use replay::{Cost, Fleet};
 pub(super) use shard::Exchange;
+use undone::Undone;
 use waiting::Waiting;
 
 use super::config::Config;
@@ -56,8 +59,8 @@ use crate::net::tls;
 const MAX_TICK: Duration = Duration::from_secs(1);
 const MIN_TICK: Duration = Duration::from_millis(250);
 
-/// How far two ticks may be from their interval.
-const DUE_SLACK: Millis = 50;
+/// For this part of a tick after it begins others' decisions are gathered: members tick at the same time.
+const GATHERING_PART: u32 = 5;
 
 /// How often a stopping instance looks whether it may go.
 const POLL: Duration = Duration::from_millis(200);
@@ -118,10 +121,8 @@ pub(super) struct Peers {
     taking_over: Semaphore,
     /// The part of all limits that the shards were last told to spend.
     share: Mutex<f64>,
-    /// Decisions made here since the last tick, on traces that wait here: obeyed when the others hear of them. What has come
-    /// together then goes out together, so that no segment of the log has to be decompressed once for each owner. None once
-    /// this instance stops: it obeys at once.
-    made: Mutex<Option<Vec<Obey>>>,
+    /// Locked after the node, if both are.
+    undone: Mutex<Undone>,
     stop: watch::Sender<bool>,
 }
 
@@ -181,7 +182,7 @@ impl Peers {
             debug: OnceLock::new(),
             taking_over: Semaphore::new(TAKING_OVER),
             share: Mutex::new(1.0),
-            made: Mutex::new(Some(Vec::new())),
+            undone: Mutex::default(),
             stop: watch::Sender::new(false),
             config: peers.clone(),
         }
@@ -232,11 +233,6 @@ fn millis(duration: Duration) -> Millis {
 /// Several times before anybody is suspected, and before a decision is due.
 fn tick(decision_wait: Duration, grace: Duration) -> Duration {
     (decision_wait / 5).min(grace / 10).clamp(MIN_TICK, MAX_TICK)
-}
-
-/// When a part is due that a shard would decide in so many seconds. A little before a tick, not a little after it.
-fn due(now: Millis, seconds: u32) -> Millis {
-    now.saturating_add(u64::from(seconds) * 1000).saturating_sub(DUE_SLACK)
 }
 
 /// What makes entries comparable: the policies, and the version of the protocol.
@@ -293,12 +289,18 @@ impl Shared {
         let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + first, peers.tick);
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let task = self.watch.task(async move {
+            let mut gathered = pin!(tokio::time::sleep(Duration::ZERO));
             loop {
+                let Some(peers) = &shared.peers else { return };
                 tokio::select! {
                     _ = interval.tick() => {}
+                    () = &mut gathered, if lock(&peers.undone).gathers() => {
+                        shared.obey_gathered(peers);
+                        continue;
+                    }
                     _ = stop.changed() => return,
                 }
-                let Some(peers) = &shared.peers else { return };
+                gathered.as_mut().reset(tokio::time::Instant::now() + peers.tick / GATHERING_PART);
                 if members.has_changed().unwrap_or(false) {
                     peers.take_members(&members.borrow_and_update().clone());
                 }
@@ -310,15 +312,7 @@ impl Shared {
     }
 
     fn exchange_tick(self: &Arc<Self>, peers: &Peers) {
-        let made = lock(&peers.made).as_mut().map(std::mem::take);
-        if let Some(mut made) = made {
-            self.obey(&made);
-            made.clear();
-            // Nothing has been made meanwhile, as a rule; then its memory serves again.
-            if let Some(now) = lock(&peers.made).as_mut().filter(|now| now.is_empty()) {
-                *now = made;
-            }
-        }
+        lock(&peers.undone).begin_tick();
         self.offer(peers, false);
         let ((), requests) = self.with_node(peers, |node, now, host, out| node.tick(now, host, out));
         self.dispatch(requests);
@@ -338,6 +332,7 @@ impl Shared {
     /// Tells the node what has changed here.
     fn offer(&self, peers: &Peers, at_once: bool) {
         let mut changed = Vec::with_capacity(LOOKED_AT);
+        let mut offers = Vec::with_capacity(LOOKED_AT);
         for shard in &self.shards {
             let mut settled = self.with(shard, |shard| {
                 shard.look(at_once);
@@ -355,12 +350,9 @@ impl Shared {
                         name_lonely(&id, Basis::Alone);
                         node.decided_early(&id, decision, out);
                     }
-                    node.warm_offers(changed.iter().map(|part| &part.id));
-                    for part in changed.drain(..) {
-                        if !node.offer(now, (&part.id, part.at), due(now, part.due_in_seconds), out) {
-                            without_room.push(part.id);
-                        }
-                    }
+                    offers.extend(changed.drain(..).map(|part| part.offer(now)));
+                    node.offer_all(now, &offers, out, &mut without_room);
+                    offers.clear();
                 });
             }
             if !without_room.is_empty() {
@@ -379,6 +371,7 @@ impl Shared {
         let mut out = lock(&peers.out);
         let out = &mut *out;
         let done = work(&mut node, peers.now(), &mut Waiting::new(self), out);
+        lock(&peers.undone).heard(&mut out.obey);
         self.obey(&out.obey);
         out.obey.clear();
         if !out.judge.is_empty() {
@@ -402,19 +395,18 @@ impl Shared {
             }
             judged.clear();
             out.judge = judged;
-            let waits_for_tick = match &mut *lock(&peers.made) {
-                Some(made) => {
-                    made.append(&mut out.obey);
-                    true
-                }
-                None => false,
-            };
-            if !waits_for_tick {
-                self.obey(&out.obey);
-                out.obey.clear();
-            }
+            lock(&peers.undone).made(&mut out.obey);
+            self.obey(&out.obey);
+            out.obey.clear();
         }
         (done, std::mem::take(&mut out.requests))
+    }
+
+    /// Obeys the tick's decisions.
+    fn obey_gathered(&self, peers: &Peers) {
+        let gathered = lock(&peers.undone).take();
+        self.obey(&gathered);
+        lock(&peers.undone).reuse(gathered);
     }
 
     /// Does with what waits here what was decided.
@@ -500,8 +492,8 @@ impl Shared {
     /// From now on decisions made here are obeyed when they are made: nobody is to decide what is decided.
     pub(super) fn stop_waiting_for_ticks(&self) {
         let Some(peers) = &self.peers else { return };
-        let made = lock(&peers.made).take();
-        self.obey(&made.unwrap_or_default());
+        let undone = lock(&peers.undone).end();
+        self.obey(&undone);
     }
 
     /// Owns nothing any more, and waits until what is held is decided, at most for the configured time. Ticks go on.

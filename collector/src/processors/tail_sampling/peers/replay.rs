@@ -15,7 +15,7 @@ use super::super::config::Config;
 use super::super::replay::{Replay, Summary};
 use super::super::sampler::{Sampler, Share};
 use super::entry::{Decision, Entry};
-use super::{HashRing, MAX_BATCH, MAX_OWED, due, fingerprint, millis, tick, wire};
+use super::{HashRing, MAX_BATCH, MAX_OWED, fingerprint, millis, tick, wire};
 use crate::cluster::ring;
 use crate::factory::StartError;
 
@@ -267,12 +267,8 @@ impl Fleet {
                 let mut changed = Vec::new();
                 shard.look(false);
                 shard.take_changed(usize::MAX, &mut changed);
-                for part in changed {
-                    let due = due(self.now, part.due_in_seconds);
-                    if !node.offer(self.now, (&part.id, part.at), due, &mut out) {
-                        without_room.push(part.id);
-                    }
-                }
+                let offers: Vec<_> = changed.iter().map(|part| part.offer(self.now)).collect();
+                node.offer_all(self.now, &offers, &mut out, &mut without_room);
                 shard.decide_here(&without_room, &*clock);
                 without_room.clear();
             }

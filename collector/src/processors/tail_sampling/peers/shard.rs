@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ::peers::{Millis, Offer};
 use component::Clock;
 use pdata::{TraceId, Traces};
 
@@ -17,6 +18,9 @@ use super::entry::{Decision, Entry};
 
 /// Where traces wait for so many seconds, their parts wait for more spans for a look before they are offered.
 const UNHURRIED_SECONDS: u32 = 5;
+
+/// How far two ticks may be from their interval.
+const DUE_SLACK: Millis = 50;
 
 /// Look-ups whose memory is asked for before the first is made.
 const WARMED: usize = 64;
@@ -47,6 +51,14 @@ pub(in super::super) struct Changed {
     pub(super) at: u32,
     /// Seconds until this shard alone would decide it.
     pub(super) due_in_seconds: u32,
+}
+
+impl Changed {
+    /// As the node wants it. Due a little before a tick, not a little after it.
+    pub(super) fn offer(&self, now: Millis) -> Offer {
+        let wait = u64::from(self.due_in_seconds) * 1000;
+        Offer { id: self.id, at: self.at, due: now.saturating_add(wait).saturating_sub(DUE_SLACK) }
+    }
 }
 
 impl Exchange {
@@ -253,18 +265,23 @@ impl Sampler {
     /// free together stay together and what comes next lies side by side.
     pub(super) fn obey(&mut self, decisions: &[Obey], share: Share, clock: &dyn Clock) {
         let now = now(clock);
-        let mine = decisions.iter().filter(|told| share.takes(&told.id));
-        let mut order: Vec<(u32, &Obey)> = mine.map(|told| (told.at, told)).collect();
+        let mut order: Vec<(u32, &Obey)> = Vec::with_capacity(decisions.len());
+        order.extend(decisions.iter().filter(|told| share.takes(&told.id)).map(|told| (told.at, told)));
         order.sort_unstable_by_key(|(at, _)| *at);
         let mut hashes = Vec::with_capacity(WARMED);
+        let (mut found, mut decisions) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
         for told in order.chunks(WARMED) {
             // Each trace waits for memory, for its entry and for where tables have it; so these wait together.
             self.table.warm_entries(told.iter().map(|(at, _)| *at));
-            let found =
-                told.iter().filter_map(|(at, told)| Some((self.table.find_from(*at, &told.id)?, told.decision)));
-            let (found, decisions): (Vec<u32>, Vec<Decision>) = found.unzip();
+            for (at, told) in told {
+                if let Some(at) = self.table.find_from(*at, &told.id) {
+                    found.push(at);
+                    decisions.push(told.decision);
+                }
+            }
+            self.table.warm_neighbours(&found);
             self.warm_settling(&found, &mut hashes);
-            for (at, decision) in found.into_iter().zip(decisions) {
+            for (at, decision) in found.drain(..).zip(decisions.drain(..)) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
                     continue;
