@@ -1,9 +1,11 @@
 //! The holder's role: parts of traces that wait here, to be reported to their owners until a decision comes.
 
+use smallvec::SmallVec;
+
 use crate::member::SELF;
 use crate::message::Givers;
 use crate::node::{Judge, Node, Obey, Output};
-use crate::table::Known;
+use crate::table::{Known, WARMED};
 use crate::{Decision, Entry, Host, Millis, TraceId};
 
 /// A part of a trace that waits at the host.
@@ -62,16 +64,17 @@ impl<E: Entry, D: Decision> Node<E, D> {
         self.offer_to(owner, now, offer, out)
     }
 
-    /// As [`Node::offer`], of some hundred parts: more, and the memory of the first is gone again when its turn comes. Adds those
-    /// to `refused` for which there is no room.
+    /// As [`Node::offer`], of several parts. Adds those to `refused` for which there is no room.
     pub fn offer_all(&mut self, now: Millis, offers: &[Offer], out: &mut Output<E, D>, refused: &mut Vec<TraceId>) {
-        self.table.warm_new(offers.iter().map(|offer| &offer.id));
-        let ids: Vec<TraceId> = offers.iter().map(|offer| offer.id).collect();
-        let mut owners = Vec::with_capacity(ids.len());
-        self.view.owners(&ids, &mut owners);
-        for (offer, owner) in offers.iter().zip(owners) {
-            if !self.offer_to(owner, now, offer, out) {
-                refused.push(offer.id);
+        for offers in offers.chunks(WARMED) {
+            self.table.warm_new(offers.iter().map(|offer| &offer.id));
+            let ids: SmallVec<[TraceId; WARMED]> = offers.iter().map(|offer| offer.id).collect();
+            let mut owners = [SELF; WARMED];
+            self.view.owners(&ids, &mut owners);
+            for (offer, owner) in offers.iter().zip(owners) {
+                if !self.offer_to(owner, now, offer, out) {
+                    refused.push(offer.id);
+                }
             }
         }
     }

@@ -83,15 +83,14 @@ impl View {
         self.owners.get(at).map(|(_, number)| *number)
     }
 
-    /// Adds the owners of several; the node itself where nobody is.
-    pub(crate) fn owners(&self, ids: &[TraceId], numbers: &mut Vec<u32>) {
+    /// The owners of several, as many as there is room for; the node itself where nobody is.
+    pub(crate) fn owners(&self, ids: &[TraceId], numbers: &mut [u32; WARMED]) {
         let mut positions = [usize::MAX; WARMED];
-        for ids in ids.chunks(WARMED) {
-            if let Some(ring) = &self.ring {
-                ring.owners(ids, &mut positions);
-            }
-            let owners = positions.iter().take(ids.len()).map(|at| self.owners.get(*at));
-            numbers.extend(owners.map(|owner| owner.map_or(SELF, |(_, number)| *number)));
+        if let Some(ring) = &self.ring {
+            ring.owners(ids, &mut positions);
+        }
+        for (number, at) in numbers.iter_mut().zip(positions) {
+            *number = self.owners.get(at).map_or(SELF, |(_, number)| *number);
         }
     }
 }

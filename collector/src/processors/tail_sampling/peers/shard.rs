@@ -265,23 +265,26 @@ impl Sampler {
     /// free together stay together and what comes next lies side by side.
     pub(super) fn obey(&mut self, decisions: &[Obey], share: Share, clock: &dyn Clock) {
         let now = now(clock);
-        let mut order: Vec<(u32, &Obey)> = Vec::with_capacity(decisions.len());
-        order.extend(decisions.iter().filter(|told| share.takes(&told.id)).map(|told| (told.at, told)));
-        order.sort_unstable_by_key(|(at, _)| *at);
+        // Numbers of entries above places in the list: what is one word is sorted in half the time.
+        let mut order: Vec<u64> = Vec::with_capacity(decisions.len());
+        let mine = (0_u64..).zip(decisions).filter(|(_, told)| share.takes(&told.id));
+        order.extend(mine.map(|(place, told)| u64::from(told.at) << 32 | place));
+        order.sort_unstable();
+        let told = |key: &u64| decisions.get(*key as u32 as usize);
         let mut hashes = Vec::with_capacity(WARMED);
-        let (mut found, mut decisions) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
-        for told in order.chunks(WARMED) {
+        let (mut found, mut outcomes) = (Vec::with_capacity(WARMED), Vec::with_capacity(WARMED));
+        for keys in order.chunks(WARMED) {
             // Each trace waits for memory, for its entry and for where tables have it; so these wait together.
-            self.table.warm_entries(told.iter().map(|(at, _)| *at));
-            for (at, told) in told {
-                if let Some(at) = self.table.find_from(*at, &told.id) {
+            self.table.warm_entries(keys.iter().map(|key| (key >> 32) as u32));
+            for told in keys.iter().filter_map(told) {
+                if let Some(at) = self.table.find_from(told.at, &told.id) {
                     found.push(at);
-                    decisions.push(told.decision);
+                    outcomes.push(told.decision);
                 }
             }
             self.table.warm_neighbours(&found);
             self.warm_settling(&found, &mut hashes);
-            for (at, decision) in found.drain(..).zip(decisions.drain(..)) {
+            for (at, decision) in found.drain(..).zip(outcomes.drain(..)) {
                 // Told twice, it waits the first time only.
                 if self.table.waiting(at).is_none() {
                     continue;
