@@ -75,6 +75,30 @@ fn old_segments_are_compressed_when_memory_is_short_only() {
     assert_eq!(chain(&mut log, link).len(), 32);
 }
 
+/// They were lost: the block of the segment that was compressed last, and freed first, took the others' memory along.
+#[test]
+fn young_segments_stay_when_an_older_one_goes_that_was_compressed_later() {
+    let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
+    let id = envelope(&mut envelopes, b"r");
+    // Eight to a segment, one segment and one trace a tick.
+    let mut traces = Vec::new();
+    for tick in 0..4_u8 {
+        let mut link = Link::NONE;
+        for _ in 0..8 {
+            link = log.append(&ID, link, id, (&vec![tick; 30_000], 30_000), &mut envelopes);
+        }
+        traces.push(link);
+        log.trim();
+    }
+    assert!(log.compress_young(usize::MAX, 2) > 0);
+    assert!(log.compress(usize::MAX) > 0, "the first was too old");
+    log.release(0, 8, &mut envelopes);
+    assert_eq!(log.front().map(|(segment, _)| segment), Some(1));
+    for (link, tick) in traces.into_iter().zip(0..4_u8).skip(1) {
+        assert_eq!(chain(&mut log, link), vec![vec![tick; 30_000]; 8]);
+    }
+}
+
 #[test]
 fn a_trace_id_takes_no_room_where_it_is_known() {
     let (mut log, mut envelopes) = (Log::new(), Envelopes::new(1));
