@@ -50,7 +50,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let Some(collect) = self.make_collect(number, now, now.saturating_add(self.settings.timeout())) else { return };
         let unanswered = self.member_mut(number).and_then(|member| member.unanswered.take());
         let report = unanswered.and_then(|unanswered| self.make_report(number, unanswered, now, host));
-        if let Some(member) = self.member(number) {
+        if let Some(member) = self.member_mut(number) {
+            if let Some(sent) = &mut member.outstanding {
+                sent.takes_leave = report.as_ref().is_some_and(|report| report.gone);
+            }
             out.requests.push((member.name.clone(), Request { collect, report }));
         }
     }
@@ -115,6 +118,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             questions: questioned || !unsettled,
             settled: !unsettled,
             decisions,
+            takes_leave: false,
         });
         self.counters.decisions_sent += collect.decisions.len() as u64;
         Some(collect)
@@ -144,6 +148,10 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let answers = (collect.incarnation, collect.sequence);
         let unanswered = Unanswered { answers, since: now, room: collect.room, questions: collect.questions };
         let report = self.make_report(number, unanswered, now, host).ok_or(Refusal::Unknown)?;
+        if let Some(member) = self.member_mut(number) {
+            // Who asks waits for the answer.
+            member.took_leave |= report.gone;
+        }
         Ok(Answer { report, collect: self.ride(number, now) })
     }
 
@@ -247,7 +255,6 @@ impl<E: Entry, D: Decision> Node<E, D> {
         let gone = self.departed && parts.is_empty() && self.is_idle();
         let member = self.member_mut(number)?;
         let news: Vec<_> = member.known.drain(..member.known.len().min(batch)).collect();
-        member.took_leave |= gone;
         known.extend(news.iter().copied());
         let more = more || !member.known.is_empty();
         member.in_flight = Some(InFlight { number: own_number, parts: places, known: news });
@@ -366,6 +373,7 @@ impl<E: Entry, D: Decision> Node<E, D> {
             return false;
         };
         member.heard = now;
+        member.took_leave |= sent.takes_leave;
         if report.fingerprint != fingerprint {
             member.incompatible = true;
             member.owed.extend(sent.decisions);

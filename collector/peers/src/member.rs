@@ -28,6 +28,8 @@ pub(crate) struct Outstanding<D> {
     pub(crate) settled: bool,
     /// Owed again if no answer comes.
     pub(crate) decisions: Vec<Told<D>>,
+    /// The report beside it says that this node is gone.
+    pub(crate) takes_leave: bool,
 }
 
 /// What the last report to an owner held, until the owner says that it has arrived.
@@ -86,7 +88,7 @@ pub(crate) struct Member<D> {
     /// When that came.
     pub(crate) collected_at: Millis,
     pub(crate) unanswered: Option<Unanswered>,
-    /// It has been told that this node is gone.
+    /// It has been told that this node is gone: in an answer, or in a request that it has answered.
     pub(crate) took_leave: bool,
     /// Places of traces to be reported to it; each that is ([`crate::holder::Held::queued`]) is in here.
     pub(crate) dirty: VecDeque<Place>,

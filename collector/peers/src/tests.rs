@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::simulator::{self, Outcome, Profile};
-use crate::{Entry, Node, Ring, Settings, TraceId};
+use crate::{Entry, Host, Node, Output, Ring, Settings, TraceId};
 
 /// Enough for each profile to have met most coincidences; millions are run by `examples/simulate.rs`.
 const SCHEDULES: u64 = 2_400;
@@ -75,24 +75,70 @@ impl Entry for Nothing {
     fn merge(&mut self, _: &Self) {}
 }
 
+struct Empty;
+
+impl Host<Nothing> for Empty {
+    fn entry(&mut self, _: &TraceId, _: u32) -> Option<Nothing> {
+        None
+    }
+}
+
+const SETTINGS: Settings = Settings {
+    wait: 5_000,
+    grace: 4_000,
+    unsettled_for: 30_000,
+    max_traces: 10,
+    remember: 10,
+    max_owed: 10,
+    max_batch: 10,
+    admit_strangers: true,
+    seed: 1,
+};
+
+/// A farewell that is in a request has not arrived before the answer to it has: a host that goes earlier may take it along, and
+/// the others wait for the grace.
+#[test]
+fn issue_7_a_farewell_in_a_request_counts_once_it_is_answered() {
+    const ALL: [&str; 2] = ["a", "b"];
+    let even = |names: &[Arc<str>]| Box::new(Even(names.len())) as Box<dyn Ring + Send>;
+    for (leaver, is_refused) in [(0, false), (1, false), (0, true), (1, true)] {
+        let mut nodes = ALL.map(|name| Node::<Nothing, u64>::new(name, 1, 7, SETTINGS, 0, even));
+        nodes.iter_mut().for_each(|node| node.set_members(0, &ALL));
+        let (mut out, mut refused) = (Output::default(), false);
+        for tick in 1..40_u64 {
+            let now = tick * 1_000;
+            if tick == 20 {
+                nodes[leaver].depart(now);
+            }
+            for node in &mut nodes {
+                node.tick(now, &mut Empty, &mut out);
+            }
+            while let Some((to, request)) = out.requests.pop() {
+                let from = usize::from(&*to == ALL[0]);
+                let says_gone = request.report.as_ref().is_some_and(|report| report.gone);
+                assert!(!says_gone || from == leaver && nodes[from].has_unaware_company(now), "tick {tick}");
+                if says_gone && is_refused && !refused {
+                    refused = true;
+                    nodes[from].refused(now, &to, request.collect.sequence, None);
+                    assert!(nodes[from].has_unaware_company(now), "tick {tick}");
+                    continue;
+                }
+                let answer = nodes[1 - from].answer(now, ALL[from], request, &mut Empty, &mut out).unwrap();
+                nodes[from].answered(now, &to, answer, &mut Empty, &mut out);
+            }
+        }
+        let state = nodes[1 - leaver].states(40_000);
+        assert_eq!((nodes[leaver].has_unaware_company(40_000), state[0].condition), (false, "gone"));
+    }
+}
+
 /// What owners may spend of a limit that holds for all of them is the whole limit wherever they see the same members. While
 /// only some have seen that 3 became 5 it is more by what the new ones spend already, and while 5 become 2 it is less.
 #[test]
 fn a_limit_is_divided_over_the_owners_while_members_come_and_go() {
     const ALL: [&str; 5] = ["a", "b", "c", "d", "e"];
-    let settings = Settings {
-        wait: 5_000,
-        grace: 4_000,
-        unsettled_for: 30_000,
-        max_traces: 10,
-        remember: 10,
-        max_owed: 10,
-        max_batch: 10,
-        admit_strangers: true,
-        seed: 1,
-    };
     let even = |names: &[Arc<str>]| Box::new(Even(names.len())) as Box<dyn Ring + Send>;
-    let mut nodes: Vec<Node<Nothing, u64>> = ALL.iter().map(|name| Node::new(name, 1, 7, settings, 0, even)).collect();
+    let mut nodes: Vec<Node<Nothing, u64>> = ALL.iter().map(|name| Node::new(name, 1, 7, SETTINGS, 0, even)).collect();
     let spent = |nodes: &[Node<Nothing, u64>], live: usize| nodes[..live].iter().map(Node::share).sum::<f64>();
     nodes.iter_mut().for_each(|node| node.set_members(0, &ALL[..3]));
     assert!((spent(&nodes, 3) - 1.0).abs() < 1e-9);
