@@ -1,9 +1,10 @@
-//! A stream that pauses between requests, so that what was received is worked on before more is.
+//! A stream that pauses while much comes in, so that others have their turn.
 //!
-//! An HTTP/2 connection reads for as long as its socket has data: some megabytes, which have left the processor's caches
-//! by the time that the first request in them is looked at, and all of which wait in memory. So after about a request's
-//! worth of bytes the connection lets the tasks run that it has woken. It knows nothing of frames; nothing is lost or
-//! reordered, and a connection with little to read never pauses.
+//! An HTTP/2 connection reads for as long as its socket has data. So after about a request's worth of bytes it lets the
+//! tasks run that it has woken. It knows nothing of frames; nothing is lost or reordered, and a connection with little to
+//! read never pauses. hyper polls the connection once more for each request that it accepts, which ends a pause: what
+//! clients have under way at once is still read before the first of it is worked on. Pausing until that is done costs more
+//! than it saves: each answer is a write of its own then, and 10 to 16 % more CPU goes into a million spans.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
