@@ -4,9 +4,11 @@
 
 use std::process::ExitCode;
 
-/// The data path allocates a few large buffers a batch; mimalloc hands them from thread to thread at little cost.
+/// The data path allocates a few large buffers a batch, and kept traces leave in bursts, once a second. jemalloc uses what
+/// was freed again for ten seconds, the lowest addresses first, which are still in a cache; each page that would be given
+/// back and taken anew in between is cleared by the kernel.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     collector::cli::main(std::env::args_os()).into()
