@@ -4,7 +4,7 @@ use super::bytes::{FORMS, KEYED, field_end, is_same, is_same_where, is_same_with
 use super::plan::{Plain, Step, Then};
 use super::{
     BLOCK, CONTENT_AT, COPY, HEAD, INSERT, KIND_BYTES, MOST_COPIED, OMIT, OPERATION, PREFIXED, REPLACE,
-    SHORTEST_PREFIX, SLACK, TEMPLATE, TIMES, TIMES_BYTES, VALUE,
+    SHORTEST_PREFIX, SLACK, SPAN_ID, TEMPLATE, TIMES, TIMES_BYTES, VALUE,
 };
 
 /// Bytes behind the most that a span may take, so that what is written needs no exact length.
@@ -91,16 +91,20 @@ impl<'a> Delta<'a> {
         (self.written <= self.most).then_some(self.written)
     }
 
-    /// Writes the bytes before the name, mostly two ids.
+    /// Writes the bytes before the name, mostly a span's id and its parent's.
     #[inline(always)]
     fn ids(&mut self, name: usize) -> Option<()> {
-        let (from, to) = (self.span.first_chunk::<BLOCK>()?, self.out.first_chunk_mut::<{ 5 + BLOCK }>()?);
-        if name == 0 || name > BLOCK {
+        let ids: &[u8; 20] = self.span.first_chunk()?;
+        let has_parent = ids[10..12] == [0x22, 8];
+        if ids[..2] != [0x12, 8] || name != if has_parent { 20 } else { 10 } {
             return self.bytes(INSERT, name);
         }
-        (to[3], to[4]) = (INSERT, name as u8);
-        to[5..].copy_from_slice(from);
-        self.written = 5 + name;
+        let out: &mut [u8; 17] = self.out.get_mut(self.written..)?.first_chunk_mut()?;
+        out[0] = SPAN_ID + u8::from(has_parent);
+        out[1..9].copy_from_slice(&ids[2..10]);
+        // Written over, if there is none.
+        out[9..].copy_from_slice(&ids[12..]);
+        self.written += if has_parent { 17 } else { 9 };
         self.at = name;
         Some(())
     }

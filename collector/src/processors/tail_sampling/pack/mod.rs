@@ -22,6 +22,8 @@
 //! | [`HEAD`] | kind, 10 bytes | the template's name, this kind, start and end as above |
 //! | [`INSERT`], [`REPLACE`] | a varint, bytes | bytes that the template does not have, or has one other field for |
 //! | [`OMIT`] | | nothing, for a field of the template |
+//! | [`SPAN_ID`] | 8 bytes | a span id |
+//! | [`IDS`] | 16 bytes | a span id and its parent's |
 //!
 //! Invariant: a template is written out in one piece, further ahead in the same segment, so a segment can be read by
 //! itself; and a packed span is never longer than [`bound`] says.
@@ -67,6 +69,8 @@ const INSERT: u8 = 0xc3;
 const REPLACE: u8 = 0xc4;
 const OMIT: u8 = 0xc5;
 const HEAD: u8 = 0xc6;
+const SPAN_ID: u8 = 0xc7;
+const IDS: u8 = SPAN_ID + 1;
 
 /// Bytes of the template's string that are worth naming.
 const SHORTEST_PREFIX: usize = 3;

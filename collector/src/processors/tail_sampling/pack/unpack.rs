@@ -4,7 +4,10 @@ use pdata::wire::Cursor;
 
 use super::bytes::{append, field_end};
 use super::plan::Plain;
-use super::{ATTRIBUTE, COPY, HEAD, INSERT, KIND_BYTES, OMIT, PREFIXED, REPLACE, TEMPLATE, TIMES, TIMES_BYTES, VALUE};
+use super::{
+    ATTRIBUTE, COPY, HEAD, IDS, INSERT, KIND_BYTES, OMIT, PREFIXED, REPLACE, SPAN_ID, TEMPLATE, TIMES, TIMES_BYTES,
+    VALUE,
+};
 
 /// Appends the span of `len` bytes that was packed at `at`; `None` if there is none.
 pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut Vec<u8>) -> Option<()> {
@@ -53,6 +56,16 @@ pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut 
                 out.extend_from_slice(value);
                 template += other_len;
             }
+            SPAN_ID | IDS => {
+                let (id, behind) = packed.split_first_chunk::<8>()?;
+                packed = behind;
+                put_id(0x12, id, out);
+                if operation == IDS {
+                    let (parent, behind) = packed.split_first_chunk::<8>()?;
+                    packed = behind;
+                    put_id(0x22, parent, out);
+                }
+            }
             TIMES => {
                 let (low, behind) = packed.split_first_chunk()?;
                 packed = behind;
@@ -84,6 +97,12 @@ pub(in super::super) fn unpack(segment: &[u8], at: usize, len: usize, out: &mut 
         }
     }
     (out.len() == wanted).then_some(())
+}
+
+/// Adds an id of eight bytes.
+#[inline]
+fn put_id(tag: u8, [a, b, c, d, e, f, g, h]: &[u8; 8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&[tag, 8, *a, *b, *c, *d, *e, *f, *g, *h]);
 }
 
 /// Adds start and end: these low bytes of each, the others as in the template.
