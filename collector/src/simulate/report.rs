@@ -36,6 +36,17 @@ pub struct Flow {
     pub kept_spans: usize,
 }
 
+/// What a filter did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filtered {
+    /// Spans that it took out.
+    pub spans: usize,
+    /// Requests that it refused, as a condition failed under `error_mode: propagate`: their senders would send them again.
+    pub refused: usize,
+    /// Why it refused the first of them.
+    pub first_error: Option<String>,
+}
+
 /// What is known of a trace of the capture.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
@@ -78,6 +89,8 @@ pub struct Report {
     pub out: Volume,
     /// Each sampler, with its pipeline and id.
     pub samplers: Vec<(String, String, tail_sampling::Summary)>,
+    /// Each filter, with its pipeline and id.
+    pub filters: Vec<(String, String, Filtered)>,
     /// Processors of these pipelines that did not act.
     pub left_out: BTreeSet<String>,
     /// By `service.name`.
@@ -244,6 +257,19 @@ impl Report {
                 })
             })
             .collect();
+        let filters: Vec<_> = self
+            .filters
+            .iter()
+            .map(|(pipeline, id, filtered)| {
+                serde_json::json!({
+                    "pipeline": pipeline,
+                    "processor": id,
+                    "spans": filtered.spans,
+                    "refused_requests": filtered.refused,
+                    "first_error": filtered.first_error,
+                })
+            })
+            .collect();
         let bill = self.bill(prices).map(|bill| {
             serde_json::json!({
                 "monthly_before": bill.before, "monthly_after": bill.after, "period_seconds": bill.period.as_secs_f64(),
@@ -256,6 +282,7 @@ impl Report {
             "slow_traces": share(self.slow()),
             "bill": bill,
             "peak_buffer_bytes": self.peak_buffer_bytes(),
+            "filters": filters,
             "samplers": samplers,
             "services": services,
             "left_out": self.left_out,
@@ -325,6 +352,12 @@ impl Report {
             writeln!(f, "  {} bytes buffered at most", summary.peak_buffer_bytes)?;
             if let Some(exchange) = &summary.exchange {
                 writeln!(f, "  {exchange}")?;
+            }
+        }
+        for (pipeline, id, filtered) in &self.filters {
+            writeln!(f, "\n{id} in {pipeline}\n  {} spans dropped", filtered.spans)?;
+            if let Some(error) = &filtered.first_error {
+                writeln!(f, "  {} requests refused, first: {error}", filtered.refused)?;
             }
         }
         let mut table = table(&["service", "traces", "kept", "spans", "kept", "share"]);

@@ -15,7 +15,7 @@ mod walk;
 use std::sync::Arc;
 
 use component::telemetry::{Counter, Definition};
-use component::{Consume, ConsumeError, Consumer, ManualClock, Signal, TracesConsumer};
+use component::{Clock, Consume, ConsumeError, Consumer, ManualClock, Signal, TracesConsumer};
 use ottl::{Engine, Options};
 use pdata::Traces;
 
@@ -37,20 +37,42 @@ const FILTERED: Definition = Definition {
 };
 
 fn parse(section: &Section, problems: &mut Problems) -> Option<Box<dyn ProcessorPlan>> {
-    section.read(problems, |config: Config, problems| {
-        let groups = config.groups(section, problems);
-        // Compiled once here to report every mistake of every condition, and again with the engine the service chose.
-        let host = crate::ottl_host::host(Arc::new(ManualClock::new(0)));
-        let options = Options { engine: Engine::Interpreter, host, ..Options::default() };
-        for group in &groups {
-            Walk::compile(group, &options, problems);
-        }
-        Some(Box::new(Plan { groups }) as _)
-    })
+    Some(Box::new(Plan::parse(section, problems)?))
 }
 
-struct Plan {
+/// A checked configuration.
+pub(crate) struct Plan {
     groups: Vec<Group>,
+}
+
+impl Plan {
+    /// Reads a section; every mistake of it and of every condition goes to `problems`.
+    pub(crate) fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
+        section.read(problems, |config: Config, problems| {
+            let groups = config.groups(section, problems);
+            // Compiled once here for the mistakes alone, and again with the engine the service chose.
+            let options = options(Engine::Interpreter, Arc::new(ManualClock::new(0)));
+            for group in &groups {
+                Walk::compile(group, &options, problems);
+            }
+            Some(Self { groups })
+        })
+    }
+
+    /// The conditions as they run.
+    ///
+    /// # Errors
+    /// If machine code for them cannot be generated.
+    pub(crate) fn compile(&self, engine: Engine, clock: Arc<dyn Clock>) -> Result<Walks, StartError> {
+        let mut problems = Problems::default();
+        let options = options(engine, clock);
+        let walks = self.groups.iter().filter_map(|group| Walk::compile(group, &options, &mut problems)).collect();
+        if problems.is_empty() { Ok(Walks(walks)) } else { Err(StartError::from_problems(&problems)) }
+    }
+}
+
+fn options(engine: Engine, clock: Arc<dyn Clock>) -> Options {
+    Options { engine, host: crate::ottl_host::host(clock), ..Options::default() }
 }
 
 impl ProcessorPlan for Plan {
@@ -59,17 +81,8 @@ impl ProcessorPlan for Plan {
     }
 
     fn make_traces(&self, context: &Context, next: TracesConsumer) -> Result<Part<TracesConsumer>, StartError> {
-        let mut problems = Problems::default();
-        let options = Options {
-            engine: if context.jit { Engine::Jit } else { Engine::Interpreter },
-            host: crate::ottl_host::host(context.clock.clone()),
-            ..Options::default()
-        };
-        let walks: Vec<Walk> =
-            self.groups.iter().filter_map(|group| Walk::compile(group, &options, &mut problems)).collect();
-        if let Some(problem) = problems.list().first() {
-            return Err(StartError(format!("{}: {}", problem.path, problem.message)));
-        }
+        let engine = if context.jit { Engine::Jit } else { Engine::Interpreter };
+        let walks = self.compile(engine, context.clock.clone())?;
         let id = context.id.to_string();
         let filtered = context.registry.counter(FILTERED, &[("filter", &id)]);
         let items = Items::new(context, Signal::Traces);
@@ -77,8 +90,30 @@ impl ProcessorPlan for Plan {
     }
 }
 
+/// All groups of conditions of a section, compiled.
+pub(crate) struct Walks(Vec<Walk>);
+
+impl Walks {
+    /// Removes what conditions hold for, group by group. True if something is left to hand on.
+    ///
+    /// # Errors
+    /// A condition has failed under `propagate`: the batch is not to be handed on. A group that empties the batch ends the
+    /// call with success; upstream's skip signal hides errors then.
+    pub(crate) fn run(&self, batch: &mut Traces) -> Result<bool, ConsumeError> {
+        let mut failed: Result<(), ConsumeError> = Ok(());
+        for walk in &self.0 {
+            let result = walk.run(batch);
+            failed = ConsumeError::join([failed, result]);
+            if batch.resource_count() == 0 {
+                return Ok(false);
+            }
+        }
+        failed.map(|()| true)
+    }
+}
+
 struct Filter {
-    walks: Vec<Walk>,
+    walks: Walks,
     next: TracesConsumer,
     filtered: Counter,
     items: Items,
@@ -87,27 +122,11 @@ struct Filter {
 impl Consumer<Traces> for Filter {
     fn consume(&self, mut batch: Traces) -> Consume<'_> {
         let before = batch.span_count();
-        let mut failed: Result<(), ConsumeError> = Ok(());
-        let mut emptied = false;
-        for walk in &self.walks {
-            let result = walk.run(&mut batch);
-            failed = ConsumeError::join([failed, result]);
-            if batch.resource_count() == 0 {
-                emptied = true;
-                break;
-            }
-        }
+        let goes_on = self.walks.run(&mut batch);
         let after = batch.span_count();
         // Counted before the outcome is known, and also when the call then fails: as upstream does.
         self.filtered.add((before - after) as u64);
-        self.items.record(before, if emptied || failed.is_err() { 0 } else { after });
-        Box::pin(async move {
-            // A group that empties the batch ends the call with success; upstream's skip signal hides errors then.
-            if emptied {
-                return Ok(());
-            }
-            failed?;
-            self.next.consume(batch).await
-        })
+        self.items.record(before, if matches!(goes_on, Ok(true)) { after } else { 0 });
+        Box::pin(async move { if goes_on? { self.next.consume(batch).await } else { Ok(()) } })
     }
 }

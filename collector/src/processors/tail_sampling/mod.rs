@@ -58,6 +58,7 @@ pub use peers::{Cost, Fleet};
 pub use policy::{ErrorMode, PolicyConfig, PolicyKind};
 use policy::{Policies, Questions};
 use processor::{Rules, TailSampling};
+pub(crate) use replay::START_SECONDS;
 pub use replay::{Replay, Summary};
 
 use crate::config::{Problems, Section};

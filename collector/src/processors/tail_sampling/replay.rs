@@ -19,7 +19,7 @@ use crate::config::Problems;
 use crate::factory::StartError;
 
 /// When the virtual clock starts, in seconds since the Unix epoch.
-const START_SECONDS: u64 = 1_700_000_000;
+pub(crate) const START_SECONDS: u64 = 1_700_000_000;
 
 /// A processor that is told when a second has passed.
 pub struct Replay {
