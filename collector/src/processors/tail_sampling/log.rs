@@ -18,8 +18,9 @@ use super::archive::{Archive, Block};
 use super::envelope::Envelopes;
 use super::pack::{self, Packer};
 
-/// Bytes of a segment before it is sealed. A longer record gets a segment of its own length.
-pub(super) const SEGMENT_BYTES: usize = 256 * 1024;
+/// Bytes of a segment before it is sealed. A longer record gets a segment of its own length. Each segment begins with spans that
+/// are written out as templates for others, so larger ones take less memory a span, and smaller ones are freed earlier.
+pub(super) const SEGMENT_BYTES: usize = 512 * 1024;
 
 /// Decompressed segments that are kept while links are followed.
 const OPENED_SEGMENTS: usize = 4;
@@ -29,7 +30,7 @@ const OPENED_SEGMENTS: usize = 4;
 const SEALED_TICKS: usize = 8;
 
 /// A log of fewer segments is not worth tidying.
-const SPARSE_SEGMENTS: usize = 16;
+const SPARSE_SEGMENTS: usize = 8;
 
 /// The position of a record. Segments are numbered from the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

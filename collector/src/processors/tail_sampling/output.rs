@@ -45,7 +45,7 @@ const MOST_RELIEF_TRACES: usize = 1024;
 const RELIEF_WORK: usize = 8192;
 
 /// Decompressing a segment takes as long as reading this many spans of one that is not compressed.
-pub(super) const DECOMPRESSION_WORK: usize = 512;
+pub(super) const DECOMPRESSION_WORK: usize = 1024;
 
 /// A span that was copied out of the log.
 struct Span {

@@ -8,6 +8,9 @@ use super::*;
 
 const ID: TraceId = [5; 16];
 
+/// Length of spans eight of which fill a segment.
+const EIGHTH: usize = SEGMENT_BYTES / 8 - 2048;
+
 /// Last link, first segment, spans.
 type Trace = (Link, u32, Vec<Vec<u8>>);
 
@@ -32,7 +35,7 @@ fn a_freed_log_holds_no_envelopes_and_one_open_segment() {
     let mut born = Vec::new();
     for round in 0..40_u32 {
         let id = envelope(&mut envelopes, &round.to_le_bytes());
-        let link = log.append(&ID, Link::NONE, id, (&vec![7; 30_000], 30_000), &mut envelopes);
+        let link = log.append(&ID, Link::NONE, id, (&vec![7; EIGHTH], EIGHTH), &mut envelopes);
         envelopes.release(id);
         born.push(link.segment);
     }
@@ -60,7 +63,7 @@ fn old_segments_are_compressed_when_memory_is_short_only() {
     // Eight to a segment, one segment a tick.
     for tick in 0..4 {
         for _ in 0..8 {
-            link = log.append(&ID, link, id, (&vec![7; 30_000], 30_000), &mut envelopes);
+            link = log.append(&ID, link, id, (&vec![7; EIGHTH], EIGHTH), &mut envelopes);
         }
         if tick < 3 {
             log.trim();
@@ -85,7 +88,7 @@ fn young_segments_stay_when_an_older_one_goes_that_was_compressed_later() {
     for tick in 0..4_u8 {
         let mut link = Link::NONE;
         for _ in 0..8 {
-            link = log.append(&ID, link, id, (&vec![tick; 30_000], 30_000), &mut envelopes);
+            link = log.append(&ID, link, id, (&vec![tick; EIGHTH], EIGHTH), &mut envelopes);
         }
         traces.push(link);
         log.trim();
@@ -95,7 +98,7 @@ fn young_segments_stay_when_an_older_one_goes_that_was_compressed_later() {
     log.release(0, 8, &mut envelopes);
     assert_eq!(log.front().map(|(segment, _)| segment), Some(1));
     for (link, tick) in traces.into_iter().zip(0..4_u8).skip(1) {
-        assert_eq!(chain(&mut log, link), vec![vec![tick; 30_000]; 8]);
+        assert_eq!(chain(&mut log, link), vec![vec![tick; EIGHTH]; 8]);
     }
 }
 
