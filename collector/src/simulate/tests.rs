@@ -160,6 +160,11 @@ fn mistakes_of_filters_are_told() {
     let yaml = JOINED.replace("name == \"late\"", "nam == 1");
     let error = replay(&root(&yaml), b"").unwrap_err().to_string();
     assert!(error.starts_with("processors::filter/late::traces::span"), "{error}");
+    // All at once.
+    let error = replay(&root(&yaml.replace("name == \"probe\"", "nam == 2")), b"").unwrap_err().to_string();
+    for id in ["processors::filter/late::", "processors::filter/probes::"] {
+        assert!(error.contains(id), "{error}");
+    }
 }
 
 #[test]

@@ -48,7 +48,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads a section; every mistake of it and of every condition goes to `problems`.
     pub(crate) fn parse(section: &Section, problems: &mut Problems) -> Option<Self> {
-        section.read(problems, |config: Config, problems| {
+        let before = problems.list().len();
+        let plan = section.read(problems, |config: Config, problems| {
             let groups = config.groups(section, problems);
             // Compiled once here for the mistakes alone, and again with the engine the service chose.
             let options = options(Engine::Interpreter, Arc::new(ManualClock::new(0)));
@@ -56,7 +57,8 @@ impl Plan {
                 Walk::compile(group, &options, problems);
             }
             Some(Self { groups })
-        })
+        })?;
+        (problems.list().len() == before).then_some(plan)
     }
 
     /// The conditions as they run.
