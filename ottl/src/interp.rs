@@ -82,6 +82,14 @@ impl<'e> Interpreter<'e> {
         match self.ir.get(id) {
             Node::Const(constant) => Ok(self.ir.constant_value(*constant).borrowed()),
             Node::Slot(slot) => Ok(self.frame.value(*slot)),
+            Node::IntOrZero(slot) => Ok(match self.value(*slot)? {
+                Value::Int(number) => Value::Int(number),
+                _ => Value::Int(0),
+            }),
+            Node::Present(slot) => Ok(Value::Bool(match self.ir.get(*slot) {
+                Node::Slot(slot) => !self.frame.is_missing(*slot),
+                _ => true,
+            })),
             Node::Fail(error) => Err(*error),
             Node::Hex(id) => self.hex(*id),
             Node::Text(id) => text_form::as_string(self.value(*id)?, self.limits).map(Value::Str),

@@ -98,6 +98,10 @@ pub enum Node {
     Const(ConstId),
     /// What extraction put into a slot; a missing value reads as nil.
     Slot(SlotId),
+    /// Whether extraction found something for a slot, which is what its node is, be it a value with nothing set.
+    Present(NodeId),
+    /// The int in a slot, which is what its node is; 0 for anything else.
+    IntOrZero(NodeId),
     /// An error, always.
     Fail(EvalError),
     /// Lower-case hex of an id.

@@ -28,12 +28,13 @@ mod limits;
 mod math;
 mod nearest;
 mod program;
+mod reading;
 mod simplify;
 mod slot;
 pub mod snapshot;
 mod store;
 pub mod trace;
-mod trace_state;
+pub mod trace_state;
 pub mod value;
 mod wire;
 
@@ -43,6 +44,7 @@ pub use frame::{Frame, Slot};
 pub use layout::{Level, LogField, MapSource, MemberKey, MetricField, PointField, PointKind, Side, SlotId, SlotPath};
 pub use limits::Limits;
 pub use program::{
-    Answers, Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program,
+    Answers, Cell, Client, Clock, ConditionId, Engine, ErrorMode, Host, ListId, NativeCall, Options, Outcome, Program,
     ProgramBuilder, Random, Rows, ValueId,
 };
+pub use reading::Reading;

@@ -435,7 +435,7 @@ mod plan;
 mod rows;
 
 pub use builder::ProgramBuilder;
-pub use rows::{Answers, Rows};
+pub use rows::{Answers, Cell, Rows};
 
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,7 @@ impl Pass<'_> {
     fn rebuild(&mut self, id: NodeId) -> NodeId {
         let ty = self.ir.ty(id);
         let node = match self.ir.get(id).clone() {
-            Node::Const(_) | Node::Slot(_) | Node::Fail(_) => return id,
+            Node::Const(_) | Node::Slot(_) | Node::Present(_) | Node::IntOrZero(_) | Node::Fail(_) => return id,
             Node::Call(call) => {
                 let args = self.ir.call_site(call).args.clone();
                 let args = args.iter().map(|arg| self.arg(arg)).collect();
@@ -288,7 +288,8 @@ pub(crate) fn string_test(ir: &Ir, id: NodeId, op: CompareOp) -> Option<(NodeId,
 /// Whether evaluating a node can give an error.
 pub(crate) fn fallible(ir: &Ir, id: NodeId) -> bool {
     let own = match ir.get(id) {
-        Node::Const(_) | Node::Slot(_) | Node::InSet(..) | Node::And(_) | Node::Or(_) | Node::Not(_) => false,
+        Node::Const(_) | Node::Slot(_) | Node::Present(_) | Node::IntOrZero(_) | Node::InSet(..) => false,
+        Node::And(_) | Node::Or(_) | Node::Not(_) => false,
         Node::Hex(_) | Node::KindText(..) | Node::UnixNano(_) | Node::List(_) => false,
         // Only two lists of one typed kind cannot be compared.
         Node::Compare(_, left, right) => {

@@ -1,4 +1,4 @@
-//! The W3C `tracestate` header as contrib parses it for `trace_state["k"]`.
+//! The W3C `tracestate` header as the OpenTelemetry Go API parses it, for `trace_state["k"]` and wherever contrib reads one.
 //!
 //! Parsing is all or nothing: one bad member makes every lookup nil, while a key that a good header lacks is "".
 
@@ -14,9 +14,8 @@ pub(crate) fn member<'h>(header: &'h [u8], key: &[u8]) -> Option<&'h [u8]> {
         if part.is_empty() {
             continue;
         }
-        let at = part.iter().position(|&byte| byte == b'=')?;
-        let (name, value) = (trim_start(&part[..at]), trim_end(&part[at + 1..]));
-        if !is_key(name) || !is_value(value) || seen[..n_seen].contains(&name) {
+        let (name, value) = split(part)?;
+        if seen[..n_seen].contains(&name) {
             return None;
         }
         *seen.get_mut(n_seen)? = name;
@@ -26,6 +25,19 @@ pub(crate) fn member<'h>(header: &'h [u8], key: &[u8]) -> Option<&'h [u8]> {
         }
     }
     Some(found)
+}
+
+/// Whether a text is one well-formed member, `key=value`.
+#[must_use]
+pub fn is_member(member: &[u8]) -> bool {
+    split(member).is_some()
+}
+
+/// `key=value`, without the blanks before the key and behind the value; `None` if it is not well-formed.
+fn split(member: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = member.iter().position(|&byte| byte == b'=')?;
+    let (key, value) = (trim_start(&member[..at]), trim_end(&member[at + 1..]));
+    (is_key(key) && is_value(value)).then_some((key, value))
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -84,6 +96,20 @@ mod tests {
         assert_eq!(member(b"K=v", b"K"), None);
         assert_eq!(member(b"a=1,a=2", b"a"), None);
         assert_eq!(member(b"", b"a"), Some(&b""[..]));
+        for (header, expected) in [
+            ("x=1, k=a b \t,y=2", Some("a b")),
+            ("\tk=a", Some("a")),
+            ("k =a", None),
+            ("k=a=b", None),
+            ("k=a, ", None),
+            ("1t@sys=1,k=a", Some("a")),
+            ("t@1sys=1,k=a", None),
+            ("1x=1,k=a", None),
+        ] {
+            assert_eq!(member(header.as_bytes(), b"k"), expected.map(str::as_bytes), "{header:?}");
+        }
+        let many: String = (0..32).map(|at| format!("k{at}=v,")).collect();
+        assert_eq!(member(many.as_bytes(), b"k31"), Some(&b"v"[..]));
         let many: String = (0..33).map(|at| format!("k{at}=v,")).collect();
         assert_eq!(member(many.as_bytes(), b"k1"), None);
     }

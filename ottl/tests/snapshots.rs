@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the inputs are fixed")]
 
-use ottl::{Context, PathMode, snapshot};
+use ottl::{Context, MapSource, Options, PathMode, ProgramBuilder, Reading, SlotPath, snapshot};
 
 const REQUEST: &str = r#"{"resourceSpans": [{
   "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]},
@@ -67,4 +67,35 @@ fn answers_on_metrics() {
         text += &snapshot::answers(&[condition], context, PathMode::Prefixed, request.as_bytes()).unwrap();
     }
     insta::assert_snapshot!(text);
+}
+
+/// Readings have no text: their stages are the typed IR, the slots, and the code.
+#[test]
+fn every_stage_of_readings() {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let readings = [
+        ("number", "n", Reading::IntWithin { min: 5, max: 9 }),
+        ("number_or_none", "n", Reading::IntWithin { min: 0, max: 9 }),
+        ("no", "b", Reading::BoolIs(false)),
+        ("text", "s", Reading::StringIn(texts(&["a", "b"]))),
+        ("pattern", "s", Reading::StringMatches { patterns: texts(&["^GET /[a-z]+$", "health"]), or_empty: true }),
+        ("pattern_of_empty", "s", Reading::StringMatches { patterns: texts(&[".*"]), or_empty: true }),
+    ];
+    for (name, key, reading) in readings {
+        let mut builder = ProgramBuilder::new(Options::default());
+        let path = SlotPath::attribute(MapSource::Span, key);
+        let condition = builder.add_reading(path, &reading).unwrap();
+        let program = builder.build().unwrap();
+        let stages = format!(
+            "{reading:?}\n== ir\n{}== slots\n{}== code\n{}",
+            program.print_ir(condition),
+            program.print_layout(),
+            program.print_clif(condition)
+        );
+        insta::assert_snapshot!(format!("reading_{name}"), stages);
+    }
+    let mut builder = ProgramBuilder::new(Options::default());
+    let bad = Reading::StringMatches { patterns: texts(&["a("]), or_empty: false };
+    let error = builder.add_reading(SlotPath::SpanName, &bad).unwrap_err();
+    assert!(error.message.starts_with("the pattern \"a(\" is not a valid regular expression"), "{}", error.message);
 }

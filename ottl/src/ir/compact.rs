@@ -42,6 +42,8 @@ impl Mover {
                 self.new.call(site)
             }
             Node::Fail(error) => self.new.node(Node::Fail(error), ty),
+            Node::Present(id) => self.one(id, Node::Present, ty),
+            Node::IntOrZero(id) => self.one(id, Node::IntOrZero, ty),
             Node::Hex(id) => self.one(id, Node::Hex, ty),
             Node::Text(id) => self.one(id, Node::Text, ty),
             Node::KindText(form, id) => self.one(id, |id| Node::KindText(form, id), ty),
@@ -111,7 +113,9 @@ impl Ir {
     pub fn operands(&self, id: NodeId, visit: &mut dyn FnMut(NodeId)) {
         match self.get(id) {
             Node::Const(_) | Node::Slot(_) | Node::Fail(_) => {}
-            Node::Hex(id)
+            Node::Present(id)
+            | Node::IntOrZero(id)
+            | Node::Hex(id)
             | Node::Text(id)
             | Node::KindText(_, id)
             | Node::UnixNano(id)

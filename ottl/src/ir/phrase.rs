@@ -11,6 +11,8 @@ impl Ir {
         match self.get(id) {
             Node::Const(value) => trace::text(self.constant_value(*value)),
             Node::Slot(slot) => self.slots().get(slot.0 as usize).map(ToString::to_string).unwrap_or_default(),
+            Node::IntOrZero(slot) => format!("{} as int", self.phrase(*slot)),
+            Node::Present(slot) => format!("{} is there", self.phrase(*slot)),
             Node::Fail(error) => format!("error: {error}"),
             Node::Text(id) => format!("{} as text", self.phrase(*id)),
             Node::Hex(id) => format!("{} as hex", self.phrase(*id)),

@@ -47,6 +47,8 @@ impl Printer<'_> {
         match ir.get(id) {
             Node::Const(value) => format!("const {}", constant(ir.constant_value(*value))),
             Node::Slot(slot) => format!("slot {}", ir.slots()[slot.0 as usize]),
+            Node::IntOrZero(slot) => format!("int_or_zero {}", self.visit(*slot)),
+            Node::Present(slot) => format!("present {}", self.visit(*slot)),
             Node::Fail(error) => format!("fail {error:?}"),
             Node::Hex(id) => format!("hex {}", self.visit(*id)),
             Node::Text(id) => format!("text {}", self.visit(*id)),

@@ -13,6 +13,7 @@ use crate::{
     ir::{Ir, NodeId},
     jit::{self, ListPlan},
     layout::{Base, KeptPlaces, Layout, Level, PointKind, SlotId, SlotPath},
+    reading::{self, Reading},
     simplify,
 };
 
@@ -63,13 +64,29 @@ impl ProgramBuilder {
     /// # Errors
     /// Everything that is wrong with the text; then nothing is added.
     pub fn add(&mut self, text: &str, context: Context, mode: PathMode) -> Result<ConditionId, Vec<Error>> {
-        if self.conditions.len() >= self.options.limits.conditions {
-            let message = format!("more than {} conditions", self.options.limits.conditions);
-            return Err(vec![Error::new(error::LIMIT, Span::new(0, text.len()), message)]);
-        }
+        self.has_room(Span::new(0, text.len())).map_err(|error| vec![error])?;
         let tree = grammar::parse_condition_within(text, &self.parse_limits()).map_err(from_grammar)?;
         let root = self.check(context, mode, |checker| checker.condition(&tree))?;
         self.conditions.push(root);
+        Ok(ConditionId(id(self.conditions.len() - 1)))
+    }
+
+    fn has_room(&self, span: Span) -> Result<(), Error> {
+        let most = self.options.limits.conditions;
+        if self.conditions.len() < most {
+            return Ok(());
+        }
+        Err(Error::new(error::LIMIT, span, format!("more than {most} conditions")))
+    }
+
+    /// Adds a condition that OTTL has no words for: a reading of what is found at a path.
+    ///
+    /// # Errors
+    /// A pattern that does not compile, or too many conditions; then nothing is added.
+    pub fn add_reading(&mut self, path: SlotPath, reading: &Reading) -> Result<ConditionId, Error> {
+        self.has_room(Span::default())?;
+        let root = reading::node(&mut self.ir, &self.options.limits, path, reading)?;
+        self.conditions.push(simplify::simplify(&mut self.ir, root, &self.options.host, &self.options.limits));
         Ok(ConditionId(id(self.conditions.len() - 1)))
     }
 

@@ -9,8 +9,8 @@ use crate::{
     frame::Frame,
     jit::Spans,
     kept::Kept,
-    layout::{Layout, Level},
-    slot::RawSlot,
+    layout::{Base, Layout, Level, SlotId},
+    slot::{RawSlot, tag},
 };
 
 /// Spans of one scope, with their slots. Made once a batch and emptied for each next lot of spans; a few dozen at a time
@@ -32,6 +32,27 @@ pub struct Rows<'w> {
 /// What a list says of each span of some [`Rows`], in their order.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers<'r>(&'r [u8]);
+
+/// What a slot holds of a span, as far as it can be told without the span's bytes. Not a [`Slot`](crate::Slot): copies of one are
+/// slower than what is asked of them here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell(RawSlot);
+
+impl Cell {
+    /// The int that it is.
+    #[inline]
+    #[must_use]
+    pub fn int(self) -> Option<i64> {
+        (self.0.tag == tag::INT).then_some(self.0.bits.cast_signed())
+    }
+
+    /// Whether it is the id of a span or trace, and not one that is missing, of another length, or all zero.
+    #[inline]
+    #[must_use]
+    pub fn is_id(self) -> bool {
+        matches!(self.0.tag, tag::SPAN_ID | tag::TRACE_ID) && self.0.len > 0
+    }
+}
 
 impl<'r> Answers<'r> {
     /// Whether all are false, as they are for most lots of most lists.
@@ -139,6 +160,30 @@ impl Program {
             None => self.span.extract(bytes, slots),
         }
         rows.spans.push(bytes);
+    }
+
+    /// What slots of [`ProgramBuilder::slot`](super::ProgramBuilder::slot) hold of each span; nothing for those that are not filled from
+    /// spans. No row if another program has pushed them.
+    #[inline]
+    pub fn columns<'r, const N: usize>(
+        &self,
+        rows: &'r Rows<'_>,
+        slots: [SlotId; N],
+    ) -> impl Iterator<Item = [Cell; N]> + use<'r, N> {
+        let positions = slots.map(|slot| {
+            let placed = self.slots.get(slot.0 as usize).and_then(|&slot| self.layout.placed(slot));
+            placed.filter(|placed| placed.base == Base::Span).map_or(usize::MAX, |placed| placed.position as usize)
+        });
+        let width = rows.frame.slots.len();
+        let mut left = if self.owns_rows(rows) { rows.spans.len() } else { 0 };
+        let mut rest = rows.slots.as_slice();
+        // Not zipped chunks: those leave a call a row, which takes longer than all of this.
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let (row, after) = rest.split_at_checked(width)?;
+            rest = after;
+            Some(positions.map(|at| Cell(row.get(at).copied().unwrap_or(RawSlot::MISSING))))
+        })
     }
 
     /// Evaluates a list for each span, as [`Program::eval_list`] does for one. Spans that another program has pushed give

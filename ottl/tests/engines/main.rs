@@ -4,6 +4,7 @@
 
 mod generate;
 mod hostile;
+mod readings;
 
 use generate::Random;
 use opentelemetry_proto::tonic::trace::v1::Span;

@@ -28,7 +28,7 @@ pub(super) fn lowered(trace_state: &[u8], threshold: u64) -> Option<Vec<u8>> {
     }
     let members: Vec<&[u8]> =
         trace_state.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()).collect();
-    if members.len() > MAX_MEMBERS || !members.iter().all(|member| super::policy::is_trace_state_member(member)) {
+    if members.len() > MAX_MEMBERS || !members.iter().all(|member| ottl::trace_state::is_member(member)) {
         return None;
     }
     let (mut randomness, mut before, mut rest) = (None, 0, Vec::new());

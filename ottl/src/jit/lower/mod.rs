@@ -205,6 +205,10 @@ impl Lower<'_, '_> {
             Node::Not(operand) => self.truth(*operand, no, yes),
             Node::Compare(op, left, right) => self.compare(id, *op, *left, *right, yes, no),
             Node::InSet(value, set) => self.in_set(id, *value, *set, yes, no),
+            Node::Present(slot) => match self.slot(*slot) {
+                Some(slot) => self.branch_on_tag(slot, tag::MISSING, no, yes),
+                None => self.ask(id, yes, no),
+            },
             Node::Call(call) => {
                 let call = *call;
                 self.once(id, yes, no, |lower, yes, no| lower.call(id, call, yes, no));

@@ -11,6 +11,7 @@ use super::{Lower, part::part};
 use crate::{
     error::EvalError,
     ir::{Ir, Node, NodeId, Type},
+    slot::tag,
     value::{Time, Value as Constant, Zone},
 };
 
@@ -36,6 +37,7 @@ pub(super) fn kind(ir: &Ir, id: NodeId) -> Option<Kind> {
             _ => None,
         },
         Node::Slot(_) => (ir.ty(id) == Type::Int).then_some(Kind::Int),
+        Node::IntOrZero(slot) => matches!(ir.get(*slot), Node::Slot(_)).then_some(Kind::Int),
         Node::UnixNano(nanos) => (kind(ir, *nanos)? == Kind::Int).then_some(Kind::Time),
         Node::Negate(operand) => match kind(ir, *operand)? {
             numeric @ (Kind::Int | Kind::Double) => Some(numeric),
@@ -75,6 +77,13 @@ impl Lower<'_, '_> {
             Node::Slot(_) => {
                 let slot = self.slot(id)?;
                 self.bits(slot)
+            }
+            Node::IntOrZero(slot) => {
+                let slot = self.slot(*slot)?;
+                let tag = self.tag(slot);
+                let is_int = self.has_tag(tag, tag::INT);
+                let (bits, zero) = (self.bits(slot), self.builder.ins().iconst(types::I64, 0));
+                self.builder.ins().select(is_int, bits, zero)
             }
             Node::UnixNano(nanos) => self.number(*nanos)?.1,
             Node::Call(call) => {

@@ -5,12 +5,15 @@ use cranelift_codegen::ir::{InstBuilder as _, Value, condcodes::IntCC, types};
 use grammar::ast::MathOp;
 
 use super::{Lower, number::kind};
-use crate::ir::{CallArg, Ir, Node, NodeId, Type};
+use crate::{
+    ir::{CallArg, Ir, Node, NodeId, Type},
+    slot::tag,
+};
 
 /// More comparisons than these are worth a short circuit.
 const MAX_COMPARISONS: usize = 4;
 
-/// Whether [`Lower::plain`] can lower a condition: nothing but comparisons of numbers and tests of ids, and few of them.
+/// Whether [`Lower::plain`] can lower a condition: nothing but comparisons of numbers and tests of ids and presence, and few of them.
 fn is_plain(ir: &Ir, id: NodeId, left: &mut usize) -> bool {
     match ir.get(id) {
         Node::And(operands) | Node::Or(operands) => {
@@ -27,6 +30,7 @@ fn is_plain(ir: &Ir, id: NodeId, left: &mut usize) -> bool {
                         && cannot_fail(ir, *left)
                         && cannot_fail(ir, *right)
                 }
+                Node::Present(slot) => matches!(ir.get(*slot), Node::Slot(_)),
                 _ => root_test(ir, id).is_some(),
             }
         }
@@ -70,6 +74,11 @@ impl Lower<'_, '_> {
                 Some(self.builder.ins().bxor(operand, one))
             }
             Node::Compare(op, left, right) => self.numbers_compared(*op, *left, *right),
+            Node::Present(slot) => {
+                let slot = self.slot(*slot)?;
+                let tag = self.tag(slot);
+                Some(self.builder.ins().icmp_imm_u(IntCC::NotEqual, tag, i64::from(tag::MISSING)))
+            }
             _ => {
                 let slot = self.slot(root_test(self.ir, id)?)?;
                 let len = self.len(slot);

@@ -58,9 +58,8 @@ impl Lower<'_, '_> {
                 Some(Source::Arithmetic)
             }
             Node::Negate(operand) if self.is_inline_number(*operand) => Some(Source::Negation),
-            Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Compare(..) | Node::InSet(..) | Node::Condition(_) => {
-                Some(Source::Truth)
-            }
+            Node::Present(_) | Node::And(_) | Node::Or(_) | Node::Not(_) => Some(Source::Truth),
+            Node::Compare(..) | Node::InSet(..) | Node::Condition(_) => Some(Source::Truth),
             Node::Call(call) => {
                 let site = self.ir.call_site(*call);
                 if !is_pure(self.ir, id) {

@@ -1,33 +1,32 @@
 //! Policies: what the YAML asks for, compiled into per-span questions (asked once, when a span arrives) and clauses
 //! over a trace's entry (read when the trace is decided).
 
+mod asker;
 mod bucket;
+mod built_in;
 mod chance;
 mod clause;
-mod condition;
 mod config;
 mod label;
 mod probabilistic;
 mod question;
-mod reader;
-mod trace_state;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::ops::Range;
 
+pub(super) use asker::Asked;
 use bucket::Bucket;
+use built_in::BuiltIn;
 use chance::{Live, Tally, Ways};
 use clause::{Clause, Window};
 pub(super) use clause::{Now, State, Trace, Vote};
 pub use config::{ErrorMode, PolicyConfig, PolicyKind};
 pub(super) use label::{Label, Labels};
 use probabilistic::{Probabilistic, consistent_threshold};
-use question::Target;
-pub(super) use question::{Asked, Moves, Questions};
-use question::{Asking, Native};
-pub(super) use trace_state::is_member as is_trace_state_member;
+use question::{Asking, Target};
+pub(super) use question::{Moves, Questions};
 
 use super::config::Config;
 use super::entry::Shape;
@@ -252,30 +251,33 @@ impl Compiler<'_> {
                 Clause::Probabilistic(policy)
             }
             PolicyKind::NumericAttribute { key, min, max, invert } => {
-                self.native(Native::Number { key: key.clone(), min: *min, max: *max }, *invert)
+                self.built_in(&BuiltIn::Number { key: key.clone(), min: *min, max: *max }, path, *invert)
             }
             PolicyKind::BooleanAttribute { key, value, invert } => {
-                self.native(Native::Boolean { key: key.clone(), value: *value }, *invert)
+                self.built_in(&BuiltIn::Boolean { key: key.clone(), value: *value }, path, *invert)
             }
             PolicyKind::StringAttribute { key, values, regex: false, invert } => {
                 let mut values: Vec<String> = values.iter().filter(|value| !value.is_empty()).cloned().collect();
                 values.sort();
                 values.dedup();
-                self.native(Native::Text { key: key.clone(), values }, *invert)
+                self.built_in(&BuiltIn::Text { key: key.clone(), values }, path, *invert)
             }
             PolicyKind::StringAttribute { key, values, regex: true, invert } => {
-                let native = Native::Pattern { key: key.clone(), values: values.clone() };
-                self.asking.check_patterns(values, &format!("{path}::string_attribute::values"), self.problems);
-                self.native(native, *invert)
+                let values_path = format!("{path}::string_attribute::values");
+                if !self.asking.check_patterns(values, &values_path, self.problems) {
+                    // Whatever it is: nothing is built where there are problems.
+                    return Clause::Always;
+                }
+                self.built_in(&BuiltIn::Pattern { key: key.clone(), values: values.clone() }, path, *invert)
             }
-            PolicyKind::StatusCode { codes } => self.native(Native::Status { codes: *codes }, false),
+            PolicyKind::StatusCode { codes } => self.built_in(&BuiltIn::Status { codes: *codes }, path, false),
             PolicyKind::TraceState { key, values } => {
                 // As upstream: what cannot be a member's value is left out.
                 let fits = |value: &&String| !value.is_empty() && key.len() + value.len() < 256;
                 let values = values.iter().filter(fits).cloned().collect();
-                self.native(Native::TraceState { key: key.clone(), values }, false)
+                self.built_in(&BuiltIn::TraceState { key: key.clone(), values }, path, false)
             }
-            PolicyKind::TraceFlags => self.native(Native::SampledFlag, false),
+            PolicyKind::TraceFlags => self.built_in(&BuiltIn::SampledFlag, path, false),
             PolicyKind::RateLimiting { per_second, burst } => Clause::RateLimiting(self.bucket(*per_second, *burst)),
             PolicyKind::BytesLimiting { per_second, burst } => Clause::BytesLimiting(self.bucket(*per_second, *burst)),
             PolicyKind::OttlCondition { error_mode, span, spanevent } => {
@@ -304,7 +306,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn native(&mut self, question: Native, invert: bool) -> Clause {
-        Clause::Bit { bit: self.asking.native(question), wanted: !invert }
+    fn built_in(&mut self, question: &BuiltIn, path: &str, invert: bool) -> Clause {
+        Clause::Bit { bit: self.asking.built_in(question, path, self.problems), wanted: !invert }
     }
 }

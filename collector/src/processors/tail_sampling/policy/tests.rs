@@ -54,12 +54,16 @@ pub(in super::super) const EVERY_POLICY: &str = r#"
 "#;
 
 fn compile(policies: &str) -> (Policies, Questions) {
+    compile_for(policies, ottl::Engine::Interpreter)
+}
+
+fn compile_for(policies: &str, engine: ottl::Engine) -> (Policies, Questions) {
     let yaml = format!("policies: {policies}");
     let section = Section::parse("tail_sampling", "processors", &yaml).unwrap();
     let mut problems = Problems::default();
     let config = Config::parse(&section, &mut problems).unwrap();
     let options = ottl::Options {
-        engine: ottl::Engine::Interpreter,
+        engine,
         host: crate::ottl_host::host(Arc::new(ManualClock::default())),
         ..ottl::Options::default()
     };
@@ -134,9 +138,7 @@ impl Part {
     }
 }
 
-/// Each span as the part that it alone makes.
-fn parts(spans: &[(Vec<KeyValue>, Span, usize)], questions: &Questions) -> Vec<Part> {
-    let shape = questions.shape();
+fn batch(spans: &[(Vec<KeyValue>, Span, usize)]) -> Traces {
     let data = TracesData {
         resource_spans: spans
             .iter()
@@ -147,8 +149,13 @@ fn parts(spans: &[(Vec<KeyValue>, Span, usize)], questions: &Questions) -> Vec<P
             })
             .collect(),
     };
-    let traces = Traces::index(data.encode_to_vec().into()).unwrap();
-    let asked = questions.ask(&traces);
+    Traces::index(data.encode_to_vec().into()).unwrap()
+}
+
+/// Each span as the part that it alone makes.
+fn parts(spans: &[(Vec<KeyValue>, Span, usize)], questions: &Questions) -> Vec<Part> {
+    let shape = questions.shape();
+    let asked = questions.ask(&batch(spans));
     (0..spans.len())
         .map(|row| {
             let of = asked.facts(row);
@@ -193,6 +200,74 @@ proptest! {
         prop_assert_eq!(rejoined.facts, in_order.facts);
         prop_assert_eq!(&rejoined.answers, &in_order.answers);
         prop_assert_eq!(&votes(&policies, &rejoined), &expected);
+    }
+}
+
+const BUILT_IN: &str = r#"
+- {name: number, type: numeric_attribute, numeric_attribute: {key: n, min_value: -5, max_value: 5}}
+- {name: above, type: numeric_attribute, numeric_attribute: {key: n, min_value: 1, max_value: 9}}
+- {name: "yes", type: boolean_attribute, boolean_attribute: {key: b, value: true}}
+- {name: "no", type: boolean_attribute, boolean_attribute: {key: s, value: false}}
+- {name: text, type: string_attribute, string_attribute: {key: s, values: [a, '', ab]}}
+- {name: pattern, type: string_attribute, string_attribute: {key: s, values: ['^a', 'b$'], enabled_regex_matching: true}}
+- {name: any, type: string_attribute, string_attribute: {key: n, values: ['x', '.*'], enabled_regex_matching: true}}
+- {name: status, type: status_code, status_code: {status_codes: [ERROR, UNSET]}}
+- {name: state, type: trace_state, trace_state: {key: v, values: [x, z]}}
+- {name: flag, type: trace_flags}
+"#;
+
+/// What contrib's filters say of a trace of one span, read from their source (v0.164.1).
+fn as_contrib(policy: &str, resource: &[KeyValue], span: &Span) -> bool {
+    let find = |attributes: &[KeyValue], key: &str| {
+        let found = attributes.iter().find(|attribute| attribute.key == key)?;
+        Some(found.value.as_ref().and_then(|value| value.value.clone()))
+    };
+    let any = |key: &str, holds: &dyn Fn(Option<Value>) -> bool| {
+        [resource, &span.attributes].into_iter().any(|attributes| find(attributes, key).is_some_and(holds))
+    };
+    let int = |value| if let Some(Value::IntValue(int)) = value { int } else { 0 };
+    let bool = |value| matches!(value, Some(Value::BoolValue(true)));
+    let text = |value| if let Some(Value::StringValue(text)) = value { text } else { String::new() };
+    match policy {
+        "number" => any("n", &|value| (-5..=5).contains(&int(value))),
+        "above" => any("n", &|value| (1..=9).contains(&int(value))),
+        "yes" => any("b", &bool),
+        "no" => any("s", &|value| !bool(value)),
+        "text" => any("s", &|value| ["a", "ab"].contains(&text(value).as_str())),
+        "pattern" => any("s", &|value| {
+            let text = text(value);
+            text.starts_with('a') || text.ends_with('b')
+        }),
+        // Of an empty string on the resource only.
+        "any" => find(resource, "n").is_some() || find(&span.attributes, "n").is_some_and(|n| !text(n).is_empty()),
+        "status" => matches!(span.status.as_ref().map_or(0, |status| status.code), 0 | 2),
+        "state" => span.trace_state == "v=x",
+        "flag" => span.flags & 1 == 1,
+        other => panic!("{other}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn built_in_questions_answer_as_contrib(mut spans in trace(), parents in prop::collection::vec(0_usize..3, 9)) {
+        for ((_, span, _), parent) in spans.iter_mut().zip(parents) {
+            span.parent_span_id = [vec![], vec![0; 8], vec![0, 0, 0, 0, 0, 0, 0, 1]][parent].clone();
+        }
+        for engine in [ottl::Engine::Interpreter, ottl::Engine::Jit] {
+            let (policies, questions) = compile_for(BUILT_IN, engine);
+            for ((resource, span, _), part) in spans.iter().zip(parts(&spans, &questions)) {
+                let expected = policies.list().iter().map(|policy| as_contrib(&policy.name, resource, span));
+                let got = votes(&policies, &part).into_iter().map(|vote| vote == Vote::Sampled);
+                prop_assert_eq!(got.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{:?} {:?}", resource, span);
+            }
+            let asked = questions.ask(&batch(&spans));
+            for (row, (_, span, _)) in spans.iter().enumerate() {
+                let facts = asked.facts(row);
+                prop_assert_eq!(facts.start_unix_nano, span.start_time_unix_nano);
+                prop_assert_eq!(facts.end_unix_nano, span.end_time_unix_nano);
+                prop_assert_eq!(facts.is_root, span.parent_span_id.iter().all(|byte| *byte == 0));
+            }
+        }
     }
 }
 
