@@ -36,7 +36,7 @@ pub enum Reading {
         /// The patterns.
         patterns: Vec<String>,
         /// Whether an empty string is looked at. Otherwise nothing is found in it.
-        or_empty: bool,
+        empty_too: bool,
     },
 }
 
@@ -93,7 +93,7 @@ impl Maker<'_> {
                     holds
                 }
             }
-            Reading::StringMatches { patterns, or_empty } => {
+            Reading::StringMatches { patterns, empty_too } => {
                 let is_string = self.is_string()?;
                 let mut finds = Vec::with_capacity(patterns.len());
                 let mut finds_in_empty = false;
@@ -102,7 +102,7 @@ impl Maker<'_> {
                     finds_in_empty |= finds.last().is_some_and(|&node| self.finds_in_empty(node));
                 }
                 let finds = self.ir.node(Node::Or(finds.into()), Type::Bool);
-                match (finds_in_empty, or_empty) {
+                match (finds_in_empty, empty_too) {
                     (false, _) => self.and(vec![is_string, finds]),
                     (true, true) => {
                         let holds = self.and(vec![is_string, finds]);

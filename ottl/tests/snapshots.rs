@@ -78,8 +78,8 @@ fn every_stage_of_readings() {
         ("number_or_none", "n", Reading::IntWithin { min: 0, max: 9 }),
         ("no", "b", Reading::BoolIs(false)),
         ("text", "s", Reading::StringIn(texts(&["a", "b"]))),
-        ("pattern", "s", Reading::StringMatches { patterns: texts(&["^GET /[a-z]+$", "health"]), or_empty: true }),
-        ("pattern_of_empty", "s", Reading::StringMatches { patterns: texts(&[".*"]), or_empty: true }),
+        ("pattern", "s", Reading::StringMatches { patterns: texts(&["^GET /[a-z]+$", "health"]), empty_too: true }),
+        ("pattern_of_empty", "s", Reading::StringMatches { patterns: texts(&[".*"]), empty_too: true }),
     ];
     for (name, key, reading) in readings {
         let mut builder = ProgramBuilder::new(Options::default());
@@ -95,7 +95,7 @@ fn every_stage_of_readings() {
         insta::assert_snapshot!(format!("reading_{name}"), stages);
     }
     let mut builder = ProgramBuilder::new(Options::default());
-    let bad = Reading::StringMatches { patterns: texts(&["a("]), or_empty: false };
+    let bad = Reading::StringMatches { patterns: texts(&["a("]), empty_too: false };
     let error = builder.add_reading(SlotPath::SpanName, &bad).unwrap_err();
     assert!(error.message.starts_with("the pattern \"a(\" is not a valid regular expression"), "{}", error.message);
 }

@@ -22,7 +22,7 @@ fn reading(random: &mut Random) -> Reading {
         2 => Reading::StringIn(texts(random, &["", "a", "GET", "42", "hello", "true"])),
         _ => {
             let patterns = texts(random, &["^a", ".*", "T$", "^$", "h.*o", "4", "GET|POST", "l", "le", "a=1", "nil"]);
-            Reading::StringMatches { patterns, or_empty: random.one_in(2) }
+            Reading::StringMatches { patterns, empty_too: random.one_in(2) }
         }
     }
 }
@@ -43,9 +43,9 @@ fn holds(reading: &Reading, key: &str, attributes: &[KeyValue]) -> bool {
         }
         Reading::BoolIs(wanted) => *wanted == matches!(value, Some(Any::BoolValue(true))),
         Reading::StringIn(texts) => texts.iter().any(|wanted| wanted == text),
-        Reading::StringMatches { patterns, or_empty } => {
+        Reading::StringMatches { patterns, empty_too } => {
             let finds = |pattern: &String| Regexp::new(pattern).unwrap().is_match(text.as_bytes());
-            (*or_empty || !text.is_empty()) && patterns.iter().any(finds)
+            (*empty_too || !text.is_empty()) && patterns.iter().any(finds)
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) enum BuiltIn {
 }
 
 /// The conditions of a question: it is answered with yes where one of them holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conditions {
     /// On the resource alone: asked once for all its spans.
     pub(super) resource: Option<ConditionId>,
@@ -30,43 +30,50 @@ pub(super) struct Conditions {
 }
 
 impl BuiltIn {
-    /// Adds the conditions. Attributes are asked of resource and span; contrib never tests a pattern on an empty string of a
-    /// span, but does on one of a resource (tailsamplingprocessor v0.164.1, `string_attribute.go`).
+    /// Adds the conditions. contrib never tests a pattern on an empty string of a span, but does on one of a resource
+    /// (tailsamplingprocessor v0.164.1, `string_tag_filter.go`).
     ///
     /// # Errors
     /// A pattern that does not compile, or more conditions than a program may have.
     pub(super) fn add(&self, program: &mut ProgramBuilder) -> Result<Conditions, Error> {
-        let reading = |or_empty: bool| match self {
-            Self::Number { key, min, max } => Some((key, Reading::IntWithin { min: *min, max: *max })),
-            Self::Boolean { key, value } => Some((key, Reading::BoolIs(*value))),
-            Self::Text { key, values } => Some((key, Reading::StringIn(values.clone()))),
-            Self::Pattern { key, values } => Some((key, Reading::StringMatches { patterns: values.clone(), or_empty })),
-            Self::Status { .. } | Self::TraceState { .. } | Self::SampledFlag => None,
-        };
-        if let (Some((key, of_resource)), Some((_, of_span))) = (reading(true), reading(false)) {
-            let resource = program.add_reading(SlotPath::attribute(MapSource::Resource, key), &of_resource)?;
-            let span = program.add_reading(SlotPath::attribute(MapSource::Span, key), &of_span)?;
-            return Ok(Conditions { resource: Some(resource), span: vec![span] });
-        }
-        let mut conditions = Conditions::default();
         match self {
+            Self::Number { key, min, max } => {
+                of_attribute(program, key, |_| Reading::IntWithin { min: *min, max: *max })
+            }
+            Self::Boolean { key, value } => of_attribute(program, key, |_| Reading::BoolIs(*value)),
+            Self::Text { key, values } => of_attribute(program, key, |_| Reading::StringIn(values.clone())),
+            Self::Pattern { key, values } => of_attribute(program, key, |source| Reading::StringMatches {
+                patterns: values.clone(),
+                empty_too: source == MapSource::Resource,
+            }),
             Self::Status { codes } => {
-                for code in (0..8).filter(|code| codes >> code & 1 == 1) {
-                    let is_code = Reading::IntWithin { min: code, max: code };
-                    conditions.span.push(program.add_reading(SlotPath::StatusCode, &is_code)?);
-                }
+                let codes = (0..8).filter(|code| codes >> code & 1 == 1);
+                let is = |code| program.add_reading(SlotPath::StatusCode, &Reading::IntWithin { min: code, max: code });
+                of_span(codes.map(is).collect())
             }
             Self::TraceState { key, values } => {
                 let member = SlotPath::TraceStateMember(key.as_str().into());
-                conditions.span.push(program.add_reading(member, &Reading::StringIn(values.clone()))?);
+                of_span(program.add_reading(member, &Reading::StringIn(values.clone())).map(|one| vec![one]))
             }
-            _ => {
+            Self::SampledFlag => {
                 // The lowest bit: an odd number.
-                let text = "span.flags - span.flags / 2 * 2 == 1";
-                let condition = program.add(text, Context::Span, PathMode::Prefixed);
-                conditions.span.push(condition.map_err(|mut errors| errors.remove(0))?);
+                let odd = program.add("span.flags - span.flags / 2 * 2 == 1", Context::Span, PathMode::Prefixed);
+                of_span(odd.map(|one| vec![one]).map_err(|mut errors| errors.remove(0)))
             }
         }
-        Ok(conditions)
     }
+}
+
+fn of_span(span: Result<Vec<ConditionId>, Error>) -> Result<Conditions, Error> {
+    Ok(Conditions { resource: None, span: span? })
+}
+
+/// An attribute is asked for on the resource and on the span.
+fn of_attribute(
+    program: &mut ProgramBuilder,
+    key: &str,
+    reading: impl Fn(MapSource) -> Reading,
+) -> Result<Conditions, Error> {
+    let mut add = |source| program.add_reading(SlotPath::attribute(source, key), &reading(source));
+    Ok(Conditions { resource: Some(add(MapSource::Resource)?), span: vec![add(MapSource::Span)?] })
 }
