@@ -1,4 +1,8 @@
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::Event};
 use pdata::SpanOrder;
+use proptest::prelude::*;
+use prost::Message as _;
 
 use crate::{
     layout::{Base, Layout, Level, MapSource, PointKind, SlotPath},
@@ -258,4 +262,67 @@ fn a_tag_with_nothing_behind_it_ends_the_pass() {
     check(b"\x4a", &[(key("k"), RawSlot::MISSING)]);
     check(b"\x2a\x01a\x4a", &[(key("k"), RawSlot::MISSING), (SlotPath::SpanName, text(2, 3))]);
     check(b"\x4a\x07\x0a\x01k\x12\x02\x18\x05\x4a", &[(key("k"), RawSlot::int(5)), (key("l"), RawSlot::MISSING)]);
+}
+
+fn attribute(key: &str, value: i64) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Value::IntValue(value)) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+proptest! {
+    /// The short cuts for spans as most senders write them find what a walk over all fields finds.
+    #[test]
+    fn short_cuts_find_what_a_walk_finds(
+        ids in (0_usize..2, 0_usize..2, 0_usize..3),
+        trace_state in prop_oneof![Just(""), Just("a=b")],
+        name in 0_usize..140,
+        (kind, start, end) in (0_i32..3, 0_u64..3, any::<u64>()),
+        attributes in prop::collection::vec((0_usize..3, any::<i64>()), 0..4),
+        events in 0_usize..2,
+        status in prop::option::of(0_i32..3),
+        flags in prop_oneof![Just(0_u32), Just(0x101), any::<u32>()],
+        wanted in prop::collection::vec(any::<bool>(), 11),
+    ) {
+        let span = Span {
+            trace_id: vec![1; 16 * ids.0],
+            span_id: vec![2; 8 * ids.1],
+            parent_span_id: [vec![], vec![0; 8], vec![0, 0, 0, 0, 0, 0, 0, 1]][ids.2].clone(),
+            trace_state: trace_state.to_owned(),
+            name: "n".repeat(name),
+            kind,
+            start_time_unix_nano: start,
+            end_time_unix_nano: end,
+            attributes: attributes.iter().map(|(key, value)| attribute(["a", "b", "cc"][*key], *value)).collect(),
+            events: vec![Event::default(); events],
+            status: status.map(|code| Status { code, ..Status::default() }),
+            flags,
+            ..Span::default()
+        };
+        let wire = span.encode_to_vec();
+        let paths = [
+            SlotPath::TraceId,
+            SlotPath::SpanId,
+            SlotPath::ParentSpanId,
+            SlotPath::TraceStateMember("a".into()),
+            SlotPath::SpanName,
+            SlotPath::SpanKind,
+            SlotPath::StartUnixNano,
+            SlotPath::EndUnixNano,
+            key("cc"),
+            SlotPath::StatusCode,
+            SlotPath::Flags,
+        ];
+        let paths: Vec<SlotPath> =
+            paths.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(path, _)| path).collect();
+        let layout = Layout::plan(&paths, crate::layout::KeptPlaces::default());
+        let extractor = Extractor::plan(&layout, Level::Span, Base::Span, PointKind::default());
+        let (mut walked, mut found) = (layout.template().to_vec(), layout.template().to_vec());
+        extractor.extract(&wire, &mut walked);
+        let order = order(&wire);
+        prop_assert!(order.is_some() || ids.0 == 0, "the index sees the order that encoders write");
+        if let Some(order) = order {
+            extractor.extract_in_order(&wire, &order, &mut found);
+            prop_assert_eq!(found, walked);
+        }
+    }
 }
