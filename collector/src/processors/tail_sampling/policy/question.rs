@@ -48,6 +48,9 @@ pub(super) struct Question {
     pub(super) spanevent: Option<ListId>,
 }
 
+/// Questions that have a bit, or an outcome; and the most slots that a program can have.
+const MOST: usize = u16::MAX as usize;
+
 /// Collects questions while policies are compiled.
 pub(super) struct Asking {
     program: ProgramBuilder,
@@ -58,7 +61,10 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(options: ottl::Options, generation: u32) -> Self {
+    pub(super) fn new(mut options: ottl::Options, generation: u32) -> Self {
+        // Policies have no limit in contrib, and one that asks for an attribute takes two conditions and two slots.
+        options.limits.conditions = options.limits.conditions.max(2 * MOST);
+        options.limits.slots = options.limits.slots.max(MOST);
         let program = ProgramBuilder::new(options);
         Self { program, questions: Vec::new(), bits: 0, outcomes: 0, generation }
     }
@@ -148,7 +154,7 @@ impl Asking {
 
     /// All questions, unless something is wrong with them taken together.
     pub(super) fn build(mut self, path: &str, problems: &mut Problems) -> Option<Questions> {
-        if self.bits == u16::MAX || self.outcomes == u16::MAX {
+        if [self.bits, self.outcomes].into_iter().any(|taken| usize::from(taken) == MOST) {
             problems.add(path, "too many policies");
             return None;
         }

@@ -291,6 +291,21 @@ fn equal_questions_are_asked_once() {
     assert_eq!(vote, [Vote::Sampled, Vote::Sampled, Vote::Sampled, Vote::NotSampled]);
 }
 
+/// As many policies as contrib takes, which has no limit: more than a program of texts may have conditions and paths.
+#[test]
+fn thousands_of_policies_are_asked() {
+    let n = 3_000;
+    let policies: String = (0..n)
+        .map(|at| format!("- {{name: p{at}, type: numeric_attribute, numeric_attribute: {{key: k{at}, min_value: 1, max_value: 1}}}}\n"))
+        .collect();
+    let (policies, questions) = compile(&format!("\n{policies}"));
+    let value = Some(AnyValue { value: Some(Value::IntValue(1)) });
+    let last = KeyValue { key: format!("k{}", n - 1), value, ..KeyValue::default() };
+    let spans = [(Vec::new(), Span { trace_id: vec![7; 16], attributes: vec![last], ..Span::default() }, 0)];
+    let votes = votes(&policies, &parts(&spans, &questions)[0]);
+    assert_eq!(votes.iter().position(|vote| *vote == Vote::Sampled), Some(n - 1));
+}
+
 #[test]
 fn drop_policies_come_first_and_thresholds_name_the_responsible_one() {
     let (policies, _) = compile(
