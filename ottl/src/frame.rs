@@ -50,27 +50,6 @@ pub enum Slot<'w> {
     Struct(&'w [u8]),
 }
 
-impl<'w> Slot<'w> {
-    /// What extraction left in a slot that was filled from `base`.
-    #[inline]
-    pub(crate) fn of(slot: RawSlot, base: &'w [u8]) -> Self {
-        let bytes = || slot.as_range().of(base);
-        match slot.tag {
-            tag::BOOL => Self::Bool(slot.bits != 0),
-            tag::INT => Self::Int(slot.bits.cast_signed()),
-            tag::DOUBLE => Self::Double(f64::from_bits(slot.bits)),
-            tag::STR => Self::Str(bytes()),
-            tag::BYTES => Self::Bytes(bytes()),
-            tag::MAP => Self::Map(bytes()),
-            tag::LIST => Self::List(bytes()),
-            tag::TRACE_ID => Self::TraceId(bytes().try_into().unwrap_or_default()),
-            tag::SPAN_ID => Self::SpanId(bytes().try_into().unwrap_or_default()),
-            tag::OPAQUE | tag::PACKED => Self::Struct(bytes()),
-            _ => Self::Nil,
-        }
-    }
-}
-
 impl<'w> Frame<'w> {
     pub(crate) fn new(layout: Arc<Layout>) -> Self {
         let slots = layout.template().into();
@@ -116,7 +95,20 @@ impl<'w> Frame<'w> {
     #[inline]
     pub(crate) fn get(&self, id: SlotId) -> Slot<'w> {
         let Some((placed, slot)) = self.placed(id) else { return Slot::Nil };
-        Slot::of(slot, self.bases[placed.base as usize])
+        let bytes = || slot.as_range().of(self.bases[placed.base as usize]);
+        match slot.tag {
+            tag::BOOL => Slot::Bool(slot.bits != 0),
+            tag::INT => Slot::Int(slot.bits.cast_signed()),
+            tag::DOUBLE => Slot::Double(f64::from_bits(slot.bits)),
+            tag::STR => Slot::Str(bytes()),
+            tag::BYTES => Slot::Bytes(bytes()),
+            tag::MAP => Slot::Map(bytes()),
+            tag::LIST => Slot::List(bytes()),
+            tag::TRACE_ID => Slot::TraceId(bytes().try_into().unwrap_or_default()),
+            tag::SPAN_ID => Slot::SpanId(bytes().try_into().unwrap_or_default()),
+            tag::OPAQUE | tag::PACKED => Slot::Struct(bytes()),
+            _ => Slot::Nil,
+        }
     }
 
     /// The field behind a map or struct slot.

@@ -7,6 +7,7 @@ mod hostile;
 mod readings;
 
 use generate::Random;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use ottl::{
     ConditionId, Context, Engine, ErrorMode, EvalError, Frame, ListId, Options, Outcome, PathMode, Program,
@@ -79,6 +80,15 @@ fn request(random: &mut Random) -> Request {
         event: span.events.first().map(|event| event.encode_to_vec()).unwrap_or_default(),
         span: span.encode_to_vec(),
     }
+}
+
+/// So many spans under one resource and scope.
+fn request_of(random: &mut Random, spans: usize) -> ExportTraceServiceRequest {
+    let mut request = generate::request(random);
+    let others = (0..spans).map(|_| generate::request(random).resource_spans.remove(0));
+    request.resource_spans[0].scope_spans[0].spans =
+        others.flat_map(|mut other| other.scope_spans.remove(0).spans).collect();
+    request
 }
 
 fn load<'w>(program: &Program, request: &'w Request) -> Frame<'w> {
@@ -190,10 +200,7 @@ fn rows_answer_as_spans_one_by_one() {
         if random.one_in(2) {
             texts.extend(repeated(&texts));
         }
-        let mut request = generate::request(&mut random);
-        let spans = (0..REQUESTS).map(|_| generate::request(&mut random).resource_spans.remove(0));
-        let spans = spans.flat_map(|mut other| other.scope_spans.remove(0).spans).collect();
-        request.resource_spans[0].scope_spans[0].spans = spans;
+        let request = request_of(&mut random, REQUESTS);
         let traces = pdata::Traces::index(request.encode_to_vec().into()).unwrap();
         for engine in [Engine::Interpreter, Engine::Jit] {
             let mut builder = ProgramBuilder::new(Options { engine, ..Options::default() });

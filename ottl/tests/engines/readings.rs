@@ -1,13 +1,12 @@
 //! Readings on random attributes: both engines, alone and by the row, give what pdata's getters give.
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use ottl::go::regexp::Regexp;
 use ottl::{Engine, ErrorMode, MapSource, Options, Outcome, ProgramBuilder, Reading, SlotPath};
 use prost::Message as _;
 
-use crate::generate::{self, Random};
+use crate::{generate::Random, request_of};
 
 const KEYS: [&str; 6] = ["s", "n", "b", "x", "empty", "never"];
 
@@ -50,15 +49,6 @@ fn holds(reading: &Reading, key: &str, attributes: &[KeyValue]) -> bool {
     }
 }
 
-/// Spans under one resource.
-fn request(random: &mut Random, spans: usize) -> ExportTraceServiceRequest {
-    let mut request = generate::request(random);
-    let others = (0..spans).map(|_| generate::request(random).resource_spans.remove(0));
-    request.resource_spans[0].scope_spans[0].spans =
-        others.flat_map(|mut other| other.scope_spans.remove(0).spans).collect();
-    request
-}
-
 #[test]
 fn readings_are_those_of_getters() {
     let (mut yes, mut asked) = (0, 0);
@@ -66,7 +56,7 @@ fn readings_are_those_of_getters() {
         let mut random = Random::new(seed);
         let readings: Vec<(&str, Reading)> =
             (0..12).map(|_| (KEYS[random.below(KEYS.len())], reading(&mut random))).collect();
-        let request = request(&mut random, 20);
+        let request = request_of(&mut random, 20);
         let resource = request.resource_spans[0].resource.as_ref().unwrap();
         let spans: &[Span] = &request.resource_spans[0].scope_spans[0].spans;
         let traces = pdata::Traces::index(request.encode_to_vec().into()).unwrap();
@@ -123,7 +113,7 @@ fn readings_are_those_of_getters() {
 #[test]
 fn columns_are_the_spans() {
     let mut random = Random::new(7);
-    let request = request(&mut random, 9);
+    let request = request_of(&mut random, 9);
     let traces = pdata::Traces::index(request.encode_to_vec().into()).unwrap();
     let mut builder = ProgramBuilder::new(Options::default());
     let start = builder.slot(SlotPath::StartUnixNano);

@@ -1,10 +1,10 @@
 //! Questions asked about the spans of one batch: many spans in one call of machine code. Only conditions on events are asked
 //! span by span.
 
-use ottl::{Cell, Frame, Outcome, Program, Rows};
+use ottl::{Cell, Frame, ListId, Outcome, Program, Rows};
 use pdata::SpanView;
 
-use super::question::{Question, Questions, Target};
+use super::question::{Questions, Target};
 use crate::processors::tail_sampling::entry::Shape;
 
 /// What a shard needs to know of a span besides the answers.
@@ -104,7 +104,9 @@ impl<'q, 'w> Asker<'q, 'w> {
         if let (Some(frame), Some(answers)) = (&mut self.frame, self.asked.answers.get_mut(start..)) {
             program.load_indexed_span(frame, span);
             for question in list {
-                let outcome = span_and_events(program, frame, question, span, &mut self.asked.ignored_errors);
+                let Some(on_event) = question.spanevent else { continue };
+                let lists = (question.span, on_event);
+                let outcome = span_and_events(program, frame, lists, span, &mut self.asked.ignored_errors);
                 shape.answer(answers, outcome, question.target);
             }
         }
@@ -150,13 +152,12 @@ impl<'q, 'w> Asker<'q, 'w> {
 fn span_and_events<'w>(
     program: &Program,
     frame: &mut Frame<'w>,
-    question: &Question,
+    (on_span, on_event): (Option<ListId>, ListId),
     span: &SpanView<'w>,
     ignored_errors: &mut u64,
 ) -> Outcome {
-    let Some(on_event) = question.spanevent else { return Outcome::False };
     let mut on_error = |_, _| *ignored_errors += 1;
-    if let Some(list) = question.span {
+    if let Some(list) = on_span {
         let outcome = program.eval_list(frame, list, &mut on_error);
         if outcome != Outcome::False {
             return outcome;

@@ -263,11 +263,6 @@ impl Compiler<'_> {
                 self.built_in(&BuiltIn::Text { key: key.clone(), values }, path, *invert)
             }
             PolicyKind::StringAttribute { key, values, regex: true, invert } => {
-                let values_path = format!("{path}::string_attribute::values");
-                if !self.asking.check_patterns(values, &values_path, self.problems) {
-                    // Whatever it is: nothing is built where there are problems.
-                    return Clause::Always;
-                }
                 self.built_in(&BuiltIn::Pattern { key: key.clone(), values: values.clone() }, path, *invert)
             }
             PolicyKind::StatusCode { codes } => self.built_in(&BuiltIn::Status { codes: *codes }, path, false),

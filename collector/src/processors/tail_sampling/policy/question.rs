@@ -86,21 +86,17 @@ impl Asking {
                 let span = Some(self.program.list_over_rows(&span, ottl::ErrorMode::Silent));
                 self.questions.push(Question { asks, target: Target::Bit(bit), resource, span, spanevent: None });
             }
-            Err(error) => problems.add(path, error.message),
-        }
-        bit
-    }
-
-    /// Reports regular expressions that do not compile. True if all do.
-    pub(super) fn check_patterns(&self, patterns: &[String], path: &str, problems: &mut Problems) -> bool {
-        let mut all = true;
-        for (at, pattern) in patterns.iter().enumerate() {
-            if let Err(error) = Regexp::new(pattern) {
-                problems.add(format!("{path}[{at}]"), format!("invalid regex `{pattern}`: {error}"));
-                all = false;
+            Err(error) => {
+                let before = problems.list().len();
+                if let BuiltIn::Pattern { values, .. } = question {
+                    report_patterns(values, &format!("{path}::string_attribute::values"), problems);
+                }
+                if problems.list().len() == before {
+                    problems.add(path, error.message);
+                }
             }
         }
-        all
+        bit
     }
 
     /// Where the answer of a policy's conditions goes.
@@ -172,6 +168,15 @@ impl Asking {
         };
         let shape = Shape::new(usize::from(self.bits), usize::from(self.outcomes));
         Some(Questions { shape, program, facts, list: self.questions, generation: self.generation })
+    }
+}
+
+/// Reports regular expressions that do not compile, each with its place.
+fn report_patterns(patterns: &[String], path: &str, problems: &mut Problems) {
+    for (at, pattern) in patterns.iter().enumerate() {
+        if let Err(error) = Regexp::new(pattern) {
+            problems.add(format!("{path}[{at}]"), format!("invalid regex `{pattern}`: {error}"));
+        }
     }
 }
 
